@@ -1,0 +1,42 @@
+/*
+ * text.h - a growing string, and numbers to and from text.
+ *
+ * A mill_text that has run out of memory stays as it was and remembers the failure:
+ * append freely, ask text_check() once.
+ */
+#ifndef MILL_BASE_TEXT_H
+#define MILL_BASE_TEXT_H
+
+#include "base/err.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    char *s; /* NUL-terminated once anything was added; NULL before */
+    size_t len, cap;
+    bool failed;
+} mill_text;
+
+void text_add(mill_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void text_add_bytes(mill_text *t, const void *p, size_t n);
+void text_clear(mill_text *t); /* keep the memory */
+void text_free(mill_text *t);
+mill_err text_check(const mill_text *t); /* MILL_ENOMEM if an append failed */
+
+/* Bytes like "8GB", "512MiB", "1.5G", "4096": decimal K M G T, binary Ki Mi Gi Ti, an optional B. */
+mill_err mill_parse_size(int64_t *bytes, const char *s);
+/* "1.4 GiB", for people. */
+const char *mill_format_size(char buf[32], double bytes);
+
+/* The whole of [s, s+n) as a number; false if it is not one.  Correctly rounded. No locale, no hex,
+ * no "nan"/"inf" words. */
+bool mill_parse_f64(double *out, const char *s, size_t n);
+bool mill_parse_i64(int64_t *out, const char *s, size_t n); /* false on overflow too */
+
+/* Shortest text that reads back as x, or fixed decimals; no locale.  Return the length; buf >= 32. */
+int mill_format_f64(char *buf, double x);
+int mill_format_fixed(char *buf, double x, int decimals); /* decimals 0..15, |x| < 1e15; rounds half to even */
+int mill_format_i64(char *buf, int64_t x);
+
+#endif
