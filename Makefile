@@ -1,0 +1,134 @@
+# tabmill: `make` builds build/release, `make check` builds and tests, `make config` says what was found.
+# One build folder per configuration, so that flags never mix:  make CONFIG=asan|tsan|f64|fuzz  ONEDNN=0
+#
+# src/<room>/cpu/*.c are level files: compiled once for x86-64-v3 and once for v4 (*_bf16.c: v4 with BF16 alone).
+# Everything else is plain x86-64; which level runs is chosen at start (base/cpu.h).
+
+VERSION := 0.1.0
+SOMAJOR := 0
+CONFIG  ?= release
+PREFIX  ?= /usr/local
+T       ?= 60
+CC_fuzz := clang-14
+ifeq ($(origin CC),default)
+CC := $(or $(CC_$(CONFIG)),gcc)
+endif
+
+has     = $(shell echo '\#include <$(1)>' | $(CC) -E - >/dev/null 2>&1 && echo 1 || echo 0)
+ONEDNN ?= $(call has,dnnl.h)
+PKGS   := jansson libzstd zlib libzip libxxhash
+LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo MISSING)
+B      := build/$(CONFIG)$(if $(filter 0,$(ONEDNN)),-onednn0)
+
+ROOMS  := $(if $(filter f64,$(CONFIG)),base graph ops exec nn,*)
+SRC    := $(wildcard $(foreach r,$(ROOMS),src/$(r)/*.c src/$(r)/*/*.c))
+BF16   := $(filter %_bf16.c,$(wildcard $(ROOMS:%=src/%/cpu/*.c)))
+LEVEL  := $(filter-out $(BF16),$(wildcard $(ROOMS:%=src/%/cpu/*.c)))
+PLAIN  := $(filter-out $(LEVEL) $(BF16) src/cli/%,$(SRC))
+CLI    := $(filter src/cli/%,$(SRC))
+obj     = $(patsubst src/%.c,$(B)/%$(1),$(2))
+OBJ    := $(call obj,.o,$(PLAIN)) $(call obj,.v3.o,$(LEVEL)) $(call obj,.v4.o,$(LEVEL) $(BF16))
+CLIOBJ := $(call obj,.o,$(CLI))
+
+OPT_release := -O2
+OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_tsan    := -O1 -fsanitize=thread
+OPT_f64     := -O2 -DMILL_REAL=double
+OPT_fuzz    := $(OPT_asan) -fsanitize=fuzzer-no-link
+OPT    := $(OPT_$(CONFIG))
+# -ffp-contract=off: the same bytes from every level (docs/processors.md); never a fast-math flag beyond these three.
+CFLAGS := -std=c11 -D_GNU_SOURCE -g -fPIC -fno-semantic-interposition -pthread -MMD -MP -Isrc -Iinclude \
+          -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wdouble-promotion -Werror \
+          -ffp-contract=off -fno-math-errno -fno-trapping-math -DMILL_VERSION='"$(VERSION)"' $(EXTRA)
+V3     := -O3 -march=x86-64-v3 -DMILL_LEVEL=v3
+V4     := -O3 -march=x86-64-v4 -mprefer-vector-width=512 -DMILL_LEVEL=v4
+SAN    := $(filter -fsanitize=%,$(OPT))
+LIBS   += -lm -pthread
+ifneq ($(ONEDNN),0)
+CFLAGS += -DMILL_ONEDNN
+LIBS   += -ldnnl
+endif
+
+.PHONY: all engine config deps check check-san check-all parity demo fuzz lint install bench bench-synth bench-scale
+.PHONY: tests ops-tests fuzzers need
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: $(B)/libtabmill.a $(B)/libtabmill.so $(if $(CLI),$(B)/tabmill)
+engine: $(B)/libtabmill.a
+
+ifneq ($(filter MISSING,$(LIBS)),)
+$(OBJ) $(CLIOBJ): need
+need: ; @echo 'tabmill: libraries are missing ($(PKGS)); run `make deps`' >&2; exit 1
+endif
+
+# Rewritten only when the command line or the list of objects changes; all objects depend on it.
+$(shell mkdir -p $(B); f='$(subst ','\'',$(CC) $(OPT) $(CFLAGS) $(LIBS) $(OBJ) $(CLIOBJ))'; \
+	[ "$$(cat $(B)/flags 2>/dev/null)" = "$$f" ] || echo "$$f" >$(B)/flags)
+
+COMPILE = @mkdir -p $(@D); echo "CC $@"; $(CC) $(CFLAGS)
+$(B)/%.v3.o: src/%.c $(B)/flags
+	$(COMPILE) $(OPT) $(V3) -c $< -o $@
+$(B)/%_bf16.v4.o: src/%_bf16.c $(B)/flags
+	$(COMPILE) $(OPT) $(V4) -mavx512bf16 -c $< -o $@
+$(B)/%.v4.o: src/%.c $(B)/flags
+	$(COMPILE) $(OPT) $(V4) -c $< -o $@
+$(B)/%.o: src/%.c $(B)/flags
+	$(COMPILE) -march=x86-64 $(OPT) -c $< -o $@
+$(B)/libtabmill.a: $(OBJ)
+	@rm -f $@; ar rcs $@ $(OBJ)
+$(B)/exports.map: $(wildcard include/tabmill.h)
+	@{ echo '{'; cat /dev/null $^ | sed -n 's/.*[ *]\(mill_[a-z0-9_]*\)(.*/global: \1;/p'; echo 'local: *; };'; } >$@
+$(B)/libtabmill.so.$(VERSION): $(OBJ) $(B)/exports.map
+	@$(CC) -shared $(SAN) -Wl,-soname,libtabmill.so.$(SOMAJOR) -Wl,--version-script=$(B)/exports.map -Wl,--as-needed \
+		-o $@ $(OBJ) $(LIBS)
+$(B)/libtabmill.so: $(B)/libtabmill.so.$(VERSION)
+	@ln -sf libtabmill.so.$(VERSION) $(B)/libtabmill.so.$(SOMAJOR); ln -sf libtabmill.so.$(SOMAJOR) $@
+$(B)/tabmill: $(CLIOBJ) $(B)/libtabmill.a
+	@$(CC) $(SAN) -Wl,--as-needed -o $@ $^ $(LIBS)
+
+# Tests: tests/<kind>/[tf]_x.c -> $(B)/tests/<kind>/[tf]_x with a generated main; tests/lib/*.c serves all.
+units   = $(patsubst %.c,$(B)/%,$(wildcard $(1)))
+TESTS  := $(call units,tests/unit/t_*.c tests/ops/t_*.c tests/train/t_*.c tests/fault/f_*.c)
+OPTESTS := $(call units,tests/ops/t_*.c)
+FUZZERS := $(call units,tests/fuzz/fuzz_*.c)
+HELPERS := $(call units,tests/lib/*.c)
+tests: all $(TESTS)
+ops-tests: engine $(OPTESTS)
+fuzzers: engine $(FUZZERS)
+$(B)/tests/%.main.c: tests/%.c tools/gen_tests
+	@mkdir -p $(@D); tools/gen_tests $< >$@
+$(B)/tests/%.o: tests/%.c $(B)/flags
+	$(COMPILE) -Itests -Wno-missing-prototypes -march=x86-64 $(OPT) -DTEST_BUILD='"$(B)"' -c $< -o $@
+$(B)/tests/%.main.o: $(B)/tests/%.main.c
+	@$(CC) -D_GNU_SOURCE $(SAN) -c $< -o $@
+$(FUZZERS): $(B)/%: $(B)/%.o $(B)/libtabmill.a
+	@$(CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(LIBS)
+$(sort $(TESTS) $(OPTESTS)): $(B)/%: $(B)/%.o $(B)/%.main.o $(HELPERS:=.o) $(B)/libtabmill.a
+	@$(CC) $(SAN) -Wl,--as-needed -o $@ $^ -lcmocka $(LIBS)
+
+config:
+	@echo "version $(VERSION)  config $(CONFIG) in $(B)  compiler $$($(CC) --version | head -1)"
+	@echo "oneDNN $(ONEDNN)  libraries $(LIBS)"
+	@tools/deps.sh --list
+deps:
+	@tools/deps.sh
+check: deps
+	@tools/check.sh check
+check-san: deps
+	@tools/check.sh san
+check-all: deps
+	@tools/check.sh all
+parity: deps all
+	@tests/parity/run.sh
+demo: deps all
+	@tools/demo.sh
+bench bench-synth bench-scale: deps all
+	@tools/bench.sh $@
+fuzz: deps
+	@tools/check.sh fuzz $(T)
+lint: deps
+	@tools/lint.sh
+install: all
+	@tools/install.sh $(B) $(VERSION) '$(DESTDIR)' '$(PREFIX)'
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

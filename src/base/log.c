@@ -1,0 +1,51 @@
+/*
+ * log.c - one line of text to one callback.  A line goes to stderr in one write, so that threads'
+ * lines do not mix.
+ */
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void to_stderr(void *ctx, mill_log_level level, const char *line)
+{
+    char text[1100];
+    const int n = snprintf(text, sizeof text, "tabmill: %s\n", line);
+
+    (void)ctx, (void)level;
+    if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0) return; /* nobody to tell */
+}
+
+static struct {
+    pthread_mutex_t lock; /* guards what follows */
+    mill_log_fn fn;
+    void *ctx;
+    mill_log_level least;
+} sink = {PTHREAD_MUTEX_INITIALIZER, to_stderr, NULL, MILL_LOG_WARN};
+
+void mill_log_set(mill_log_fn fn, void *ctx, mill_log_level least)
+{
+    pthread_mutex_lock(&sink.lock);
+    sink.fn = fn ? fn : to_stderr;
+    sink.ctx = ctx;
+    sink.least = least;
+    pthread_mutex_unlock(&sink.lock);
+}
+
+void mill_log(mill_log_level level, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+
+    pthread_mutex_lock(&sink.lock);
+    const mill_log_fn fn = level >= sink.least ? sink.fn : NULL;
+    void *ctx = sink.ctx;
+    pthread_mutex_unlock(&sink.lock);
+    if (!fn) return;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    fn(ctx, level, line);
+}

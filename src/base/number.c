@@ -1,0 +1,351 @@
+/*
+ * number.c - numbers to and from text, correctly rounded, without locale.
+ *
+ * Reading: at most 19 significant digits w and a power of ten e give w * 10^e; where w < 2^53 and
+ * |e| <= 22 both are exact in double, so one multiplication or division rounds once and is right
+ * (Clinger, PLDI 1990).  Else strtod.
+ *
+ * Writing the shortest text: for k = 0, 1, ... decimals, m = rint(x * 10^k) is the only candidate
+ * of up to 15 digits, as any decimal of 15 digits is closer to x than half a unit of m; m / 10^k is
+ * rounded once, so comparing it with x decides.  What needs 16 or 17 digits is tried by printf and
+ * read back. Writing fixed decimals: the fraction is m / 2^s exactly, and m * 10^d < 2^103 is
+ * rounded as an integer, half to even.
+ */
+#include "base/text.h"
+
+#include <locale.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double ten_to[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const uint64_t ten_to_int[] = {1,
+                                      10,
+                                      100,
+                                      1000,
+                                      10000,
+                                      100000,
+                                      1000000,
+                                      10000000,
+                                      100000000,
+                                      1000000000,
+                                      10000000000,
+                                      100000000000,
+                                      1000000000000,
+                                      10000000000000,
+                                      100000000000000,
+                                      1000000000000000};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static locale_t c_locale;
+
+static void make_locale(void)
+{
+    c_locale =
+        newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc's own object: nothing is allocated */
+}
+
+/* ---- reading ---- */
+
+/* A number taken apart: (-1)^negative * digits * 10^exponent. */
+typedef struct {
+    const char *digits, *end; /* with at most one point among them */
+    uint64_t first;           /* the first 19 significant digits as a number */
+    int64_t exponent;         /* of `first`, if nothing was dropped */
+    bool negative, dropped;   /* dropped: there were more than 19 */
+} number;
+
+static bool is_digit(char c)
+{
+    return (unsigned char)(c - '0') < 10;
+}
+
+/* [eE][+-]?digits up to the end, added to *exponent; false if it is something else. */
+static bool scan_exponent(int64_t *exponent, const char *s, const char *end)
+{
+    int64_t e = 0;
+
+    if (s < end && (*s | 32) != 'e') return false;
+    s++;
+    const bool negative = s < end && *s == '-';
+    if (s < end && (*s == '-' || *s == '+')) s++;
+    if (s >= end) return false;
+    for (; s < end && is_digit(*s); s++)
+        if (e < 1000000) e = 10 * e + (*s - '0');
+    *exponent += negative ? -e : e;
+    return s == end;
+}
+
+static bool scan(number *x, const char *s, const char *end)
+{
+    int64_t point = -1, n_digits = 0;
+    int kept = 0;
+
+    *x = (number){0};
+    if (s < end && (*s == '-' || *s == '+')) x->negative = *s++ == '-';
+    x->digits = s;
+    for (; s < end; s++) {
+        if (is_digit(*s)) {
+            n_digits++;
+            if (kept < 19) {
+                x->first = 10 * x->first + (uint64_t)(*s - '0');
+                kept += x->first != 0; /* leading zeros do not count */
+                x->exponent -= point >= 0;
+            } else {
+                x->dropped = true;
+                x->exponent += point < 0;
+            }
+        } else if (*s == '.' && point < 0) {
+            point = s - x->digits;
+        } else {
+            break;
+        }
+    }
+    x->end = s;
+    if (!n_digits) return false;
+    return s == end || scan_exponent(&x->exponent, s, end);
+}
+
+/*
+ * The hard cases by strtod, from a text of our own: 780 digits decide any double (768 are the most
+ * that a half-way case has), one more that is not zero stands for all the rest.
+ */
+static double read_slow(const number *x)
+{
+    char text[820];
+    size_t n = 0;
+    int64_t exponent = x->exponent;
+    int kept = 0;
+    bool more = false, seen = false;
+
+    /* x->exponent belongs to 19 digits; each further digit moves it down by one. */
+    for (const char *s = x->digits; s < x->end; s++) {
+        if (*s == '.') continue;
+        seen = seen || *s != '0';
+        if (!seen) continue;
+        if (kept < 780) {
+            text[n++] = *s;
+            exponent -= kept++ >= 19;
+        } else {
+            more = more || *s != '0';
+        }
+    }
+    if (more) {
+        text[n++] = '1';
+        exponent--;
+    }
+    if (!n) text[n++] = '0';
+    snprintf(text + n, sizeof text - n, "e%lld", (long long)exponent);
+    pthread_once(&once, make_locale);
+    return strtod_l(text, NULL, c_locale);
+}
+
+bool mill_parse_f64(double *out, const char *s, size_t n)
+{
+    number x;
+    double y;
+
+    if (!scan(&x, s, s + n)) return false;
+    if (!x.dropped && x.first <= UINT64_C(1) << 53 && x.exponent >= -22 && x.exponent <= 22)
+        y = x.exponent < 0 ? (double)x.first / ten_to[-x.exponent]
+                           : (double)x.first * ten_to[x.exponent];
+    else
+        y = read_slow(&x);
+    if (!isfinite(y)) return false; /* larger than any double: not a number that we could keep */
+    *out = x.negative ? -y : y;
+    return true;
+}
+
+bool mill_parse_i64(int64_t *out, const char *s, size_t n)
+{
+    const char *end = s + n;
+    const bool negative = n && *s == '-';
+    int64_t y = 0;
+
+    if (n && (*s == '-' || *s == '+')) s++;
+    if (s == end) return false;
+    for (; s < end; s++) {
+        if (!is_digit(*s)) return false;
+        const int d = *s - '0';
+        if (__builtin_mul_overflow(y, 10, &y) || __builtin_sub_overflow(y, d, &y)) return false;
+    }
+    if (!negative && y == INT64_MIN)
+        return false; /* counted downwards, where there is room for one more */
+    *out = negative ? y : -y;
+    return true;
+}
+
+/* ---- writing ---- */
+
+static const char pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+
+/* Exactly n digits of x, with zeros in front. */
+static void put_digits(char *at, uint64_t x, int n)
+{
+    for (; n >= 2; n -= 2) {
+        memcpy(at + n - 2, pairs + 2 * (x % 100), 2);
+        x /= 100;
+    }
+    if (n) at[0] = (char)('0' + x % 10);
+}
+
+static int count_digits(uint64_t x)
+{
+    int n = 1;
+
+    for (; x >= 10000; x /= 10000) n += 4;
+    return n + (x >= 10) + (x >= 100) + (x >= 1000);
+}
+
+static char *put_u64(char *at, uint64_t x)
+{
+    const int n = count_digits(x);
+
+    put_digits(at, x, n);
+    return at + n;
+}
+
+int mill_format_i64(char *buf, int64_t x)
+{
+    char *at = buf;
+
+    if (x < 0) *at++ = '-';
+    at = put_u64(at, x < 0 ? 0 - (uint64_t)x : (uint64_t)x);
+    *at = '\0';
+    return (int)(at - buf);
+}
+
+/* round(frac * 10^d), half to even, for 0 <= frac < 1 */
+static uint64_t scale_fraction(double frac, int d)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &frac, 8);
+    const int biased = (int)(bits >> 52 & 0x7ff);
+    const uint64_t m = (bits & ((UINT64_C(1) << 52) - 1)) | (biased ? UINT64_C(1) << 52 : 0);
+    const int s = 1075 - (biased ? biased : 1); /* frac = m / 2^s, s >= 53 */
+    if (s > 127) return 0;                      /* m * 10^d < 2^103 <= half of 2^s */
+    const unsigned __int128 v = (unsigned __int128)m * ten_to_int[d];
+    const unsigned __int128 half = (unsigned __int128)1 << (s - 1), rest = v & ((half << 1) - 1);
+    const uint64_t q = (uint64_t)(v >> s);
+    return q + (rest > half || (rest == half && (q & 1)));
+}
+
+int mill_format_fixed(char *buf, double x, int decimals)
+{
+    char *at = buf;
+
+    if (!(fabs(x) < 1e15)) return mill_format_f64(buf, x);
+    uint64_t whole = (uint64_t)fabs(x), frac = 0;
+    if (decimals) {
+        frac = scale_fraction(fabs(x) - (double)whole, decimals);
+        if (frac == ten_to_int[decimals]) {
+            frac = 0;
+            whole++;
+        }
+    } else {
+        whole = (uint64_t)rint(fabs(x));
+    }
+    if (x < 0 && (whole || frac)) *at++ = '-';
+    at = put_u64(at, whole);
+    if (decimals) {
+        *at++ = '.';
+        put_digits(at, frac, decimals);
+        at += decimals;
+    }
+    *at = '\0';
+    return (int)(at - buf);
+}
+
+/* digits * 10^exponent with the point where a reader wants it: as it stands for 1e-5 <= |x| < 1e21,
+ * else d.ddde-7. */
+static char *put_decimal(char *at, uint64_t digits, int exponent)
+{
+    while (digits % 10 == 0) {
+        digits /= 10;
+        exponent++;
+    }
+    const int n = count_digits(digits), point = n + exponent; /* digits before the point */
+    if (point > 21 || point < -4) {
+        char d[20];
+        put_digits(d, digits, n);
+        *at++ = d[0];
+        if (n > 1) *at++ = '.';
+        memcpy(at, d + 1, (size_t)n - 1);
+        at += n - 1;
+        *at++ = 'e';
+        if (point - 1 < 0) *at++ = '-';
+        return put_u64(at, (uint64_t)abs(point - 1));
+    }
+    if (exponent >= 0) {
+        put_digits(at, digits, n);
+        memset(at + n, '0', (size_t)exponent);
+        return at + n + exponent;
+    }
+    if (point <= 0) {
+        memset(at, '0', (size_t)(2 - point));
+        at[1] = '.';
+        put_digits(at + 2 - point, digits, n);
+        return at + 2 - point + n;
+    }
+    put_digits(at, digits, n); /* then move what is behind the point by one */
+    memmove(at + point + 1, at + point, (size_t)(n - point));
+    at[point] = '.';
+    return at + n + 1;
+}
+
+/* The digits of %.*e, as a number. */
+static char *put_by_printf(char *at, double x)
+{
+    char text[40];
+
+    pthread_once(&once, make_locale);
+    for (int n = x < 0x1p-1022 ? 1 : 15; n <= 17; n++) { /* denormals have fewer digits */
+        snprintf(text, sizeof text, "%.*e", n - 1, x);
+        if (n > 1 && !is_digit(text[1])) text[1] = '.'; /* whatever the locale's point is */
+        if (n == 17 || strtod_l(text, NULL, c_locale) == x) break;
+    }
+    uint64_t digits = 0;
+    int n = 0;
+    char *s = text;
+    for (; *s != 'e'; s++)
+        if (is_digit(*s)) {
+            digits = 10 * digits + (uint64_t)(*s - '0');
+            n++;
+        }
+    return put_decimal(at, digits, atoi(s + 1) - (n - 1));
+}
+
+int mill_format_f64(char *buf, double x)
+{
+    char *at = buf;
+
+    if (isnan(x)) return (int)strlen(strcpy(buf, "nan"));
+    if (signbit(x)) {
+        *at++ = '-';
+        x = -x;
+    }
+    if (isinf(x)) {
+        at = stpcpy(at, "inf");
+    } else if (x < 1e15 && x == (double)(uint64_t)x) {
+        at = put_u64(at, (uint64_t)x);
+    } else {
+        int k = 0;
+        double m = 0;
+        for (; k <= 22; k++) {
+            m = rint(x * ten_to[k]);
+            if (m >= 1e15 || m / ten_to[k] == x) break;
+        }
+        const bool exact = k <= 22 && m > 0 && m < 1e15;
+        at = exact ? put_decimal(at, (uint64_t)m, -k) : put_by_printf(at, x);
+    }
+    *at = '\0';
+    return (int)(at - buf);
+}
