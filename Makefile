@@ -49,6 +49,7 @@ CFLAGS += -DMILL_ONEDNN
 LIBS   += -ldnnl
 endif
 
+export ONEDNN
 .PHONY: all engine config deps check check-san check-all parity demo fuzz lint install bench bench-synth bench-scale
 .PHONY: tests ops-tests fuzzers need
 .DELETE_ON_ERROR:

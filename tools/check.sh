@@ -1,0 +1,36 @@
+#!/bin/sh
+# check.sh check|san|all|fuzz [seconds] - build what the tests need and run them; the last line counts them.
+set -eu
+unset MAKEFLAGS MAKELEVEL
+what=$1
+jobs=$(nproc)
+suffix=
+[ "${ONEDNN-1}" != 0 ] || suffix=-onednn0
+build() { make -s -j"$jobs" "$@"; }
+fuzzers() {
+    if command -v clang-14 >/dev/null; then build CONFIG=fuzz fuzzers; fi
+}
+tagged() { grep -l '/\* TSAN \*/' tests/unit/t_*.c tests/train/t_*.c tests/ops/t_*.c 2>/dev/null | sed 's/\.c$//'; }
+
+case $what in
+check | all)
+    build CONFIG=release all tests
+    build CONFIG=f64 ops-tests
+    fuzzers
+    ;;
+san)
+    build CONFIG=asan all tests
+    # shellcheck disable=SC2046
+    build CONFIG=tsan engine $(tagged | sed "s,^,build/tsan$suffix/,")
+    fuzzers
+    ;;
+fuzz)
+    fuzzers
+    exec tools/run_tests --suffix "$suffix" --fuzz-seconds "${2-60}" fuzz
+    ;;
+esac
+if [ "$what" = all ]; then
+    build ONEDNN=0 CONFIG=release all tests
+    build ONEDNN=0 CONFIG=f64 ops-tests
+fi
+exec tools/run_tests --suffix "$suffix" "$what"
