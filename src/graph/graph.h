@@ -1,9 +1,11 @@
 /*
- * graph.h - a training step as one static graph: built once, differentiated by adding nodes, planned, checked.
+ * graph.h - a training step as one static graph: built once, differentiated by adding nodes,
+ * planned, checked.
  *
- * Nodes are ordered: a node's sources come before it.  A STATE lives across runs.  A node that updates a state (adam, assign) returns a ref
- * to the new value, which lies in the same memory; whatever wants the old value must stand before it, and the check
- * pass refuses a graph that reads the old ref afterwards.
+ * Nodes are ordered: a node's sources come before it.  A STATE lives across runs.  A node that
+ * updates a state (adam, assign) returns a ref to the new value, which lies in the same memory;
+ * whatever wants the old value must stand before it, and the check pass refuses a graph that reads
+ * the old ref afterwards.
  */
 #ifndef MILL_GRAPH_GRAPH_H
 #define MILL_GRAPH_GRAPH_H
@@ -12,13 +14,16 @@
 
 mill_err mill_graph_new(mill_graph **out);
 void mill_graph_free(mill_graph *g);
-mill_err mill_graph_error(const mill_graph *g); /* MILL_OK, or the first failure, its words recorded again */
-int32_t mill_graph_n(const mill_graph *g);      /* refs are 1 .. n-1 */
+mill_err
+mill_graph_error(const mill_graph *g); /* MILL_OK, or the first failure, its words recorded again */
+int32_t mill_graph_n(const mill_graph *g); /* refs are 1 .. n-1 */
 
-#define SHAPE(...) ((mill_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
-#define SCALAR     ((mill_shape){0, {0}})
+#define SHAPE(...) \
+    ((mill_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+#define SCALAR ((mill_shape){0, {0}})
 
-/* First value of a state: a function of (seed, name, element), so the order of building does not matter. */
+/* First value of a state: a function of (seed, name, element), so the order of building does not
+ * matter. */
 typedef enum { INIT_ZERO, INIT_ONE, INIT_UNIFORM, INIT_NORMAL, INIT_VALUE } mill_init_kind;
 typedef struct {
     mill_init_kind kind;
@@ -26,9 +31,11 @@ typedef struct {
 } mill_init;
 
 mill_ref mill_input(mill_graph *g, const char *name, mill_dtype dtype, mill_shape shape);
-mill_ref mill_state(mill_graph *g, const char *name, mill_dtype dtype, mill_shape shape, mill_init init);
-mill_ref mill_const(mill_graph *g, mill_dtype dtype, mill_shape shape, const void *data); /* copied */
-mill_ref mill_const_real(mill_graph *g, double value);                                   /* scalar */
+mill_ref mill_state(mill_graph *g, const char *name, mill_dtype dtype, mill_shape shape,
+                    mill_init init);
+mill_ref mill_const(mill_graph *g, mill_dtype dtype, mill_shape shape,
+                    const void *data);                         /* copied; NULL: zeros */
+mill_ref mill_const_real(mill_graph *g, double value);         /* scalar */
 void mill_output(mill_graph *g, const char *name, mill_ref r); /* kept to be read after a run */
 
 mill_init mill_state_init(const mill_graph *g, mill_ref state);
@@ -37,18 +44,23 @@ mill_init mill_state_init(const mill_graph *g, mill_ref state);
 int64_t mill_stream(mill_graph *g);
 
 /*
- * Append the gradient of scalar `loss` by each of wrt[0..n): dwrt[i] = d loss / d wrt[i], 0-filled const where there is no path.
- * Any node can be differentiated by, also nodes of an earlier gradient: second derivatives are the same walk again.
- * Several calls may share forward nodes.  An operation on the path without a gradient poisons by name.
+ * Append the gradient of scalar `loss` by each of wrt[0..n): dwrt[i] = d loss / d wrt[i], 0-filled
+ * const where there is no path. Any node can be differentiated by, also nodes of an earlier
+ * gradient: second derivatives are the same walk again. Several calls may share forward nodes.  An
+ * operation on the path without a gradient poisons by name.
  */
 mill_err mill_grad(mill_graph *g, mill_ref loss, const mill_ref *wrt, int n, mill_ref *dwrt);
 mill_ref mill_detach(mill_graph *g, mill_ref x); /* a view through which no gradient flows */
 
 /* Passes (each a pure function over the node array; errors as mill_err). */
-mill_err mill_pass_cast(mill_graph *g);      /* products to bfloat16 operands, where the operation allows it */
-void mill_segment_begin(mill_graph *g);      /* nodes built until _end form a segment: its insides are computed again for */
-void mill_segment_end(mill_graph *g);        /* the gradient instead of being kept (gradient checkpointing) */
+mill_err
+mill_pass_cast(mill_graph *g); /* products to bfloat16 operands, where the operation allows it */
+void mill_segment_begin(
+    mill_graph *g); /* nodes built until _end form a segment: its insides are computed again for */
+void mill_segment_end(
+    mill_graph *g); /* the gradient instead of being kept (gradient checkpointing) */
 mill_err mill_pass_recompute(mill_graph *g); /* after the gradients are in */
-mill_err mill_pass_prune(mill_graph *g);     /* drop what neither an output nor a state update needs */
+mill_err mill_pass_prune(mill_graph *g); /* drop what neither an output nor a state update needs;
+                                            its refs are then void */
 
 #endif

@@ -1,12 +1,14 @@
 /*
  * op.h - what an operation is.  Passes, planner and executor know no more than this.
  *
- * Work is split into UNITS (by default the rows of the output: the product of all its dimensions but the last) which are
- * dealt in tiles of `grain` units.  A kernel is called with exactly one tile [begin, end) at a time: begin is a multiple of the
- * grain, end = min(begin + grain, units).  The split is a function of shapes alone, so that the bits do not depend on threads.
+ * Work is split into UNITS (by default the rows of the output: the product of all its dimensions
+ * but the last) which are dealt in tiles of `grain` units.  A kernel is called with exactly one
+ * tile [begin, end) at a time: begin is a multiple of the grain, end = min(begin + grain, units).
+ * The split is a function of shapes alone, so that the bits do not depend on threads.
  *
- * `rowwise` says which sources unit i reads only at unit i (when they have as many units).  Chains of nodes that hang together row by row
- * become one visit: tile by tile, while the rows are warm (fuse.c).  Any other source must be complete before the node starts.
+ * `rowwise` says which sources unit i reads only at unit i (when they have as many units).  Chains
+ * of nodes that hang together row by row become one visit: tile by tile, while the rows are warm
+ * (fuse.c).  Any other source must be complete before the node starts.
  */
 #ifndef MILL_GRAPH_OP_H
 #define MILL_GRAPH_OP_H
@@ -53,6 +55,8 @@ typedef struct {
 
 typedef struct {
     int64_t units, grain;
+    bool by_rows; /* the units are the rows of the output.  False (blocks of columns, say): no link
+                     to it is rowwise */
 } mill_split;
 
 /* One tile of one node.  Pointers are into the planned arena. */
@@ -61,11 +65,11 @@ typedef struct {
     const void *src[MILL_MAX_SRC]; /* a source in `writes` may be written through a cast */
     const mill_node *node;         /* shape, attr, dtype */
     const mill_shape *src_shape[MILL_MAX_SRC];
-    void *scratch;                 /* this thread's; op->scratch() bytes, 64-byte aligned, contents undefined */
-    int64_t begin, end;            /* units */
-    uint64_t seed;                 /* of the run */
-    uint32_t step;                 /* of the run: counter-based randomness and bias correction are keyed by it */
-    void *stream;                  /* cudaStream_t, or NULL */
+    void *scratch; /* this thread's; op->scratch() bytes, 64-byte aligned, contents undefined */
+    int64_t begin, end; /* units */
+    uint64_t seed;      /* of the run */
+    uint32_t step; /* of the run: counter-based randomness and bias correction are keyed by it */
+    void *stream;  /* cudaStream_t, or NULL */
 } mill_call;
 
 typedef void (*mill_kernel)(const mill_call *c); /* cannot fail on the CPU */
@@ -74,29 +78,41 @@ enum {
     MILL_OP_VIEW = 1,    /* no work: the output is the memory of source 0, from byte attr.i[0] on */
     MILL_OP_RANDOM = 2,  /* draws numbers: attr.i[MILL_MAX_ATTR-1] is its stream */
     MILL_OP_PRODUCT = 4, /* a matrix product: the cast pass may set its node's bf16 flag */
-    MILL_OP_INPLACE = 8, /* the output IS source 0's memory, always (adam, assign, scatter_add): source 0 dies here */
+    MILL_OP_INPLACE = 8, /* the output IS source 0's memory, always (adam, assign, scatter_add):
+                            source 0 dies here */
+    MILL_OP_STOP = 16, /* no gradient passes, silently (detach, codes, masks); otherwise vjp NULL on
+                          a path is an error */
 };
 
 typedef struct {
     const char *name;
-    int n_src;          /* at least; a node has exactly node->n_src */
-    unsigned keep;      /* what vjp reads besides dy; KEEP_SRC, KEEP_Y: lets a test prove liveness and the docs print it */
-    unsigned alias;     /* sources whose memory the output may take over (same bytes, rowwise, dead afterwards) */
-    unsigned rowwise;   /* sources read unit by unit */
-    unsigned writes;    /* STATE sources that are updated in place */
+    int n_src;        /* at least; a node has exactly node->n_src */
+    unsigned keep;    /* what vjp reads besides dy; KEEP_SRC, KEEP_Y: lets a test prove liveness and
+                         the docs print it */
+    unsigned alias;   /* sources whose memory the output may take over (same bytes, rowwise, dead
+                         afterwards) */
+    unsigned rowwise; /* sources read unit by unit */
+    unsigned writes;  /* STATE sources that are updated in place */
     unsigned flags;
-    mill_err (*shape)(mill_shape *out, mill_dtype *dtype, const mill_graph *g, const mill_node *node);
+    mill_err (*shape)(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
+                      const mill_node *node);
     mill_split (*split)(const mill_graph *g, const mill_node *node); /* NULL: mill_split_rows() */
-    size_t (*scratch)(const mill_graph *g, const mill_node *node);   /* bytes per thread; NULL: none */
-    /* Add the nodes of the gradient: dsrc[i] = d loss / d src[i], or 0 for "none".  NULL: no gradient. */
+    size_t (*scratch)(const mill_graph *g,
+                      const mill_node *node); /* bytes per thread; NULL: none */
+    /* Add the nodes of the gradient: dsrc[i] = d loss / d src[i], or 0 for "none".  NULL: no
+     * gradient. */
     void (*vjp)(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc);
     mill_kernel run[MILL_N_DEVICE];
 } mill_op;
 
-/* run = KERNELS(softmax): the level bodies softmax_v3 and softmax_v4; the .cu sibling when there is a CUDA build. */
-#define KERNELS(name) {name##_v3, name##_v4, 0}
-#define DECLARE_KERNELS(name)            \
-    void name##_v3(const mill_call *c);  \
+/* run = KERNELS(softmax): the level bodies softmax_v3 and softmax_v4; the .cu sibling when there is
+ * a CUDA build. */
+#define KERNELS(name)           \
+    {                           \
+        name##_v3, name##_v4, 0 \
+    }
+#define DECLARE_KERNELS(name)           \
+    void name##_v3(const mill_call *c); \
     void name##_v4(const mill_call *c)
 
 typedef enum { MILL_INPUT, MILL_STATE, MILL_CONST, MILL_OPERATION } mill_kind;
@@ -109,8 +125,11 @@ struct mill_node {
     mill_shape shape;
     mill_dtype dtype;
     mill_attr attr;
-    bool bf16;        /* product: round the operands to bfloat16, add up in f32 */
-    int32_t segment;  /* > 0: belongs to a recomputed segment (recompute.c) */
+    bool bf16;       /* product: round the operands to bfloat16, add up in f32 */
+    int32_t segment; /* > 0: belongs to a recomputed segment (recompute.c) */
+    mill_ref
+        after; /* > 0: not before this node is done, though nothing of it is read (recompute.c) */
+    bool backward;    /* made by mill_grad */
     const char *name; /* INPUT, STATE, CONST, outputs; else NULL.  The graph's copy */
     const void *data; /* CONST: the graph's copy; STATE: optional first value */
 };
@@ -122,8 +141,8 @@ bool mill_shape_equal(const mill_shape *a, const mill_shape *b);
 size_t mill_dtype_size(mill_dtype t);
 const char *mill_shape_text(char buf[64], const mill_shape *s); /* "(500, 256)" */
 
-/* The grain of `rows` rows: the one rule by which row-wise nodes of equal height fit into one visit.
- * 64 from 128 rows on; below, a quarter, so that few rows still feed several threads. */
+/* The grain of `rows` rows: the one rule by which row-wise nodes of equal height fit into one
+ * visit. 64 from 128 rows on; below, a quarter, so that few rows still feed several threads. */
 int64_t mill_grain(int64_t rows);
 mill_split mill_split_rows(const mill_graph *g, const mill_node *node);
 
@@ -131,17 +150,25 @@ const mill_node *mill_get(const mill_graph *g, mill_ref r);
 mill_ref mill_src(const mill_graph *g, mill_ref y, int i);
 const mill_shape *mill_shape_of(const mill_graph *g, mill_ref r);
 
-/* Add a node.  A failed source, a wrong shape or no memory poisons the graph: the first message is kept, 0 is returned,
- * every node built on 0 is 0, and mill_graph_check / compile return the error. */
-mill_ref mill_apply(mill_graph *g, const mill_op *op, const mill_attr *attr, int n, const mill_ref *src);
-#define MILL_APPLY(g, op, attr, ...)                                                      \
+/* Add a node.  A failed source, a wrong shape or no memory poisons the graph: the first message is
+ * kept, 0 is returned, every node built on 0 is 0, and mill_graph_check / compile return the error.
+ */
+mill_ref mill_apply(mill_graph *g, const mill_op *op, const mill_attr *attr, int n,
+                    const mill_ref *src);
+#define MILL_APPLY(g, op, attr, ...)                                                     \
     mill_apply(g, op, attr, (int)(sizeof((mill_ref[]){__VA_ARGS__}) / sizeof(mill_ref)), \
                (mill_ref[]){__VA_ARGS__})
 
 /* Poison from a constructor: words for the first message. Returns 0. */
-mill_ref mill_poison(mill_graph *g, mill_err code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+mill_ref mill_poison(mill_graph *g, mill_err code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The one constructor that a pass needs: a + b of equal shapes, where gradients of several readers
+ * meet. Declared here, defined in ops/, so that graph/ names no descriptor. */
+mill_ref mill_add(mill_graph *g, mill_ref a, mill_ref b);
 
 /* Common shape rules: the output is like source 0. */
-mill_err shape_like_src0(mill_shape *out, mill_dtype *dtype, const mill_graph *g, const mill_node *node);
+mill_err shape_like_src0(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
+                         const mill_node *node);
 
 #endif

@@ -1,24 +1,29 @@
 /*
  * plan.h - from a graph to stages, visits and offsets.
  *
- * fuse: nodes are put into VISITS (chains with the same units and grain whose links are rowwise, run tile by tile) and visits
- * into STAGES (visits that do not depend on one another; between stages all threads meet).
- * plan: a buffer lives from the stage that makes it to the last stage that reads it; offsets by best fit over the
- * lifetimes, largest first; `alias` and views share memory.  Inside a stage nothing is reused except by rowwise alias within one visit.
- * check: reads only; re-derives every shape, proves that each source is complete or rowwise-warm when it is read, that no
- * two live spans overlap (O(n^2)), and that no state is read after it was updated.  It does not trust fuse or plan.
+ * fuse: nodes are put into VISITS (chains with the same units and grain whose links are rowwise,
+ * run tile by tile) and visits into STAGES (visits that do not depend on one another; between
+ * stages all threads meet). plan: a buffer lives from the stage that makes it to the last stage
+ * that reads it; offsets by best fit over the lifetimes, largest first; `alias` and views share
+ * memory.  Inside a stage nothing is reused except by rowwise alias within one visit. check: reads
+ * only; re-derives every shape, proves that each source is complete or rowwise-warm when it is
+ * read, that no two live spans overlap (O(n^2)), and that no state is read after it was updated. It
+ * does not trust fuse or plan.
  */
 #ifndef MILL_GRAPH_PLAN_H
 #define MILL_GRAPH_PLAN_H
 
 #include "graph/graph.h"
 
-enum { PLAN_NO_FUSE = 1, PLAN_NO_REUSE = 2 }; /* a node a stage; a buffer a node: the oracles of the tests */
+enum {
+    PLAN_NO_FUSE = 1,
+    PLAN_NO_REUSE = 2
+}; /* a node a stage; a buffer a node: the oracles of the tests */
 
 typedef struct {
-    int32_t first, n;     /* nodes order[first .. first+n) */
+    int32_t first, n; /* nodes order[first .. first+n) */
     mill_split split;
-    int64_t first_chunk;  /* chunk number within the stage of its tile 0 */
+    int64_t first_chunk; /* chunk number within the stage of its tile 0 */
 } plan_visit;
 
 typedef struct {
@@ -28,13 +33,15 @@ typedef struct {
 
 typedef struct {
     int32_t n_order, n_visits, n_stages, n_nodes;
-    mill_ref *order;     /* operations only, in order of execution */
+    mill_ref *order; /* operations only, in order of execution */
     plan_visit *visit;
     plan_stage *stage;
-    int64_t *offset;     /* per node: byte offset into the arena; states and consts lie in their own arena */
-    int32_t *stage_of;   /* per node: stage that makes it, -1 for none */
-    mill_ref *root;      /* per node: whose memory it lies in (views, in-place) */
-    size_t arena_bytes, state_bytes, scratch_bytes; /* activations; states + consts; scratch of one thread */
+    int64_t *
+        offset; /* per node: byte offset into the arena; states and consts lie in their own arena */
+    int32_t *stage_of; /* per node: stage that makes it, -1 for none */
+    mill_ref *root;    /* per node: whose memory it lies in (views, in-place) */
+    size_t arena_bytes, state_bytes,
+        scratch_bytes; /* activations; states + consts; scratch of one thread */
 } mill_plan;
 
 mill_err mill_plan_new(mill_plan **out, const mill_graph *g, unsigned flags);
@@ -42,6 +49,7 @@ void mill_plan_free(mill_plan *p);
 mill_err mill_plan_check(const mill_plan *p, const mill_graph *g);
 /* Bytes that a run with `threads` threads takes, before anything is allocated. */
 size_t mill_plan_bytes(const mill_plan *p, int threads);
-mill_err mill_plan_print(char **text, const mill_plan *p, const mill_graph *g); /* stages, visits, offsets; mill_free */
+mill_err mill_plan_print(char **text, const mill_plan *p,
+                         const mill_graph *g); /* stages, visits, offsets; mill_free */
 
 #endif

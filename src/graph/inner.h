@@ -1,0 +1,54 @@
+/*
+ * inner.h - what a graph is made of; for the passes in this folder only.
+ *
+ * Nodes never move and never change their ref.  The order of execution is a list of refs beside
+ * them, so that a pass can put a node between two others (recompute.c) or take one out (prune.c)
+ * while the refs that callers hold stay good.
+ */
+#ifndef MILL_GRAPH_INNER_H
+#define MILL_GRAPH_INNER_H
+
+#include "base/mem.h"
+#include "graph/graph.h"
+
+typedef struct {
+    const char *name;
+    mill_ref ref;
+} graph_output;
+
+struct mill_graph {
+    mill_arena *arena; /* nodes, names, values of constants */
+    mill_node **node;  /* by ref; node[0] stands for "failed" */
+    mill_ref *seq;     /* seq[0..n_seq): nodes in order, sources before their readers */
+    int32_t *pos;      /* by ref: its place in seq, -1 for none */
+    int32_t n, n_seq, cap;
+    graph_output *output;
+    int32_t n_outputs, cap_outputs;
+    int64_t n_streams;
+    int32_t n_segments, segment; /* segment: the one that is open, or 0 */
+    bool in_grad;                /* nodes made now are marked `backward` */
+    mill_err err;
+    char words[512];
+};
+
+/* A copy of node r, not yet in the order; 0 and a poisoned graph if there is no memory. */
+mill_ref graph_clone(mill_graph *g, mill_ref r);
+
+/* live[r] for 0..n-1: r is an output, updates a state, is a state or an input, or is needed by such
+ * a node. */
+void graph_live(const mill_graph *g, bool *live);
+
+/* The node whose value r shows: r, or what is under its views.  *offset: bytes from there. */
+mill_ref graph_base(const mill_graph *g, mill_ref r, int64_t *offset);
+
+/* The node in whose memory r lies before any planning: under its views and in-place updates.
+ * *offset: bytes from the start of that memory. */
+mill_ref graph_home(const mill_graph *g, mill_ref r, int64_t *offset);
+
+/* Source i of `node` is updated in place. */
+bool graph_writes(const mill_node *node, int i);
+
+size_t graph_bytes(const mill_node *node);
+mill_split graph_split(const mill_graph *g, mill_ref r);
+
+#endif
