@@ -18,10 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifndef MILL_REAL
-#define MILL_REAL float /* the tests also build the engine with double, to check gradients */
+#ifndef MILL_ENGINE_REAL
+#define MILL_ENGINE_REAL float /* the tests also build the engine with double, to check gradients */
 #endif
-typedef MILL_REAL real;
+typedef MILL_ENGINE_REAL real;
 
 enum { MILL_MAX_SRC = 6, MILL_MAX_DIM = 4, MILL_MAX_ATTR = 6 };
 
