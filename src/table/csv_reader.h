@@ -1,0 +1,133 @@
+/*
+ * csv_reader.h - what the parts of the CSV reader share (csv_open.c, csv_infer.c, csv_fill.c,
+ * csv_read.c).
+ *
+ *     open    sniff delimiter, quote and header, read the names, choose the columns, note the types
+ * that are given infer   first visit: every value of every chosen column is classified; texts go to
+ * dictionaries decide  type of each column; dictionaries of all threads become one, in order of
+ * first appearance fill    second visit: values into columns
+ */
+#ifndef MILL_TABLE_CSV_READER_H
+#define MILL_TABLE_CSV_READER_H
+
+#include "base/pool.h"
+#include "table/csv.h"
+#include "table/csv_block.h"
+#include "table/dict.h"
+
+/* SOFT: blank, or quoted and empty or a word of `na`: a value among texts, missing among numbers.
+ */
+typedef enum {
+    VALUE_MISSING,
+    VALUE_SOFT,
+    VALUE_INT,
+    VALUE_REAL,
+    VALUE_DATE,
+    VALUE_COMMA,
+    VALUE_TEXT,
+    VALUE_N
+} value_kind;
+
+typedef struct {
+    number num;      /* INT, REAL */
+    int64_t seconds; /* DATE */
+    int form;        /* DATE */
+    bool is_plain;   /* INT: written as we would write it */
+} csv_value;
+
+/* What was seen in a column; sums and extremes, so that the order of adding does not matter. */
+typedef struct {
+    int64_t n[VALUE_N];
+    int64_t first[VALUE_N]; /* offset in the file of the first of each kind */
+    int64_t n_unlisted;     /* present values that did not go to `values` */
+    int decimals;
+    int form; /* of all dates; 0 none yet, -1 several */
+    dict values;
+} csv_stats;
+
+typedef enum { EXPECT_ANY, EXPECT_NUMBER, EXPECT_TEXT } csv_expect;
+#define RUN_BROKEN INT64_MIN
+
+typedef struct {
+    char *name;
+    int file_col;
+    bool is_last; /* in the record: a CR may follow */
+    /* given */
+    bool is_forced;
+    mill_coltype type; /* given or decided */
+    char *format;      /* likewise; NULL */
+    const mill_column *like;
+    /* inference */
+    csv_expect expect;
+    int64_t *run; /* for a column of consecutive integers so far: each block's first; else NULL */
+    csv_stats sum;
+    bool is_run; /* IDENTIFIER of consecutive integers, no dictionary needed */
+} csv_column;
+
+typedef struct {
+    csv_block block;
+    csv_fault fault;
+    char *scratch; /* an unquoted field */
+    size_t scratch_cap;
+    bool irregular;
+} csv_thread;
+
+typedef struct {
+    const csv_options *o;
+    source src;
+    csv_layout layout;
+    mill_pool *pool;
+    int threads;
+    char **file_name; /* n_file_cols */
+    int n_file_cols;
+    csv_column *col;
+    int n_cols;
+    csv_thread *thread;
+    csv_stats *stats;   /* threads x n_cols */
+    int64_t *block_row; /* n_blocks + 1: rows before it, once known */
+    bool has_header;
+    /* words of --na */
+    char *na_text;
+    const char **na;
+    size_t *na_len;
+    int n_na;
+    uint8_t na_first[256];
+    bool na_numeric; /* some word begins like a number */
+} csv_reader;
+
+/* csv_open.c */
+mill_err csv_reader_open(csv_reader *r);
+mill_err csv_reader_types(csv_reader *r);
+void csv_reader_close(csv_reader *r);
+
+/* csv_value.c */
+mill_err csv_na_init(csv_reader *r);
+bool csv_is_na(const csv_reader *r, const char *s, size_t n); /* blanks around do not count */
+/* Content of a field: quotes off, pairs made one (in t->scratch, padded).  True if it was quoted;
+ * *err for want of memory. */
+bool csv_unquote(csv_thread *t, char quote, csv_field *f, mill_err *err);
+value_kind csv_classify(const csv_reader *r, csv_value *v, csv_field f, bool is_quoted);
+bool csv_utf8_ok(const char *s, size_t n);
+
+/* csv_infer.c */
+mill_err csv_infer(csv_reader *r);
+mill_err csv_list_again(csv_reader *r); /* the texts of columns that expect ANY now */
+/* csv_decide.c */
+mill_err csv_decide(csv_reader *r);
+/* csv_fill.c */
+mill_err csv_fill(csv_reader *r, mill_table *t);
+mill_err csv_allocate(const csv_reader *r, mill_table **out);
+/* csv_fault.c: the fault in words, with line, column and value. */
+mill_err csv_fault_tell(const csv_reader *r, const csv_fault *f);
+int64_t csv_line_of(const csv_reader *r, int64_t at);
+/* The field at `at`, for messages: unquoted, cut, made printable. */
+void csv_quote_value(const csv_reader *r, char out[64], int64_t at);
+/* The first fault that any thread has met, told. */
+mill_err csv_faults(const csv_reader *r);
+
+static inline int64_t csv_offset(const csv_block *b, const char *field)
+{
+    return b->base + (field - b->buf);
+}
+
+#endif
