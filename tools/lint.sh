@@ -1,0 +1,31 @@
+#!/bin/bash
+# lint.sh [--all] - clang-format (a check, nothing is changed), shellcheck, sizes, and clang-tidy on the files that differ from
+# the main branch (all of them with --all or LINT_ALL=1, which takes minutes).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+bad=0
+fail() { echo "FAIL $1"; bad=1; }
+mapfile -t sources < <(git ls-files '*.c' '*.h')
+mapfile -t scripts < <(git ls-files '*.sh' .ci/run tools/gen_tests)
+
+clang-format-14 --dry-run -Werror "${sources[@]}" || fail "clang-format (clang-format-14 -i FILE mends it)"
+shellcheck "${scripts[@]}" || fail shellcheck
+tools/size.py --check || fail sizes
+
+if [ "${1-}" = --all ] || [ -n "${LINT_ALL-}" ]; then
+    tidy=("${sources[@]}")
+else
+    mapfile -t tidy < <({ git diff --name-only main; git ls-files -o --exclude-standard; } | grep '\.c$' | sort -u)
+fi
+flags=(-std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests -DTEST_BUILD='"build/release"' -DMILL_VERSION='"lint"')
+[ ! -e /usr/include/dnnl.h ] || flags+=(-DMILL_ONEDNN)
+for f in "${tidy[@]}"; do
+    case $f in
+    *.h) continue ;;
+    src/*/cpu/*) level=(-march=x86-64-v4 -mavx512bf16 -DMILL_LEVEL=v4) ;;
+    *) level=() ;;
+    esac
+    [ ! -e "$f" ] || clang-tidy-14 --quiet "$f" -- "${flags[@]}" "${level[@]}" 2>/dev/null || fail "clang-tidy $f"
+done
+[ $bad = 0 ] && echo "lint: nothing to say"
+exit $bad
