@@ -252,6 +252,18 @@ void mill_output(mill_graph *g, const char *name, mill_ref r)
     g->output[g->n_outputs++] = (graph_output){copy, r};
 }
 
+mill_ref mill_find_input(const mill_graph *g, const char *name)
+{
+    return find_leaf(g, MILL_INPUT, name);
+}
+
+mill_ref mill_find_output(const mill_graph *g, const char *name)
+{
+    for (int i = 0; i < g->n_outputs; i++)
+        if (strcmp(g->output[i].name, name) == 0) return g->output[i].ref;
+    return 0;
+}
+
 /* What shapes alone cannot say: a view stays inside its source, an update in place has something to
  * update. */
 static mill_err check_memory(const mill_graph *g, const mill_node *node)

@@ -38,6 +38,10 @@ mill_ref mill_const(mill_graph *g, mill_dtype dtype, mill_shape shape,
 mill_ref mill_const_real(mill_graph *g, double value);         /* scalar */
 void mill_output(mill_graph *g, const char *name, mill_ref r); /* kept to be read after a run */
 
+/* By name; 0 if there is none. */
+mill_ref mill_find_input(const mill_graph *g, const char *name);
+mill_ref mill_find_output(const mill_graph *g, const char *name);
+
 mill_init mill_state_init(const mill_graph *g, mill_ref state);
 
 /* A fresh stream number for a random node (1, 2, ...), in order of building. */

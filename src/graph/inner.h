@@ -9,7 +9,7 @@
 #define MILL_GRAPH_INNER_H
 
 #include "base/mem.h"
-#include "graph/graph.h"
+#include "graph/plan.h"
 
 typedef struct {
     const char *name;
@@ -50,5 +50,29 @@ bool graph_writes(const mill_node *node, int i);
 
 size_t graph_bytes(const mill_node *node);
 mill_split graph_split(const mill_graph *g, mill_ref r);
+
+/* ---- planning ---- */
+
+/* Source i of r is read at unit u only by unit u of r: rowwise, as many rows, seen through views
+ * that keep the rows. */
+bool graph_reads_rows(const mill_graph *g, const mill_split *split, mill_ref r, int i);
+
+/* A guess at the time of a node on one thread; only its order of magnitude matters. */
+double graph_cost_ns(const mill_graph *g, mill_ref r);
+
+/* Readers of the memory of each home: reader[first[h] .. first[h + 1]), in order of execution. */
+typedef struct {
+    int32_t *first;
+    mill_ref *reader;
+} home_readers;
+mill_err home_readers_init(home_readers *out, const mill_graph *g, const bool *live);
+void home_readers_deinit(home_readers *h);
+
+/* fuse.c: fill order, visits, stages and stage_of.  split: of every node. */
+mill_err plan_fuse(mill_plan *p, const mill_graph *g, const bool *live, const mill_split *split,
+                   bool fuse);
+/* reuse.c: fill root, offset, last_of and arena_bytes. */
+mill_err plan_reuse(mill_plan *p, const mill_graph *g, const bool *live, const mill_split *split,
+                    bool reuse);
 
 #endif

@@ -19,7 +19,9 @@
 #include <stdint.h>
 
 #ifndef MILL_ENGINE_REAL
-#define MILL_ENGINE_REAL float /* the tests also build the engine with double, to check gradients */
+#define MILL_ENGINE_REAL                                                     \
+    float /* the tests also build the engine with double, to check gradients \
+           */
 #endif
 typedef MILL_ENGINE_REAL real;
 

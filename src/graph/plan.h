@@ -23,8 +23,13 @@ enum {
 typedef struct {
     int32_t first, n; /* nodes order[first .. first+n) */
     mill_split split;
-    int64_t first_chunk; /* chunk number within the stage of its tile 0 */
+    int64_t first_chunk; /* chunks of the stage's visits before this one */
+    double cost_ns;      /* a guess, of all tiles on one thread */
 } plan_visit;
+
+typedef struct {
+    int32_t visit, tile;
+} plan_chunk;
 
 typedef struct {
     int32_t first_visit, n_visits;
@@ -33,13 +38,17 @@ typedef struct {
 
 typedef struct {
     int32_t n_order, n_visits, n_stages, n_nodes;
-    mill_ref *order; /* operations only, in order of execution */
+    int64_t n_chunks; /* of all stages */
+    mill_ref *order;  /* operations only (no views), in order of execution */
     plan_visit *visit;
     plan_stage *stage;
-    int64_t *
-        offset; /* per node: byte offset into the arena; states and consts lie in their own arena */
-    int32_t *stage_of; /* per node: stage that makes it, -1 for none */
-    mill_ref *root;    /* per node: whose memory it lies in (views, in-place) */
+    int64_t *offset;   /* per node: byte offset into the arena; states and consts lie in their own
+                          arena; -1: none */
+    int32_t *stage_of; /* per node: stage that makes it, -1 for leaves and views */
+    int32_t *last_of;  /* per root: last stage that touches it; n_stages: kept to the end (inputs,
+                          outputs) */
+    mill_ref
+        *root; /* per node: whose memory it lies in (views, in-place); 0: not planned (dead code) */
     size_t arena_bytes, state_bytes,
         scratch_bytes; /* activations; states + consts; scratch of one thread */
 } mill_plan;
@@ -47,7 +56,9 @@ typedef struct {
 mill_err mill_plan_new(mill_plan **out, const mill_graph *g, unsigned flags);
 void mill_plan_free(mill_plan *p);
 mill_err mill_plan_check(const mill_plan *p, const mill_graph *g);
-/* Bytes that a run with `threads` threads takes, before anything is allocated. */
+/* Bytes that an exec of this plan takes with `threads` threads, before anything is allocated:
+ * tensors, scratch, and its tables of calls and chunks; mill_exec_bytes() says the same afterwards.
+ */
 size_t mill_plan_bytes(const mill_plan *p, int threads);
 mill_err mill_plan_print(char **text, const mill_plan *p,
                          const mill_graph *g); /* stages, visits, offsets; mill_free */
