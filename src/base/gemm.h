@@ -1,0 +1,66 @@
+/*
+ * gemm.h - products of matrices, one tile on the calling thread.
+ *
+ *     C = op(A) op(B) + beta C      op(A) (m,k), op(B) (k,n), C (m,n), all row-major, beta 0 or 1
+ *
+ * A is stored (m,k), or (k,m) if ta; B is stored (k,n), or (n,k) if tb; ld* is the distance of two
+ * stored rows in elements.  C overlaps neither.  Sizes may be 0: k = 0 gives beta C.
+ *
+ * Two providers.  Ours (base/cpu/gemm.c): every element is one chain of FMA in the order of k that
+ * starts from beta C, the same bytes at each level and for any tiling.  oneDNN's dnnl_sgemm: the
+ * same call gives the same bytes on one machine; another machine or (at AVX2) another tiling gives
+ * others.  So tiles follow from shapes alone.  Which one serves a shape is chosen by what was
+ * measured to be faster (bench/gemm.c); TABMILL_GEMM=own|onednn forces one. mill_cpu_init() must
+ * have succeeded.  Nothing here allocates, except oneDNN on its first calls.
+ */
+#ifndef MILL_BASE_GEMM_H
+#define MILL_BASE_GEMM_H
+
+#include "base/level.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct {
+    float *c;
+    const float *a, *b;
+    int64_t m, n, k, lda, ldb, ldc;
+    bool ta, tb, accumulate; /* accumulate: beta is 1 */
+} gemm_args;
+
+typedef struct {
+    double *c;
+    const double *a, *b;
+    int64_t m, n, k, lda, ldb, ldc;
+    bool ta, tb, accumulate;
+} gemm_args_f64;
+
+void gemm_f32(const gemm_args *g);
+
+/* A and B are rounded to bfloat16 on the way, sums are f32.  With AVX512-BF16 twice as fast as
+ * gemm_f32; the processor adds pairs of products and takes denormals as 0.  Elsewhere the products
+ * are f32, not faster. */
+void gemm_bf16(const gemm_args *g);
+
+/* For the gradient tests and for statistics: one chain of FMA in the order of k, not fast. */
+void gemm_f64(const gemm_args_f64 *g);
+
+/* `batch` products; matrix i is at a + i a_stride and so on, in elements. */
+void gemm_f32_batch(const gemm_args *g, int64_t batch, int64_t a_stride, int64_t b_stride,
+                    int64_t c_stride);
+
+/* Is this product ours, hence the same bytes on every machine?  (gemm_f32; bf16 ones never promise
+ * it.) */
+bool gemm_is_reproducible(const gemm_args *g);
+
+/* "oneDNN 2.6.3 and own v4", "own v3", ... */
+const char *gemm_provider(void);
+
+/* The provider by name, for tests and the benchmark; gemm_onednn is false where it is absent. */
+void gemm_own(const gemm_args *g);
+bool gemm_onednn(const gemm_args *g);
+
+MILL_LEVEL_DECLARE(void, gemm_tile, (const gemm_args *g, bool round_to_bf16));
+MILL_LEVEL_DECLARE(void, gemm_tile_f64, (const gemm_args_f64 *g));
+void gemm_tile_bf16_v4(const gemm_args *g);
+
+#endif
