@@ -28,6 +28,14 @@ typedef struct {
 
 synth_config synth_config_default(void);
 mill_err synth_dims(int64_t *dim, int *n, int max, const char *text); /* "256,256" */
+/*
+ * One option by its long name ("batch-size" or "batch_size"; also "method" and "seed"), checked against its range;
+ * text values are borrowed.  MILL_EINPUT names the option, and *c is then as it was.
+ */
+mill_err synth_config_set(synth_config *c, const char *name, const char *value);
+/* All options as one object, keys by long name, with method and seed; and back (text borrowed from o). */
+mill_err synth_config_json(json_t **out, const synth_config *c);
+mill_err synth_config_read(synth_config *c, const json_t *o);
 /* "auto" -> a method and one line that says why; any other name must exist. */
 mill_err synth_choose(const char **method, char why[256], const char *name, const mill_table *t);
 
@@ -63,7 +71,13 @@ mill_err synth_schema_read(synth_schema **out, const store *s);
 mill_err synth_schema_table(mill_table **out, const synth_schema *s, int64_t n);
 /* Number -> cell: clip to [least, most], round to the column's decimals or integer, store in its type. */
 void synth_put_number(mill_column *c, const synth_column *s, int64_t row, double x);
-void synth_put_id(mill_table *t, int col, const synth_schema *s, int64_t row, int64_t number); /* see schema.c: identifiers of row `number` */
+/* All identifier columns of t get the identifiers of rows first, first + 1, ...: new, unique, never a training value. */
+mill_err synth_put_ids(mill_table *t, const synth_schema *s, int64_t first);
+/*
+ * What each code of a table's column is in the schema's dictionary: (*map)[code], -1 where the schema does not have the
+ * value (trimmed, or never seen).  n_values of the table's column entries and at least one; mill_free.
+ */
+mill_err synth_code_map(int32_t **map, const synth_column *s, const mill_column *c);
 
 /*
  * A condition: COLUMN=VALUE, COLUMN>=X, COLUMN<=X, COLUMN<X, COLUMN>X, COLUMN!=VALUE; several are all to hold.
@@ -103,6 +117,8 @@ typedef struct {
 } synth_method;
 
 extern const synth_method synth_mixture, synth_independent, synth_ctgan, synth_tvae;
+/* All methods that there are, in the order in which help shows them; NULL behind the last. */
+extern const synth_method *const synth_methods[];
 const synth_method *synth_method_find(const char *name); /* NULL if unknown */
 
 /* A model file, opened: schema, method, and the method's model. */
