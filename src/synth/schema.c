@@ -336,6 +336,11 @@ mill_err synth_schema_table(mill_table **out, const synth_schema *s, int64_t n)
 static const double power_of_ten[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                         1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
+double synth_pow10(int k)
+{
+    return k < 0 ? 1 / power_of_ten[-k] : power_of_ten[k];
+}
+
 double synth_round_number(const synth_column *s, double x)
 {
     if (s->type == MILL_REAL) {

@@ -1,0 +1,245 @@
+/*
+ * codes.c - a table into codes, column by column.
+ *
+ * Columns are taken one after another and released as they are done, so that of a table that lies in a file one
+ * column is in memory at a time.  More than IN_MEMORY bytes of codes are written to a file of their own and mapped.
+ */
+#include "synth/codes.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CHUNK = 1 << 16 };
+static const int64_t IN_MEMORY = (int64_t)1 << 30;
+
+void synth_codes_free(synth_codes *c)
+{
+    if (!c) return;
+    for (int j = 0; j < c->n_cols && c->code && !c->map; j++) mill_free(c->code[j]);
+    if (c->map) file_unmap(c->map, c->map_bytes);
+    synth_coders_free(c->coder, c->n_cols);
+    mill_free(c->base);
+    mill_free(c->width);
+    mill_free(c->code);
+    mill_free(c->count);
+    mill_free(c->size);
+    mill_free(c->unit);
+    mill_free(c);
+}
+
+/* One column on its way to codes; chunks of CHUNK rows are independent. */
+typedef struct {
+    const synth_coder *coder;
+    const mill_column *col;
+    const int32_t *map; /* of a category's codes, or NULL */
+    void *out;
+    int width;
+    int64_t first, rows; /* the rows that out begins with and holds */
+} encoding;
+
+static int32_t code_of(const encoding *e, int64_t i)
+{
+    int32_t code;
+
+    if (!column_is_valid(e->col, i)) return e->coder->missing;
+    if (e->map) {
+        code = e->map[e->col->code[i]];
+        return code >= 0 ? code : e->coder->missing;
+    }
+    code = synth_coder_find(e->coder, synth_raw_number(e->col, i) + 0.0);
+    return code >= 0 ? code : e->coder->missing;
+}
+
+static void encode_chunk(void *ctx, int64_t chunk, int thread)
+{
+    const encoding *e = ctx;
+    const int64_t from = chunk * CHUNK, to = from + CHUNK < e->rows ? from + CHUNK : e->rows;
+
+    (void)thread;
+    for (int64_t i = from; i < to; i++) {
+        const int32_t code = code_of(e, e->first + i);
+        if (e->width == 1) {
+            ((uint8_t *)e->out)[i] = (uint8_t)code;
+        } else if (e->width == 2) {
+            ((uint16_t *)e->out)[i] = (uint16_t)code;
+        } else {
+            ((int32_t *)e->out)[i] = code;
+        }
+    }
+}
+
+static void run_encoding(encoding *e, mill_pool *pool)
+{
+    mill_pool_run(pool, (e->rows + CHUNK - 1) / CHUNK, encode_chunk, e);
+}
+
+static void add_counts(synth_codes *c, int j, const encoding *e)
+{
+    int64_t *count = c->count + c->base[j];
+    for (int64_t i = 0; i < e->rows; i++) {
+        count[e->width == 1   ? ((const uint8_t *)e->out)[i]
+              : e->width == 2 ? ((const uint16_t *)e->out)[i]
+                              : ((const int32_t *)e->out)[i]]++;
+    }
+}
+
+static mill_err encode_column(synth_codes *c, int j, encoding *e, mill_pool *pool)
+{
+    c->code[j] = mill_alloc((size_t)c->rows + 1, c->width[j]);
+    if (!c->code[j]) return MILL_ENOMEM;
+    e->out = c->code[j];
+    e->rows = c->rows;
+    run_encoding(e, pool);
+    add_counts(c, j, e);
+    return MILL_OK;
+}
+
+/* Into the file in pieces of 64 chunks; the column's place in it goes to *at. */
+static mill_err spool_column(synth_codes *c, int j, encoding *e, mill_file *f, mill_pool *pool)
+{
+    const int64_t piece = 64 * CHUNK;
+    mill_err err = MILL_OK;
+
+    e->out = mill_alloc((size_t)piece, c->width[j]);
+    if (!e->out) return MILL_ENOMEM;
+    for (e->first = 0; e->first < c->rows && err == MILL_OK; e->first += piece) {
+        e->rows = c->rows - e->first < piece ? c->rows - e->first : piece;
+        run_encoding(e, pool);
+        add_counts(c, j, e);
+        err = file_write(f, e->out, (size_t)e->rows * c->width[j]);
+    }
+    /* Every column begins at a multiple of 64. */
+    static const char zero[64];
+    const size_t over = (size_t)file_tell(f) % 64;
+    if (err == MILL_OK && over) err = file_write(f, zero, 64 - over);
+    mill_free(e->out);
+    return err;
+}
+
+static mill_err map_spool(synth_codes *c, const char *path, mill_file *f)
+{
+    size_t at = 0;
+
+    TRY(file_flush(f));
+    TRY(file_map(&c->map, &c->map_bytes, path));
+    for (int j = 0; j < c->n_cols; j++) {
+        if (!c->coder[j].n) continue;
+        c->code[j] = (char *)(uintptr_t)c->map + at; /* only ever read */
+        at += ((size_t)c->rows * c->width[j] + 63) / 64 * 64;
+    }
+    return MILL_OK;
+}
+
+static mill_err encode_all(synth_codes *c, const mill_table *t, const synth_schema *s,
+                           mill_file *spool, mill_pool *pool)
+{
+    for (int j = 0; j < c->n_cols; j++) {
+        encoding e = {.coder = &c->coder[j], .col = &t->col[j], .width = c->width[j]};
+        int32_t *map = NULL;
+        if (!c->coder[j].n) continue;
+        if (!c->coder[j].is_number) TRY(synth_code_map(&map, &s->col[j], &t->col[j]));
+        e.map = map;
+        const mill_err err = spool ? spool_column(c, j, &e, spool, pool)
+                                   : encode_column(c, j, &e, pool);
+        mill_free(map);
+        TRY(err);
+        table_column_release(t, j);
+    }
+    return MILL_OK;
+}
+
+static mill_err encode_spooled(synth_codes *c, const mill_table *t, const synth_schema *s,
+                               mill_pool *pool)
+{
+    const char *dir = getenv("TMPDIR");
+    char path[512];
+    mill_file *f;
+
+    snprintf(path, sizeof path, "%s/tabmill-codes.%ld", dir && *dir ? dir : "/tmp",
+             (long)getpid());
+    TRY(file_create(&f, path));
+    mill_err err = encode_all(c, t, s, f, pool);
+    if (err == MILL_OK) err = map_spool(c, path, f);
+    file_close(f);
+    /* The mapping lives on; nothing is left when the process ends. */
+    const mill_err gone = file_remove(path);
+    return err != MILL_OK ? err : gone;
+}
+
+static mill_err fit_coders(synth_codes *c, const mill_table *t, const synth_schema *s,
+                           const synth_config *o)
+{
+    for (int j = 0; j < c->n_cols; j++) {
+        TRY(synth_coder_fit(&c->coder[j], &s->col[j], &t->col[j], o->bins, o->trim_rare));
+        table_column_release(t, j);
+        if (__builtin_add_overflow(c->base[j], c->coder[j].n, &c->base[j + 1])) {
+            return mill_fail(MILL_EINPUT, "more than 2^31 different values");
+        }
+        c->width[j] = c->coder[j].n <= 1 << 8 ? 1 : c->coder[j].n <= 1 << 16 ? 2 : 4;
+    }
+    c->n_codes = c->base[c->n_cols];
+    c->count = mill_alloc((size_t)c->n_codes + 1, sizeof *c->count);
+    return c->count ? MILL_OK : MILL_ENOMEM;
+}
+
+mill_err synth_codes_fit(synth_codes **out, const mill_table *t, const synth_schema *s,
+                         const synth_config *o, mill_pool *pool)
+{
+    synth_codes *c = mill_alloc(1, sizeof *c);
+    mill_err err = MILL_ENOMEM;
+    int64_t bytes = 0;
+
+    if (!c) return MILL_ENOMEM;
+    c->rows = t->rows;
+    c->n_cols = t->n_cols;
+    c->coder = mill_alloc((size_t)t->n_cols + 1, sizeof *c->coder);
+    c->base = mill_alloc((size_t)t->n_cols + 1, sizeof *c->base);
+    c->width = mill_alloc((size_t)t->n_cols + 1, 1);
+    c->code = mill_alloc((size_t)t->n_cols + 1, sizeof *c->code);
+    c->size = mill_alloc((size_t)t->n_cols + 1, 3 * sizeof *c->size);
+    c->unit = mill_alloc((size_t)t->n_cols + 1, sizeof *c->unit);
+    if (!c->coder || !c->base || !c->width || !c->code || !c->size || !c->unit) goto fail;
+    if ((err = fit_coders(c, t, s, o))) goto fail;
+    for (int j = 0; j < c->n_cols; j++) bytes += c->coder[j].n ? c->rows * c->width[j] : 0;
+    err = bytes > IN_MEMORY ? encode_spooled(c, t, s, pool) : encode_all(c, t, s, NULL, pool);
+    if (err != MILL_OK) goto fail;
+    *out = c;
+    return MILL_OK;
+fail:
+    synth_codes_free(c);
+    return err;
+}
+
+mill_err synth_codes_rows(int32_t *out, const synth_coder *coder, const synth_schema *s,
+                          const mill_table *t)
+{
+    for (int j = 0; j < s->n; j++) {
+        const int at = table_find(t, s->col[j].name);
+        int32_t *map = NULL;
+        if (!coder[j].n) continue;
+        if (at < 0) {
+            return mill_fail(MILL_EINPUT, "the table has no column \"%s\"", s->col[j].name);
+        }
+        const mill_column *c = &t->col[at];
+        if (column_has_codes(c) == coder[j].is_number) {
+            return mill_fail(MILL_EINPUT, "column \"%s\" is of type %s here, and %s in the model",
+                             c->name, mill_coltype_name(c->type),
+                             mill_coltype_name(s->col[j].type));
+        }
+        if (!coder[j].is_number) TRY(synth_code_map(&map, &s->col[j], c));
+        const encoding e = {.coder = &coder[j], .col = c, .map = map};
+        for (int64_t i = 0; i < t->rows; i++) {
+            int32_t code = code_of(&e, i);
+            /* Without trimming a value that was never seen is no missing value. */
+            if (code == coder[j].missing && !coder[j].clips && column_is_valid(c, i)) code = -1;
+            out[i * s->n + j] = code;
+        }
+        mill_free(map);
+    }
+    return MILL_OK;
+}

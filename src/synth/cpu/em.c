@@ -1,0 +1,123 @@
+/*
+ * em.c - the four inner loops of EM (em.h), sixteen lanes at a time.
+ *
+ * A row's logits are one row of the table per column, added in the order of the columns; 64 lanes are four registers at
+ * v4.  The counts are the same walk backwards.  All sums run in the order of rows or columns.
+ */
+#include "synth/em.h"
+
+#include "base/vec16.h"
+#include "base/vmath.h"
+
+/* Four vectors at most; n is a constant where this is inlined. */
+VI void logits_of(float *r, const float *table, const float *logw, int n, const int32_t *code,
+                  int n_cols, int64_t rows)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        f16v sum[4];
+        for (int v = 0; v < n; v++) sum[v] = vload(logw + 16 * v);
+        for (int j = 0; j < n_cols; j++) {
+            const float *p = table + (int64_t)code[i * n_cols + j] * (16 * n);
+            for (int v = 0; v < n; v++) sum[v] = vadd(sum[v], vload(p + 16 * v));
+        }
+        for (int v = 0; v < n; v++) vstore(r + (i * n + v) * 16, sum[v]);
+    }
+}
+
+void LEVEL_FN(em_logits)(float *r, const float *table, const float *logw, int width,
+                         const int32_t *code, int n_cols, int64_t rows)
+{
+    switch (width) {
+    case 64: logits_of(r, table, logw, 4, code, n_cols, rows); break;
+    case 48: logits_of(r, table, logw, 3, code, n_cols, rows); break;
+    case 32: logits_of(r, table, logw, 2, code, n_cols, rows); break;
+    default: logits_of(r, table, logw, 1, code, n_cols, rows); break;
+    }
+}
+
+VI f16v exp_of(f16v x)
+{
+    float t[16];
+    vstore(t, x);
+    for (int l = 0; l < 16; l++) t[l] = mill_expf(t[l]);
+    return vload(t);
+}
+
+VI float largest_of(f16v v)
+{
+    float t[16];
+    vstore(t, v);
+    for (int w = 8; w; w /= 2)
+        for (int l = 0; l < w; l++) t[l] = t[l] > t[l + w] ? t[l] : t[l + w];
+    return t[0];
+}
+
+double LEVEL_FN(em_softmax)(float *r, int64_t from, float *inverse, int64_t span, int lanes,
+                            int64_t rows)
+{
+    double total = 0, product = 1;
+
+    for (int64_t i = from; i < from + rows; i++) {
+        f16v most = vset(-1e30f), sum = vset(0);
+        for (int at = 0; at < lanes; at += EM_BLOCK) {
+            const int width = lanes - at < EM_BLOCK ? lanes - at : EM_BLOCK;
+            const float *x = r + at * span + i * width;
+            for (int l = 0; l < width; l += 16) most = vmax(most, vload(x + l));
+        }
+        const float m = largest_of(most);
+        for (int at = 0; at < lanes; at += EM_BLOCK) {
+            const int width = lanes - at < EM_BLOCK ? lanes - at : EM_BLOCK;
+            float *x = r + at * span + i * width;
+            for (int l = 0; l < width; l += 16) {
+                const f16v y = exp_of(vadd(vload(x + l), vset(-m)));
+                vstore(x + l, y);
+                sum = vadd(sum, y);
+            }
+        }
+        const float s = vsum(sum);
+        inverse[i] = 1 / s;
+        total += (double)m;
+        product *= (double)s; /* s < 2^24: sixteen of them stay far below 2^1023 */
+        if (i % 16 == 15 || i + 1 == from + rows) {
+            total += mill_log_f64(product);
+            product = 1;
+        }
+    }
+    return total;
+}
+
+VI void count_of(float *acc, const float *r, const float *inverse, int n, const int32_t *code,
+                 int n_cols, int64_t rows)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        const f16v scale = vset(inverse[i]);
+        float *a = acc + (int64_t)code[i * n_cols] * (16 * n);
+        for (int v = 0; v < n; v++) {
+            vstore(a + 16 * v, vfma(vload(r + (i * n + v) * 16), scale, vload(a + 16 * v)));
+        }
+    }
+}
+
+void LEVEL_FN(em_count)(float *acc, const float *r, const float *inverse, int width,
+                        const int32_t *code, int n_cols, int64_t rows)
+{
+    switch (width) {
+    case 64: count_of(acc, r, inverse, 4, code, n_cols, rows); break;
+    case 48: count_of(acc, r, inverse, 3, code, n_cols, rows); break;
+    case 32: count_of(acc, r, inverse, 2, code, n_cols, rows); break;
+    default: count_of(acc, r, inverse, 1, code, n_cols, rows); break;
+    }
+}
+
+void LEVEL_FN(em_logs)(float *logp, float *acc, const float *marginal, const float *scale,
+                       int width, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float m = marginal[i];
+        float *y = logp + i * width, *a = acc + i * width;
+        for (int l = 0; l < width; l++) {
+            y[l] = mill_logf((a[l] + m) * scale[l]);
+            a[l] = 0;
+        }
+    }
+}

@@ -1,0 +1,308 @@
+/*
+ * em.c - the walk of EM over the rows; formulas, layout and order of sums are in em.h.
+ *
+ * A step is one walk of the pool: for every span of rows two stages, responsibilities (a chunk is EM_ROWS rows) and
+ * counts (a chunk is a column and a block of lanes); then the tables.  Counts are floats: after FLUSH rows they are added to a second table,
+ * so that a sum never has more than FLUSH small terms in a row.
+ */
+#include "synth/em.h"
+
+#include "base/cpu.h"
+#include "base/mem.h"
+#include "base/philox.h"
+#include "base/vmath.h"
+
+#include <string.h>
+
+typedef void (*logits_fn)(float *, const float *, const float *, int, const int32_t *, int, int64_t);
+typedef double (*softmax_fn)(float *, int64_t, float *, int64_t, int, int64_t);
+typedef void (*count_fn)(float *, const float *, const float *, int, const int32_t *, int, int64_t);
+typedef void (*logs_fn)(float *, float *, const float *, const float *, int, int64_t);
+static const logits_fn logits[MILL_N_LEVEL] = MILL_LEVELS(em_logits);
+static const softmax_fn softmax[MILL_N_LEVEL] = MILL_LEVELS(em_softmax);
+static const count_fn count[MILL_N_LEVEL] = MILL_LEVELS(em_count);
+static const logs_fn logs[MILL_N_LEVEL] = MILL_LEVELS(em_logs);
+
+enum { FLUSH = 32768, STREAM_START = 0x454d0001, LOG_CODES = 256 };
+static const float PRIOR = 1;          /* a of em.h */
+static const float WEIGHT_PRIOR = 0.5; /* s of em.h */
+static const float START_ROW = 0.2f;   /* of a component's first distribution is the row that it begins at */
+static const float NEVER = -1e30f;     /* logit of a lane that pads */
+
+static int lanes_of(int64_t k)
+{
+    return (int)((k + 15) / 16 * 16);
+}
+
+/* A span's responsibilities take about 1 MiB. */
+static int64_t span_of(int lanes)
+{
+    int64_t span = 4096;
+    while (span > 256 && span * lanes > 1 << 18) span /= 2;
+    return span;
+}
+
+int64_t em_bytes(const synth_codes *codes, int64_t rows, int64_t k)
+{
+    const int64_t lanes = lanes_of(k), span = span_of((int)lanes);
+    const int64_t tables = rows > FLUSH ? 3 : 2;
+    return tables * lanes * codes->n_codes * 4 + codes->n_codes * 4 + 3 * lanes * 4 +
+           span * (lanes * 4 + 4 + codes->n_cols * 4) + span / EM_ROWS * 8;
+}
+
+void em_free(em *e)
+{
+    if (!e) return;
+    mill_free(e->col);
+    mill_free(e->logp);
+    mill_free(e->acc);
+    mill_free(e->total);
+    mill_free(e->marginal);
+    mill_free(e->logw);
+    mill_free(e->mass);
+    mill_free(e->scale);
+    mill_free(e->r);
+    mill_free(e->inverse);
+    mill_free(e->code);
+    mill_free(e->chunk_sum);
+    mill_free(e);
+}
+
+static mill_err make_tables(em *e)
+{
+    const size_t codes = (size_t)e->codes->n_codes + 1, lanes = (size_t)e->lanes;
+    const size_t span = (size_t)e->span;
+    size_t cells;
+
+    TRY(mill_size_mul(&cells, codes, lanes));
+    e->col = mill_alloc((size_t)e->codes->n_cols + 1, sizeof *e->col);
+    e->logp = mill_alloc(cells, sizeof *e->logp);
+    e->acc = mill_alloc(cells, sizeof *e->acc);
+    if (e->rows > FLUSH && !(e->total = mill_alloc(cells, sizeof *e->total))) return MILL_ENOMEM;
+    e->marginal = mill_alloc(codes, sizeof *e->marginal);
+    e->logw = mill_alloc(lanes, sizeof *e->logw);
+    e->mass = mill_alloc(lanes, sizeof *e->mass);
+    e->scale = mill_alloc(lanes, sizeof *e->scale);
+    e->r = mill_alloc(span * lanes, sizeof *e->r);
+    e->inverse = mill_alloc(span, sizeof *e->inverse);
+    e->code = mill_alloc(span * (size_t)e->codes->n_cols + 1, sizeof *e->code);
+    e->chunk_sum = mill_alloc(span / EM_ROWS, sizeof *e->chunk_sum);
+    const bool good = e->col && e->logp && e->acc && e->marginal && e->logw && e->mass &&
+                      e->scale && e->r && e->inverse && e->code && e->chunk_sum;
+    return good ? MILL_OK : MILL_ENOMEM;
+}
+
+mill_err em_new(em **out, const synth_codes *codes, int k, const int32_t *row, int64_t rows,
+                mill_pool *pool)
+{
+    em *e = mill_alloc(1, sizeof *e);
+    if (!e) return MILL_ENOMEM;
+    e->codes = codes;
+    e->pool = pool;
+    e->row = row;
+    e->rows = rows;
+    e->k = k;
+    e->lanes = lanes_of(k);
+    e->blocks = (e->lanes + EM_BLOCK - 1) / EM_BLOCK;
+    e->span = span_of(e->lanes);
+    const mill_err err = make_tables(e);
+    if (err != MILL_OK) {
+        em_free(e);
+        return err;
+    }
+    for (int j = 0; j < codes->n_cols; j++) {
+        if (codes->coder[j].n) e->col[e->n_cols++] = j;
+    }
+    for (int32_t c = 0; c < codes->n_codes; c++) {
+        /* A code of the schema that no training row has (all of its rows were withheld) keeps a trace. */
+        const double n = codes->count[c] ? (double)codes->count[c] : 0.5;
+        e->marginal[c] = (float)(PRIOR * n / (double)codes->rows);
+    }
+    *out = e;
+    return MILL_OK;
+}
+
+static int64_t row_of(const em *e, int64_t i)
+{
+    return e->row ? e->row[i] : i;
+}
+
+void em_start(em *e, uint64_t seed)
+{
+    mill_rng rng = mill_rng_init(seed, STREAM_START, 0);
+    const int32_t *base = e->codes->base;
+
+    for (int k = 0; k < e->lanes; k++) {
+        const int block = k / EM_BLOCK, lane = k % EM_BLOCK, width = em_width(e, block);
+        const int64_t row = row_of(e, mill_rng_below(&rng, (uint32_t)e->rows));
+        float *table = e->logp + em_at(e, block, 0) + lane;
+        e->logw[k] = k < e->k ? -mill_logf((float)e->k) : NEVER;
+        for (int32_t c = 0; c < e->codes->n_codes; c++) {
+            table[(int64_t)c * width] = mill_logf((1 - START_ROW) / PRIOR * e->marginal[c]);
+        }
+        for (int a = 0; a < e->n_cols; a++) {
+            const int j = e->col[a];
+            const int64_t c = base[j] + codes_at(e->codes, j, row);
+            table[c * width] = mill_logf((1 - START_ROW) / PRIOR * e->marginal[c] + START_ROW);
+        }
+    }
+}
+
+/* The walk's constants for one span. */
+typedef struct {
+    em *e;
+    const int32_t *row; /* rows walked over: NULL: 0, 1, ... */
+    int64_t rows;
+    bool learn;
+    double sum;
+    mill_level level;
+} walk;
+
+static void span_codes(const walk *w, int64_t first, int64_t from, int64_t to)
+{
+    em *e = w->e;
+    for (int a = 0; a < e->n_cols; a++) {
+        const int j = e->col[a];
+        const int32_t base = e->codes->base[j];
+        for (int64_t i = from; i < to; i++) {
+            const int64_t row = w->row ? w->row[first + i] : first + i;
+            e->code[i * e->n_cols + a] = base + codes_at(e->codes, j, row);
+        }
+    }
+}
+
+static void responsibilities(const walk *w, int64_t first, int64_t n, int64_t chunk)
+{
+    em *e = w->e;
+    const int64_t from = chunk * EM_ROWS, to = from + EM_ROWS < n ? from + EM_ROWS : n;
+
+    span_codes(w, first, from, to);
+    const int32_t *code = e->code + from * e->n_cols;
+    for (int b = 0; b < e->blocks; b++) {
+        const int width = em_width(e, b);
+        logits[w->level](e->r + (int64_t)b * EM_BLOCK * e->span + from * width,
+                         e->logp + em_at(e, b, 0), e->logw + b * EM_BLOCK, width, code, e->n_cols,
+                         to - from);
+    }
+    e->chunk_sum[chunk] = softmax[w->level](e->r, from, e->inverse, e->span, e->lanes, to - from);
+}
+
+static void add_counts(const walk *w, int64_t n, int64_t chunk)
+{
+    em *e = w->e;
+    const int a = (int)(chunk / e->blocks), b = (int)(chunk % e->blocks), width = em_width(e, b);
+
+    count[w->level](e->acc + em_at(e, b, 0), e->r + (int64_t)b * EM_BLOCK * e->span, e->inverse,
+                    width, e->code + a, e->n_cols, n);
+}
+
+/* acc into total, zero behind it: a chunk is LOG_CODES codes of all blocks. */
+static void flush(em *e, int64_t chunk)
+{
+    const int64_t n = (int64_t)e->codes->n_codes * e->lanes;
+    const int64_t size = (int64_t)LOG_CODES * EM_BLOCK, from = chunk * size;
+    const int64_t to = from + size < n ? from + size : n;
+
+    for (int64_t i = from; i < to; i++) {
+        e->total[i] += e->acc[i];
+        e->acc[i] = 0;
+    }
+}
+
+/* N_k: the sum of any column's counts; the one with the fewest codes. */
+static void masses(em *e)
+{
+    const float *table = e->total ? e->total : e->acc;
+    int best = -1;
+
+    for (int a = 0; a < e->n_cols; a++) {
+        const int j = e->col[a];
+        if (best < 0 || e->codes->coder[j].n < e->codes->coder[best].n) best = j;
+    }
+    const double rows = (double)e->rows + (double)WEIGHT_PRIOR * e->k;
+    for (int k = 0; k < e->lanes; k++) {
+        const int block = k / EM_BLOCK, lane = k % EM_BLOCK;
+        double sum = 0;
+        for (int32_t c = 0; best >= 0 && c < e->codes->coder[best].n; c++) {
+            sum += (double)table[em_at(e, block, e->codes->base[best] + c) + lane];
+        }
+        if (best < 0) sum = k == 0 ? (double)e->rows : 0;
+        e->mass[k] = (float)sum;
+        e->scale[k] = (float)(1 / (sum + (double)PRIOR));
+        const double weight = (sum + (double)WEIGHT_PRIOR) / rows;
+        e->logw[k] = k < e->k ? (float)mill_log_f64(weight) : NEVER;
+    }
+}
+
+static int64_t log_chunks(const em *e)
+{
+    return ((int64_t)e->codes->n_codes + LOG_CODES - 1) / LOG_CODES * e->blocks;
+}
+
+static void new_logs(const walk *w, int64_t chunk)
+{
+    em *e = w->e;
+    const int b = (int)(chunk % e->blocks);
+    const int64_t from = chunk / e->blocks * LOG_CODES, most = e->codes->n_codes - from;
+    const int64_t at = em_at(e, b, from);
+
+    logs[w->level](e->logp + at, (e->total ? e->total : e->acc) + at, e->marginal + from,
+                   e->scale + b * EM_BLOCK, em_width(e, b), most < LOG_CODES ? most : LOG_CODES);
+}
+
+#define STAGE(w, n, call)                                                                          \
+    do {                                                                                           \
+        int64_t chunk_;                                                                            \
+        mill_stage_begin(w, n);                                                                    \
+        while ((chunk_ = mill_stage_next(w)) >= 0) call;                                           \
+        mill_stage_end(w);                                                                         \
+    } while (0)
+
+static void sum_chunks(walk *w, int64_t n)
+{
+    for (int64_t c = 0; c * EM_ROWS < n; c++) w->sum += w->e->chunk_sum[c];
+}
+
+static void walk_rows(void *ctx, int thread, mill_walk *p)
+{
+    walk *w = ctx;
+    em *e = w->e;
+    const int64_t flushes = ((int64_t)e->codes->n_codes * e->lanes + LOG_CODES * EM_BLOCK - 1) /
+                            (LOG_CODES * EM_BLOCK);
+    int64_t since = 0;
+
+    (void)thread;
+    for (int64_t first = 0; first < w->rows; first += e->span) {
+        const int64_t n = w->rows - first < e->span ? w->rows - first : e->span;
+        STAGE(p, (n + EM_ROWS - 1) / EM_ROWS, responsibilities(w, first, n, chunk_));
+        if (!w->learn) {
+            STAGE(p, 1, sum_chunks(w, n));
+            continue;
+        }
+        /* The last chunk is the sum of the likelihoods, which nobody else touches meanwhile. */
+        STAGE(p, (int64_t)e->n_cols * e->blocks + 1,
+              chunk_ < (int64_t)e->n_cols * e->blocks ? add_counts(w, n, chunk_)
+                                                      : sum_chunks(w, n));
+        since += n;
+        if (!e->total || (since < FLUSH && first + n < w->rows)) continue;
+        since = 0;
+        STAGE(p, flushes, flush(e, chunk_));
+    }
+    if (!w->learn) return;
+    STAGE(p, 1, masses(e));
+    STAGE(p, log_chunks(e), new_logs(w, chunk_));
+}
+
+void em_step(em *e)
+{
+    walk w = {.e = e, .row = e->row, .rows = e->rows, .learn = true, .level = mill_cpu_level()};
+    mill_pool_walk(e->pool, walk_rows, &w);
+    e->log_likelihood = w.sum / (double)e->rows;
+}
+
+double em_score(em *e, const int32_t *row, int64_t rows)
+{
+    walk w = {.e = e, .row = row, .rows = rows, .level = mill_cpu_level()};
+    mill_pool_walk(e->pool, walk_rows, &w);
+    return w.sum / (double)rows;
+}

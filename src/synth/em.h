@@ -1,0 +1,83 @@
+/*
+ * em.h - maximum likelihood of a mixture of independent columns, by EM over codes.
+ *
+ *     p(x) = sum_k w_k prod_j p_j(x_j | k),    x_j a code of column j
+ *
+ *     E:  r_ik = w_k prod_j p_j(x_ij | k) / p(x_i)
+ *     M:  N_k = sum_i r_ik,   w_k = (N_k + s) / (n + K s),
+ *         p_j(c | k) = (sum_{i: x_ij = c} r_ik + a m_j(c)) / (N_k + a),   m_j the marginal, a = 1
+ *
+ * The last line is the mode under a Dirichlet prior of strength a shaped as the marginal, so no code ever has probability 0.
+ *
+ * Layout: components are lanes, padded to 16, in blocks of EM_BLOCK lanes; a table holds block after block, in each one
+ * row of lanes per code.  The tables of a block (600 codes: 150 KB) stay in L2.  Rows of data go through in spans: responsibilities of
+ * a span are computed row chunk by row chunk, then added up column by column, each (column, block) in the
+ * order of the rows.  So every sum has one order, whatever the number of threads, and there is one accumulator.
+ */
+#ifndef MILL_SYNTH_EM_H
+#define MILL_SYNTH_EM_H
+
+#include "base/level.h"
+#include "synth/codes.h"
+
+enum { EM_BLOCK = 64, EM_ROWS = 64 /* of a chunk */ };
+
+typedef struct {
+    const synth_codes *codes;
+    mill_pool *pool;
+    int64_t rows;       /* that are learnt from: */
+    const int32_t *row; /* these ones; NULL: 0, 1, ... */
+    int k, lanes, blocks;
+    int n_cols;         /* with codes */
+    int32_t *col;       /* which */
+    int64_t span;       /* rows at once: from the lanes alone */
+    float *logp, *acc, *total, *marginal; /* n_codes x lanes; total: NULL for few rows; marginal: per code */
+    float *logw, *mass, *scale;           /* per lane */
+    float *r, *inverse;                   /* of the span */
+    int32_t *code;                        /* of the span: rows x n_cols, among all codes */
+    double *chunk_sum;                    /* log-likelihood of each chunk of the span */
+    double log_likelihood;                /* of the last E step: nats per row */
+} em;
+
+/* Borrows codes, pool and row.  Tables are set by em_start or em_load. */
+mill_err em_new(em **out, const synth_codes *codes, int k, const int32_t *row, int64_t rows,
+                mill_pool *pool);
+void em_free(em *e);
+void em_start(em *e, uint64_t seed); /* component k begins near a row drawn by (seed, k) */
+void em_step(em *e);                 /* one E and M step */
+/* Mean log-likelihood of other rows under the tables as they are; the state stays. */
+double em_score(em *e, const int32_t *row, int64_t rows);
+int64_t em_bytes(const synth_codes *codes, int64_t rows, int64_t k); /* what em_new takes */
+
+/* float index of (code among all, lane 0) of a block */
+static inline int64_t em_at(const em *e, int block, int64_t code)
+{
+    const int width = e->lanes - block * EM_BLOCK;
+    return (int64_t)block * EM_BLOCK * e->codes->n_codes +
+           code * (width < EM_BLOCK ? width : EM_BLOCK);
+}
+static inline int em_width(const em *e, int block)
+{
+    const int width = e->lanes - block * EM_BLOCK;
+    return width < EM_BLOCK ? width : EM_BLOCK;
+}
+
+/* The kernels: cpu/em.c.  width is 16, 32, 48 or 64 lanes. */
+MILL_LEVEL_DECLARE(void, em_logits,
+                   (float *r, const float *table, const float *logw, int width,
+                    const int32_t *code, int n_cols, int64_t rows));
+/* Rows from, ... of r, blocks of `span` rows: leaves exp(x - max), and 1 / their sum in inverse[from], ...;
+ * the log-likelihood of the rows. */
+MILL_LEVEL_DECLARE(double, em_softmax,
+                   (float *r, int64_t from, float *inverse, int64_t span, int lanes,
+                    int64_t rows));
+/* code: of row i at code[i * n_cols]. */
+MILL_LEVEL_DECLARE(void, em_count,
+                   (float *acc, const float *r, const float *inverse, int width,
+                    const int32_t *code, int n_cols, int64_t rows));
+/* logp of n codes; acc is left zero. */
+MILL_LEVEL_DECLARE(void, em_logs,
+                   (float *logp, float *acc, const float *marginal, const float *scale, int width,
+                    int64_t n));
+
+#endif
