@@ -37,6 +37,7 @@ typedef struct {
     int32_t *code;                        /* of the span: rows x n_cols, among all codes */
     double *chunk_sum;                    /* log-likelihood of each chunk of the span */
     double log_likelihood;                /* of the last E step: nats per row */
+    double state[2];                      /* what else a checkpoint holds, while it is written */
 } em;
 
 /* Borrows codes, pool and row.  Tables are set by em_start or em_load. */
