@@ -1,9 +1,10 @@
 /*
  * choose_k.c - the number of components by held-out likelihood.
  *
- * A tenth of the rows (of at most MOST_ROWS, drawn by the seed) is withheld; EM runs LADDER_STEPS steps on the others for K = 25, 50,
- * 100, ... and stops at the first K that does not make the withheld rows likelier by LEAST_GAIN nats each.  The rungs double,
- * so the whole ladder costs about as much as its last two rungs.
+ * A tenth of the rows (of at most MOST_ROWS, drawn by the seed) is withheld; EM runs LADDER_STEPS
+ * steps on the others for K = 25, 50, 100, ... and stops at the first K that does not make the
+ * withheld rows likelier by LEAST_GAIN nats each.  The rungs double, so the whole ladder costs
+ * about as much as its last two rungs.
  */
 #include "synth/mixture.h"
 
@@ -11,8 +12,14 @@
 #include "base/mem.h"
 #include "base/philox.h"
 
-enum { MOST_ROWS = 50000, LADDER_STEPS = 15, LADDER_FIRST = 25, LADDER_LAST = 800,
-       STREAM_SPLIT = 0x43480001, ROWS_PER_COMPONENT = 10 };
+enum {
+    MOST_ROWS = 50000,
+    LADDER_STEPS = 15,
+    LADDER_FIRST = 25,
+    LADDER_LAST = 800,
+    STREAM_SPLIT = 0x43480001,
+    ROWS_PER_COMPONENT = 10
+};
 static const double LEAST_GAIN = 1e-3;
 static const int64_t MOST_TABLE_BYTES = (int64_t)256 << 20; /* of log p, counts and their totals */
 
@@ -37,7 +44,8 @@ static mill_err split_rows(int32_t **out, int64_t *kept, int64_t rows, uint64_t 
     if (rows == n) {
         for (int64_t i = 0; i < n; i++) row[i] = (int32_t)i;
     } else {
-        /* One of each stretch of rows / n: as good as a shuffle, and nothing of the table's length. */
+        /* One of each stretch of rows / n: as good as a shuffle, and nothing of the table's length.
+         */
         for (int64_t i = 0; i < n; i++) {
             const int64_t from = i * rows / n, to = (i + 1) * rows / n;
             row[i] = (int32_t)(from + mill_rng_below(&rng, (uint32_t)(to - from)));
@@ -54,8 +62,8 @@ static mill_err split_rows(int32_t **out, int64_t *kept, int64_t rows, uint64_t 
     return MILL_OK;
 }
 
-static mill_err rung(double *score, const synth_codes *codes, int k, const int32_t *row,
-                     int64_t n, uint64_t seed, mill_pool *pool)
+static mill_err rung(double *score, const synth_codes *codes, int k, const int32_t *row, int64_t n,
+                     uint64_t seed, mill_pool *pool)
 {
     const int64_t train = n - n / 10;
     em *e;

@@ -1,12 +1,14 @@
 /*
  * coder.c - the codes of one column: fit, find, decode.
  *
- * Cutting a number's sorted values (codes.h): with B bins for M rows, every value that holds M / B rows or more gets a code; M and B
- * shrink by what it took, and so on until no value is that heavy.  Between two such values the rest is cut greedily into bins
- * of M / B rows.  A value that fewer than --trim-rare rows have never gets a code of its own.
+ * Cutting a number's sorted values (codes.h): with B bins for M rows, every value that holds M / B
+ * rows or more gets a code; M and B shrink by what it took, and so on until no value is that heavy.
+ * Between two such values the rest is cut greedily into bins of M / B rows.  A value that fewer
+ * than --trim-rare rows have never gets a code of its own.
  *
- * Grid: training values of an integer or time column are multiples of `unit`, their greatest common divisor (for
- * times one of 1, 60, 3600, 86400 seconds); reals have the column's decimals.  Decoded values lie on it.
+ * Grid: training values of an integer or time column are multiples of `unit`, their greatest common
+ * divisor (for times one of 1, 60, 3600, 86400 seconds); reals have the column's decimals.  Decoded
+ * values lie on it.
  */
 #include "synth/codes.h"
 
@@ -81,13 +83,14 @@ static double unit_of(const runs *r, mill_coltype type)
     return g ? (double)g : 1;
 }
 
-/* Bytes per run: heavy values are 1.  What is left of mass and bins comes back in *mass and *bins. */
+/* Bytes per run: heavy values are 1.  What is left of mass and bins comes back in *mass and *bins.
+ */
 static void mark_heavy(uint8_t *heavy, int64_t *mass, int64_t *bins, const runs *r, int64_t least)
 {
     for (int64_t found = 1; found && *bins > 1;) {
         const double share = (double)*mass / (double)*bins;
         found = 0;
-        for (int64_t i = 0; i < r->n && *bins > 1; i++) {
+        for (int64_t i = 0; i<r->n && * bins> 1; i++) {
             if (heavy[i] || r->count[i] < least || (double)r->count[i] < share) continue;
             heavy[i] = 1;
             *mass -= r->count[i];
@@ -143,7 +146,8 @@ static void add_bin(builder *b, const runs *r, int64_t from, int64_t to, int64_t
     c->at[++b->n] = b->n_points;
 }
 
-/* The values between two heavy ones, [from, to): bins of about `share` rows and at least `least`. */
+/* The values between two heavy ones, [from, to): bins of about `share` rows and at least `least`.
+ */
 static void add_segment(builder *b, const runs *r, int64_t from, int64_t to, double share,
                         int64_t least)
 {

@@ -1,8 +1,9 @@
 /*
  * codes.c - a table into codes, column by column.
  *
- * Columns are taken one after another and released as they are done, so that of a table that lies in a file one
- * column is in memory at a time.  More than IN_MEMORY bytes of codes are written to a file of their own and mapped.
+ * Columns are taken one after another and released as they are done, so that of a table that lies
+ * in a file one column is in memory at a time.  More than IN_MEMORY bytes of codes are written to a
+ * file of their own and mapped.
  */
 #include "synth/codes.h"
 
@@ -144,8 +145,8 @@ static mill_err encode_all(synth_codes *c, const mill_table *t, const synth_sche
         if (!c->coder[j].n) continue;
         if (!c->coder[j].is_number) TRY(synth_code_map(&map, &s->col[j], &t->col[j]));
         e.map = map;
-        const mill_err err = spool ? spool_column(c, j, &e, spool, pool)
-                                   : encode_column(c, j, &e, pool);
+        const mill_err err =
+            spool ? spool_column(c, j, &e, spool, pool) : encode_column(c, j, &e, pool);
         mill_free(map);
         TRY(err);
         table_column_release(t, j);
@@ -160,8 +161,7 @@ static mill_err encode_spooled(synth_codes *c, const mill_table *t, const synth_
     char path[512];
     mill_file *f;
 
-    snprintf(path, sizeof path, "%s/tabmill-codes.%ld", dir && *dir ? dir : "/tmp",
-             (long)getpid());
+    snprintf(path, sizeof path, "%s/tabmill-codes.%ld", dir && *dir ? dir : "/tmp", (long)getpid());
     TRY(file_create(&f, path));
     mill_err err = encode_all(c, t, s, f, pool);
     if (err == MILL_OK) err = map_spool(c, path, f);

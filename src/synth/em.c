@@ -1,9 +1,10 @@
 /*
  * em.c - the walk of EM over the rows; formulas, layout and order of sums are in em.h.
  *
- * A step is one walk of the pool: for every span of rows two stages, responsibilities (a chunk is EM_ROWS rows) and
- * counts (a chunk is a column and a block of lanes); then the tables.  Counts are floats: after FLUSH rows they are added to a second table,
- * so that a sum never has more than FLUSH small terms in a row.
+ * A step is one walk of the pool: for every span of rows two stages, responsibilities (a chunk is
+ * EM_ROWS rows) and counts (a chunk is a column and a block of lanes); then the tables.  Counts are
+ * floats: after FLUSH rows they are added to a second table, so that a sum never has more than
+ * FLUSH small terms in a row.
  */
 #include "synth/em.h"
 
@@ -14,7 +15,8 @@
 
 #include <string.h>
 
-typedef void (*logits_fn)(float *, const float *, const float *, int, const int32_t *, int, int64_t);
+typedef void (*logits_fn)(float *, const float *, const float *, int, const int32_t *, int,
+                          int64_t);
 typedef double (*softmax_fn)(float *, int64_t, float *, int64_t, int, int64_t);
 typedef void (*count_fn)(float *, const float *, const float *, int, const int32_t *, int, int64_t);
 typedef void (*logs_fn)(float *, float *, const float *, const float *, int, int64_t);
@@ -26,8 +28,9 @@ static const logs_fn logs[MILL_N_LEVEL] = MILL_LEVELS(em_logs);
 enum { FLUSH = 32768, STREAM_START = 0x454d0001, LOG_CODES = 256 };
 static const float PRIOR = 1;          /* a of em.h */
 static const float WEIGHT_PRIOR = 0.5; /* s of em.h */
-static const float START_ROW = 0.2f;   /* of a component's first distribution is the row that it begins at */
-static const float NEVER = -1e30f;     /* logit of a lane that pads */
+static const float START_ROW =
+    0.2f; /* of a component's first distribution is the row that it begins at */
+static const float NEVER = -1e30f; /* logit of a lane that pads */
 
 static int lanes_of(int64_t k)
 {
@@ -114,9 +117,10 @@ mill_err em_new(em **out, const synth_codes *codes, int k, const int32_t *row, i
         if (codes->coder[j].n) e->col[e->n_cols++] = j;
     }
     for (int32_t c = 0; c < codes->n_codes; c++) {
-        /* A code of the schema that no training row has (all of its rows were withheld) keeps a trace. */
+        /* A code of the schema that no training row has (all of its rows were withheld) keeps a
+         * trace. */
         const double n = codes->count[c] ? (double)codes->count[c] : 0.5;
-        e->marginal[c] = (float)(PRIOR * n / (double)codes->rows);
+        e->marginal[c] = (float)((double)PRIOR * n / (double)codes->rows);
     }
     *out = e;
     return MILL_OK;
@@ -250,12 +254,12 @@ static void new_logs(const walk *w, int64_t chunk)
                    e->scale + b * EM_BLOCK, em_width(e, b), most < LOG_CODES ? most : LOG_CODES);
 }
 
-#define STAGE(w, n, call)                                                                          \
-    do {                                                                                           \
-        int64_t chunk_;                                                                            \
-        mill_stage_begin(w, n);                                                                    \
-        while ((chunk_ = mill_stage_next(w)) >= 0) call;                                           \
-        mill_stage_end(w);                                                                         \
+#define STAGE(w, n, call)                                \
+    do {                                                 \
+        int64_t chunk_;                                  \
+        mill_stage_begin(w, n);                          \
+        while ((chunk_ = mill_stage_next(w)) >= 0) call; \
+        mill_stage_end(w);                               \
     } while (0)
 
 static void sum_chunks(walk *w, int64_t n)
@@ -267,8 +271,8 @@ static void walk_rows(void *ctx, int thread, mill_walk *p)
 {
     walk *w = ctx;
     em *e = w->e;
-    const int64_t flushes = ((int64_t)e->codes->n_codes * e->lanes + LOG_CODES * EM_BLOCK - 1) /
-                            (LOG_CODES * EM_BLOCK);
+    const int64_t flushes =
+        ((int64_t)e->codes->n_codes * e->lanes + LOG_CODES * EM_BLOCK - 1) / (LOG_CODES * EM_BLOCK);
     int64_t since = 0;
 
     (void)thread;

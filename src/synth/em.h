@@ -7,12 +7,14 @@
  *     M:  N_k = sum_i r_ik,   w_k = (N_k + s) / (n + K s),
  *         p_j(c | k) = (sum_{i: x_ij = c} r_ik + a m_j(c)) / (N_k + a),   m_j the marginal, a = 1
  *
- * The last line is the mode under a Dirichlet prior of strength a shaped as the marginal, so no code ever has probability 0.
+ * The last line is the mode under a Dirichlet prior of strength a shaped as the marginal, so no
+ * code ever has probability 0.
  *
- * Layout: components are lanes, padded to 16, in blocks of EM_BLOCK lanes; a table holds block after block, in each one
- * row of lanes per code.  The tables of a block (600 codes: 150 KB) stay in L2.  Rows of data go through in spans: responsibilities of
- * a span are computed row chunk by row chunk, then added up column by column, each (column, block) in the
- * order of the rows.  So every sum has one order, whatever the number of threads, and there is one accumulator.
+ * Layout: components are lanes, padded to 16, in blocks of EM_BLOCK lanes; a table holds block
+ * after block, in each one row of lanes per code.  The tables of a block (600 codes: 150 KB) stay
+ * in L2.  Rows of data go through in spans: responsibilities of a span are computed row chunk by
+ * row chunk, then added up column by column, each (column, block) in the order of the rows.  So
+ * every sum has one order, whatever the number of threads, and there is one accumulator.
  */
 #ifndef MILL_SYNTH_EM_H
 #define MILL_SYNTH_EM_H
@@ -28,16 +30,17 @@ typedef struct {
     int64_t rows;       /* that are learnt from: */
     const int32_t *row; /* these ones; NULL: 0, 1, ... */
     int k, lanes, blocks;
-    int n_cols;         /* with codes */
-    int32_t *col;       /* which */
-    int64_t span;       /* rows at once: from the lanes alone */
-    float *logp, *acc, *total, *marginal; /* n_codes x lanes; total: NULL for few rows; marginal: per code */
-    float *logw, *mass, *scale;           /* per lane */
-    float *r, *inverse;                   /* of the span */
-    int32_t *code;                        /* of the span: rows x n_cols, among all codes */
-    double *chunk_sum;                    /* log-likelihood of each chunk of the span */
-    double log_likelihood;                /* of the last E step: nats per row */
-    double state[2];                      /* what else a checkpoint holds, while it is written */
+    int n_cols;   /* with codes */
+    int32_t *col; /* which */
+    int64_t span; /* rows at once: from the lanes alone */
+    float *logp, *acc, *total,
+        *marginal;              /* n_codes x lanes; total: NULL for few rows; marginal: per code */
+    float *logw, *mass, *scale; /* per lane */
+    float *r, *inverse;         /* of the span */
+    int32_t *code;              /* of the span: rows x n_cols, among all codes */
+    double *chunk_sum;          /* log-likelihood of each chunk of the span */
+    double log_likelihood;      /* of the last E step: nats per row */
+    double state[2];            /* what else a checkpoint holds, while it is written */
 } em;
 
 /* Borrows codes, pool and row.  Tables are set by em_start or em_load. */
@@ -65,13 +68,12 @@ static inline int em_width(const em *e, int block)
 
 /* The kernels: cpu/em.c.  width is 16, 32, 48 or 64 lanes. */
 MILL_LEVEL_DECLARE(void, em_logits,
-                   (float *r, const float *table, const float *logw, int width,
-                    const int32_t *code, int n_cols, int64_t rows));
-/* Rows from, ... of r, blocks of `span` rows: leaves exp(x - max), and 1 / their sum in inverse[from], ...;
- * the log-likelihood of the rows. */
+                   (float *r, const float *table, const float *logw, int width, const int32_t *code,
+                    int n_cols, int64_t rows));
+/* Rows from, ... of r, blocks of `span` rows: leaves exp(x - max), and 1 / their sum in
+ * inverse[from], ...; the log-likelihood of the rows. */
 MILL_LEVEL_DECLARE(double, em_softmax,
-                   (float *r, int64_t from, float *inverse, int64_t span, int lanes,
-                    int64_t rows));
+                   (float *r, int64_t from, float *inverse, int64_t span, int lanes, int64_t rows));
 /* code: of row i at code[i * n_cols]. */
 MILL_LEVEL_DECLARE(void, em_count,
                    (float *acc, const float *r, const float *inverse, int width,

@@ -2,10 +2,12 @@
  * ids.c - identifiers are never learnt: new ones are made in the shape of those that were.
  *
  *     17, 4, 203            numbers: they go on behind the largest, 204, 205, ...
- *     C0007, C0012          one prefix and digits: C0013, ...; padded with zeros where all had one length
- *     a3f9.., 77c2..        anything else: id_1, id_2, ... behind the largest id_N that there was
+ *     C0007, C0012          one prefix and digits: C0013, ...; padded with zeros where all had one
+ * length a3f9.., 77c2..        anything else: id_1, id_2, ... behind the largest id_N that there
+ * was
  *
- * So no identifier of the training table is ever made again, and row i of a sample always has the same one.
+ * So no identifier of the training table is ever made again, and row i of a sample always has the
+ * same one.
  */
 #include "synth/schema.h"
 
@@ -64,7 +66,8 @@ static int common_prefix(const mill_column *c)
     return n;
 }
 
-/* Every value is the first n bytes and digits: the largest number and their common length (0: several). */
+/* Every value is the first n bytes and digits: the largest number and their common length (0:
+ * several). */
 static bool all_numbered(int64_t *most, int *digits, const mill_column *c, int n)
 {
     *most = 0;

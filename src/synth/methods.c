@@ -38,7 +38,8 @@ mill_err synth_choose(const char **method, char why[256], const char *name, cons
     }
     for (int j = 0; j < t->n_cols; j++) learnt += t->col[j].type != MILL_IDENTIFIER;
     *method = learnt > 1 ? synth_mixture.name : synth_independent.name;
-    snprintf(why, 256, learnt > 1 ? "mixture: the default" : "independent: there is %s to learn from",
+    snprintf(why, 256,
+             learnt > 1 ? "mixture: the default" : "independent: there is %s to learn from",
              learnt ? "one column" : "no column");
     return MILL_OK;
 }

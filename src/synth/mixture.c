@@ -1,9 +1,11 @@
 /*
- * mixture.c - fit a mixture of independent columns: the job of EM, and `independent`, the mixture of one component.
+ * mixture.c - fit a mixture of independent columns: the job of EM, and `independent`, the mixture
+ * of one component.
  *
- * A step is one iteration of EM.  The state is the tables (log p, log w) and the likelihood of the step before, so a job that is
- * loaded goes on to the bit; codes and the number of components are functions of table, options and seed and are made again.
- * It has converged when a row gains less than TOLERANCE nats in a step.
+ * A step is one iteration of EM.  The state is the tables (log p, log w) and the likelihood of the
+ * step before, so a job that is loaded goes on to the bit; codes and the number of components are
+ * functions of table, options and seed and are made again. It has converged when a row gains less
+ * than TOLERANCE nats in a step.
  */
 #include "synth/mixture.h"
 
@@ -44,7 +46,7 @@ static mill_err open_fit(void **out, const mill_table *t, const synth_schema *s,
     int chosen = (int)k;
 
     if (!f) return MILL_ENOMEM;
-    f->before = NAN;
+    f->before = (double)NAN;
     f->iterations = k == 1 ? 1 : c->iterations;
     if ((err = synth_codes_fit(&f->codes, t, s, c, pool))) goto fail;
     if (!k && (err = mixture_choose_k(&chosen, f->codes, c->seed, pool))) goto fail;
@@ -75,7 +77,7 @@ static mill_err step(void *ctx, int64_t i)
     const double before = f->em->log_likelihood;
 
     em_step(f->em);
-    f->before = i > 0 ? before : NAN;
+    f->before = i > 0 ? before : (double)NAN;
     f->converged = i > 1 && f->em->log_likelihood - f->before < TOLERANCE;
     return MILL_OK;
 }

@@ -22,10 +22,12 @@ typedef struct {
     uint32_t keep; /* of 2^32: outcome i itself, else alias */
     int32_t alias;
 } alias_entry;
-/* weight: n, not negative, not all 0; work: 16 n bytes, aligned.  Outcomes of weight 0 never come. */
+/* weight: n, not negative, not all 0; work: 16 n bytes, aligned.  Outcomes of weight 0 never come.
+ */
 void alias_fill(alias_entry *out, const double *weight, int32_t n, int32_t *work);
 
-/* The part of a code that meets the conditions: of a CODE_RANGE u in [from, to), of a CODE_POINTS the marked ones. */
+/* The part of a code that meets the conditions: of a CODE_RANGE u in [from, to), of a CODE_POINTS
+ * the marked ones. */
 typedef struct {
     double share; /* of the code's distribution: 0 to 1 */
     double from, to;
@@ -36,11 +38,11 @@ typedef struct {
 typedef struct {
     int n_where;
     synth_where *where;
-    alias_entry *component;  /* k */
-    alias_entry **leaf;      /* per column: (k, codes) */
-    bool *own;               /* per column: leaf belongs to this plan */
-    code_part **part;        /* per column with conditions: per code; else NULL */
-    double *least, *most;    /* per column: what conditions leave of the range */
+    alias_entry *component; /* k */
+    alias_entry **leaf;     /* per column: (k, codes) */
+    bool *own;              /* per column: leaf belongs to this plan */
+    code_part **part;       /* per column with conditions: per code; else NULL */
+    double *least, *most;   /* per column: what conditions leave of the range */
 } mixture_plan;
 
 typedef struct {
@@ -49,9 +51,10 @@ typedef struct {
     mill_pool *pool;
     int k;
     const float *weight;
-    const float **p;     /* per column (codes, k), in the mapped file */
-    int *word;           /* per column: its first random word; two if it has many codes, one more within a bin */
-    int words;           /* random words of a row, a multiple of 4 */
+    const float **p; /* per column (codes, k), in the mapped file */
+    int *word; /* per column: its first random word; two if it has many codes, one more within a bin
+                */
+    int words; /* random words of a row, a multiple of 4 */
     mixture_plan *free_plan, *plan; /* without conditions; with the last ones */
 } mixture_model;
 

@@ -3,10 +3,10 @@
  *
  *     log p(x) = log sum_k w_k prod_j p_j(x_j | k) - sum_j log width_j(x_j)
  *
- * width is how many of the column's numbers share the code (of reals: the length of the cell), so that p is the probability of
- * the row, and a density in its real columns.  A value that the model cannot make has probability 0: -inf.  Columns that are
- * missing count as missing.  Products are doubles that are scaled by 2^256 before they could vanish; one logarithm
- * at the end.
+ * width is how many of the column's numbers share the code (of reals: the length of the cell), so
+ * that p is the probability of the row, and a density in its real columns.  A value that the model
+ * cannot make has probability 0: -inf.  Columns that are missing count as missing.  Products are
+ * doubles that are scaled by 2^256 before they could vanish; one logarithm at the end.
  */
 #include "synth/mixture.h"
 
@@ -68,8 +68,7 @@ static mill_err read_tables(mixture_model *m, const store *f)
     return MILL_OK;
 }
 
-mill_err mixture_model_open(void **out, const store *f, const synth_schema *schema,
-                            mill_pool *pool)
+mill_err mixture_model_open(void **out, const store *f, const synth_schema *schema, mill_pool *pool)
 {
     mixture_model *m = mill_alloc(1, sizeof *m);
     mill_err err = MILL_ENOMEM;
@@ -123,7 +122,7 @@ static double score_row(const scoring *s, const int32_t *code, double *x)
     for (int k = 0; k < m->k; k++) x[k] = (double)m->weight[k];
     for (int j = 0; j < m->schema->n; j++) {
         if (!m->coder[j].n) continue;
-        if (code[j] < 0) return -INFINITY;
+        if (code[j] < 0) return -(double)INFINITY;
         const float *p = m->p[j] + (int64_t)code[j] * m->k;
         for (int k = 0; k < m->k; k++) x[k] *= (double)p[k];
         log_width += s->width[s->base[j] + code[j]];
@@ -131,7 +130,7 @@ static double score_row(const scoring *s, const int32_t *code, double *x)
     }
     for (int k = 0; k < m->k; k++) sum += x[k];
     return sum > 0 ? mill_log_f64(sum) - 256 * scaled * 0x1.62e42fefa39efp-1 - log_width
-                   : -INFINITY;
+                   : -(double)INFINITY;
 }
 
 static void score_chunk(void *ctx, int64_t chunk, int thread)
@@ -141,8 +140,8 @@ static void score_chunk(void *ctx, int64_t chunk, int thread)
     const int64_t to = from + SCORE_ROWS < s->rows ? from + SCORE_ROWS : s->rows;
 
     for (int64_t i = from; i < to; i++) {
-        s->out[i] = score_row(s, s->code + i * s->m->schema->n,
-                              s->product + (int64_t)thread * s->m->k);
+        s->out[i] =
+            score_row(s, s->code + i * s->m->schema->n, s->product + (int64_t)thread * s->m->k);
     }
 }
 
@@ -172,8 +171,13 @@ mill_err mixture_score(void *model, double *out, const mill_table *t)
     if (!code || !width || !base || !product) goto done;
     fill_widths(width, base, m);
     if ((err = synth_codes_rows(code, m->coder, m->schema, t))) goto done;
-    scoring s = {.m = m, .code = code, .width = width, .base = base,
-                 .out = out, .product = product, .rows = t->rows};
+    scoring s = {.m = m,
+                 .code = code,
+                 .width = width,
+                 .base = base,
+                 .out = out,
+                 .product = product,
+                 .rows = t->rows};
     mill_pool_run(m->pool, (t->rows + SCORE_ROWS - 1) / SCORE_ROWS, score_chunk, &s);
 done:
     mill_free(code);

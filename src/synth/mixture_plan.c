@@ -5,9 +5,10 @@
  *
  *     w_k' ~ w_k prod_{j in E} sum_c p_j(c | k) f_j(c),      p_j'(c | k) ~ p_j(c | k) f_j(c)
  *
- * f_j(c): the share of code c's own distribution that meets the conditions on column j: 0 or 1 for a value, marked points of
- * CODE_POINTS, an interval of u of CODE_RANGE.  Conditions on one column multiply as sets.  Decoded numbers are rounded to the
- * grid, so x >= 30 is u-values that decode to 30 - half a step or more; what rounding of doubles could still move across is clipped.
+ * f_j(c): the share of code c's own distribution that meets the conditions on column j: 0 or 1 for
+ * a value, marked points of CODE_POINTS, an interval of u of CODE_RANGE.  Conditions on one column
+ * multiply as sets.  Decoded numbers are rounded to the grid, so x >= 30 is u-values that decode to
+ * 30 - half a step or more; what rounding of doubles could still move across is clipped.
  *
  * Only "!=" with a number inside a range is left to rejection: it would cut an interval in two.
  */
@@ -42,7 +43,8 @@ void alias_fill(alias_entry *out, const double *weight, int32_t n, int32_t *work
             small[n_small++] = l;
         }
     }
-    /* What is left is 1 up to rounding; an outcome of weight 0 never is, as long as there is a large one. */
+    /* What is left is 1 up to rounding; an outcome of weight 0 never is, as long as there is a
+     * large one. */
     int32_t safe = 0;
     for (int32_t i = 1; i < n; i++) safe = weight[i] > weight[safe] ? i : safe;
     while (n_large) {
@@ -84,11 +86,20 @@ static code_part range_part(const synth_coder *c, const synth_column *s, int32_t
         p.from = synth_coder_below(c, code, below - half);
         p.to = synth_coder_below(c, code, below + half);
         break;
-    case WHERE_NE: break;
-    case WHERE_LT: p.to = synth_coder_below(c, code, above - half); break;
-    case WHERE_LE: p.to = synth_coder_below(c, code, below + half); break;
-    case WHERE_GT: p.from = synth_coder_below(c, code, below + half); break;
-    case WHERE_GE: p.from = synth_coder_below(c, code, above - half); break;
+    case WHERE_NE:
+        break;
+    case WHERE_LT:
+        p.to = synth_coder_below(c, code, above - half);
+        break;
+    case WHERE_LE:
+        p.to = synth_coder_below(c, code, below + half);
+        break;
+    case WHERE_GT:
+        p.from = synth_coder_below(c, code, below + half);
+        break;
+    case WHERE_GE:
+        p.from = synth_coder_below(c, code, above - half);
+        break;
     }
     p.share = p.to > p.from ? p.to - p.from : 0;
     return p;
@@ -213,7 +224,8 @@ static mill_err add_condition(mixture_plan *p, const mixture_model *m, const syn
     return MILL_OK;
 }
 
-/* Alias tables of one column for every component; scale: of each component's weight, by the evidence. */
+/* Alias tables of one column for every component; scale: of each component's weight, by the
+ * evidence. */
 static mill_err fill_leaf(mixture_plan *p, const mixture_model *m, int j, double *weight)
 {
     const int32_t n = m->coder[j].n;

@@ -1,11 +1,13 @@
 /*
  * mixture_sample.c - rows out of a mixture: a component, then every column by itself.
  *
- * Row i takes the words [i W, (i + 1) W) of one array of random bits, which is a function of the seed (base/philox.h):
- * word 0 draws the component, then per column one word draws the code (two where there are many codes) and one the place in
- * a number's bin.  So a row depends on nothing but (model, conditions, seed, i).
+ * Row i takes the words [i W, (i + 1) W) of one array of random bits, which is a function of the
+ * seed (base/philox.h): word 0 draws the component, then per column one word draws the code (two
+ * where there are many codes) and one the place in a number's bin.  So a row depends on nothing but
+ * (model, conditions, seed, i).
  *
- * Rows go through in chunks of SAMPLE_ROWS, column by column: one table at a time stays in the cache.
+ * Rows go through in chunks of SAMPLE_ROWS, column by column: one table at a time stays in the
+ * cache.
  */
 #include "synth/mixture.h"
 
@@ -17,7 +19,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { SAMPLE_ROWS = 1024 /* a multiple of 8: chunks share no byte of a bitmap */, STREAM_ROWS = 0x4d490001 };
+enum {
+    SAMPLE_ROWS = 1024 /* a multiple of 8: chunks share no byte of a bitmap */,
+    STREAM_ROWS = 0x4d490001
+};
 
 typedef struct {
     const mixture_model *m;
@@ -145,7 +150,8 @@ static void sample_chunk(void *ctx, int64_t chunk, int thread)
     int32_t *code = s->code + (int64_t)thread * SAMPLE_ROWS;
 
     mill_vrow_random(bits, rows * words,
-                     (mill_vrand_key){.seed = s->seed, .stream = STREAM_ROWS,
+                     (mill_vrand_key){.seed = s->seed,
+                                      .stream = STREAM_ROWS,
                                       .first = (uint64_t)(s->first + at) * (uint64_t)words},
                      VRAND_BITS);
     for (int64_t i = 0; i < rows; i++) {
@@ -181,8 +187,8 @@ static bool same_conditions(const mixture_plan *p, const synth_where *w, int n)
     if (!p || p->n_where != n) return false;
     for (int i = 0; i < n; i++) {
         const synth_where *a = &p->where[i], *b = &w[i];
-        if (a->col != b->col || a->op != b->op || a->missing != b->missing ||
-            a->code != b->code || a->number != b->number) {
+        if (a->col != b->col || a->op != b->op || a->missing != b->missing || a->code != b->code ||
+            a->number != b->number) {
             return false;
         }
     }

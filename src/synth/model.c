@@ -1,7 +1,9 @@
 /*
- * model.c - the model file: meta {"kind":"model", "method", "config", "schema", ...the method's own} and tensors.
+ * model.c - the model file: meta {"kind":"model", "method", "config", "schema", ...the method's
+ * own} and tensors.
  *
- * Nothing in it depends on when, where or by how many threads it was made: the same fit gives the same bytes.
+ * Nothing in it depends on when, where or by how many threads it was made: the same fit gives the
+ * same bytes.
  */
 #include "synth/synth.h"
 
@@ -49,8 +51,9 @@ mill_err synth_model_open(synth_model **out, const char *path, mill_pool *pool)
         goto fail;
     }
     if (!(m->method = synth_method_find(name))) {
-        err = mill_fail(MILL_EINPUT, "%s: made by the method \"%s\", which this program does not "
-                                     "have",
+        err = mill_fail(MILL_EINPUT,
+                        "%s: made by the method \"%s\", which this program does not "
+                        "have",
                         path, name);
         goto fail;
     }

@@ -20,7 +20,7 @@ typedef struct {
 } option;
 
 static const option options[] = {
-#define OPT(kind, field, name, letter, def, least, most, who, help)                                \
+#define OPT(kind, field, name, letter, def, least, most, who, help) \
     {OPTION_##kind, name, offsetof(synth_config, field), least, most},
 #include "synth/options.def"
 #undef OPT
@@ -179,11 +179,19 @@ static json_t *option_json(const synth_config *c, const option *o)
     bool flag;
 
     switch (o->kind) {
-    case OPTION_INT: memcpy(&whole, at, sizeof whole); return json_integer(whole);
-    case OPTION_REAL: memcpy(&real, at, sizeof real); return json_real(real);
-    case OPTION_BOOL: memcpy(&flag, at, sizeof flag); return json_boolean(flag);
+    case OPTION_INT:
+        memcpy(&whole, at, sizeof whole);
+        return json_integer(whole);
+    case OPTION_REAL:
+        memcpy(&real, at, sizeof real);
+        return json_real(real);
+    case OPTION_BOOL:
+        memcpy(&flag, at, sizeof flag);
+        return json_boolean(flag);
     case OPTION_TEXT:
-    case OPTION_DIMS: memcpy(&text, at, sizeof text); return json_string(text);
+    case OPTION_DIMS:
+        memcpy(&text, at, sizeof text);
+        return json_string(text);
     }
     return NULL;
 }

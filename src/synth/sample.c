@@ -1,13 +1,15 @@
 /*
- * sample.c - rows in batches: the method draws, conditions that it does not meet itself are met by rejection.
+ * sample.c - rows in batches: the method draws, conditions that it does not meet itself are met by
+ * rejection.
  *
- * The method makes a sequence of candidates; candidate i is a function of (model, seed, native conditions, i).
- * Without rejection row i is candidate i.  With it, row i is the i-th candidate that meets the other conditions: they are
- * drawn in blocks of a fixed size and looked at in order, so that the rows are the same in whatever batches they are
- * asked for.  The acceptance rate counts all candidates looked at.
+ * The method makes a sequence of candidates; candidate i is a function of (model, seed, native
+ * conditions, i). Without rejection row i is candidate i.  With it, row i is the i-th candidate
+ * that meets the other conditions: they are drawn in blocks of a fixed size and looked at in order,
+ * so that the rows are the same in whatever batches they are asked for.  The acceptance rate counts
+ * all candidates looked at.
  *
- * When GIVE_UP_AFTER candidates or more have been looked at and fewer than 1 in 10,000 was kept, it fails.  That is asked at the end
- * of each block, so that it, too, does not depend on the batches.
+ * When GIVE_UP_AFTER candidates or more have been looked at and fewer than 1 in 10,000 was kept, it
+ * fails.  That is asked at the end of each block, so that it, too, does not depend on the batches.
  */
 #include "synth/schema.h"
 

@@ -1,13 +1,16 @@
 /*
  * schema.c - the columns as the user sees them: names, types, ranges, dictionaries; no rows.
  *
- * Values of a dictionary that no row has are left out, and so are, with --trim-rare N, those that fewer
- * than N rows have: their rows count as missing.  Numbers are cut to the N-th from either end.
+ * Values of a dictionary that no row has are left out, and so are, with --trim-rare N, those that
+ * fewer than N rows have: their rows count as missing.  Numbers are cut to the N-th from either
+ * end.
  *
- * In the file: meta "schema" {"rows", "columns":[{"name","type","decimals","format","missing","id_prefix",
- * "id_digits","id_first"}]}, tensors "schema.range" F64 (n, 2) of least and most (0, 0 where a column has no
- * numbers), and per column with a dictionary "schema.I.offset" I32 (n_values + 1), "schema.I.text" U8 and
- * "schema.I.count" I64.  Identifiers are never kept, only the shape that new ones are made in (ids.c).
+ * In the file: meta "schema" {"rows",
+ * "columns":[{"name","type","decimals","format","missing","id_prefix", "id_digits","id_first"}]},
+ * tensors "schema.range" F64 (n, 2) of least and most (0, 0 where a column has no numbers), and per
+ * column with a dictionary "schema.I.offset" I32 (n_values + 1), "schema.I.text" U8 and
+ * "schema.I.count" I64.  Identifiers are never kept, only the shape that new ones are made in
+ * (ids.c).
  */
 #include "synth/schema.h"
 
@@ -197,8 +200,8 @@ mill_err synth_schema_write(const synth_schema *s, store_writer *w, json_t *meta
     for (int j = 0; j < s->n && !bad; j++) {
         bad = json_array_append_new(columns, column_json(&s->col[j]));
     }
-    json_t *schema = bad ? NULL
-                         : json_pack("{s:I, s:O}", "rows", (json_int_t)s->rows, "columns", columns);
+    json_t *schema =
+        bad ? NULL : json_pack("{s:I, s:O}", "rows", (json_int_t)s->rows, "columns", columns);
     json_decref(columns);
     if (!schema || json_object_set_new(meta, "schema", schema)) {
         return mill_fail(MILL_ENOMEM, "no memory for the schema, or a name that is not UTF-8");

@@ -1,8 +1,8 @@
 /*
  * synth.h - fit a synthesizer to a table, keep it in one file, draw rows from it.
  *
- *     table -> schema (columns as the user sees them) -> method's own encoding -> training job -> model
- *     model + seed + conditions -> rows i, i+1, ...   row i never depends on batch or thread
+ *     table -> schema (columns as the user sees them) -> method's own encoding -> training job ->
+ * model model + seed + conditions -> rows i, i+1, ...   row i never depends on batch or thread
  */
 #ifndef MILL_SYNTH_SYNTH_H
 #define MILL_SYNTH_SYNTH_H
@@ -14,11 +14,11 @@
 
 /* The options of options.def. DIMS are text; synth_dims() reads them. */
 typedef struct {
-#define FIELD_INT(f)  int64_t f
-#define FIELD_REAL(f) double f
-#define FIELD_BOOL(f) bool f
-#define FIELD_TEXT(f) const char *f
-#define FIELD_DIMS(f) const char *f
+#define FIELD_INT(f)                                                int64_t f
+#define FIELD_REAL(f)                                               double f
+#define FIELD_BOOL(f)                                               bool f
+#define FIELD_TEXT(f)                                               const char *f
+#define FIELD_DIMS(f)                                               const char *f
 #define OPT(kind, field, name, letter, def, least, most, who, help) FIELD_##kind(field);
 #include "synth/options.def"
 #undef OPT
@@ -29,30 +29,34 @@ typedef struct {
 synth_config synth_config_default(void);
 mill_err synth_dims(int64_t *dim, int *n, int max, const char *text); /* "256,256" */
 /*
- * One option by its long name ("batch-size" or "batch_size"; also "method" and "seed"), checked against its range;
- * text values are borrowed.  MILL_EINPUT names the option, and *c is then as it was.
+ * One option by its long name ("batch-size" or "batch_size"; also "method" and "seed"), checked
+ * against its range; text values are borrowed.  MILL_EINPUT names the option, and *c is then as it
+ * was.
  */
 mill_err synth_config_set(synth_config *c, const char *name, const char *value);
-/* All options as one object, keys by long name, with method and seed; and back (text borrowed from o). */
+/* All options as one object, keys by long name, with method and seed; and back (text borrowed from
+ * o). */
 mill_err synth_config_json(json_t **out, const synth_config *c);
 mill_err synth_config_read(synth_config *c, const json_t *o);
 /* "auto" -> a method and one line that says why; any other name must exist. */
 mill_err synth_choose(const char **method, char why[256], const char *name, const mill_table *t);
 
 /*
- * The columns as the user sees them: what decoding and the file need.  Copied from the table; no rows.
+ * The columns as the user sees them: what decoding and the file need.  Copied from the table; no
+ * rows.
  */
 typedef struct {
     char *name;
     mill_coltype type;
     int decimals;
     char *format;
-    double least, most;      /* of present values; numbers and datetimes */
+    double least, most; /* of present values; numbers and datetimes */
     int64_t n_missing;
     int32_t n_values, *offset;
-    char *text;              /* dictionary; empty for identifiers */
-    int64_t *count;          /* per dictionary value, or NULL */
-    char *id_prefix;         /* IDENTIFIER: made anew as prefix + number (of id_digits digits, 0 = no padding) */
+    char *text;      /* dictionary; empty for identifiers */
+    int64_t *count;  /* per dictionary value, or NULL */
+    char *id_prefix; /* IDENTIFIER: made anew as prefix + number (of id_digits digits, 0 = no
+                        padding) */
     int id_digits;
     int64_t id_first;
 } synth_column;
@@ -65,23 +69,27 @@ typedef struct {
 
 mill_err synth_schema_fit(synth_schema **out, const mill_table *t, const synth_config *c);
 void synth_schema_free(synth_schema *s);
+int64_t synth_table_bytes(const synth_schema *s, int64_t rows); /* of a table of so many rows */
 mill_err synth_schema_write(const synth_schema *s, store_writer *w, json_t *meta);
 mill_err synth_schema_read(synth_schema **out, const store *s);
 /* An empty table with the schema's columns and dictionaries, room for n rows. */
 mill_err synth_schema_table(mill_table **out, const synth_schema *s, int64_t n);
-/* Number -> cell: clip to [least, most], round to the column's decimals or integer, store in its type. */
+/* Number -> cell: clip to [least, most], round to the column's decimals or integer, store in its
+ * type. */
 void synth_put_number(mill_column *c, const synth_column *s, int64_t row, double x);
-/* All identifier columns of t get the identifiers of rows first, first + 1, ...: new, unique, never a training value. */
+/* All identifier columns of t get the identifiers of rows first, first + 1, ...: new, unique, never
+ * a training value. */
 mill_err synth_put_ids(mill_table *t, const synth_schema *s, int64_t first);
 /*
- * What each code of a table's column is in the schema's dictionary: (*map)[code], -1 where the schema does not have the
- * value (trimmed, or never seen).  n_values of the table's column entries and at least one; mill_free.
+ * What each code of a table's column is in the schema's dictionary: (*map)[code], -1 where the
+ * schema does not have the value (trimmed, or never seen).  n_values of the table's column entries
+ * and at least one; mill_free.
  */
 mill_err synth_code_map(int32_t **map, const synth_column *s, const mill_column *c);
 
 /*
- * A condition: COLUMN=VALUE, COLUMN>=X, COLUMN<=X, COLUMN<X, COLUMN>X, COLUMN!=VALUE; several are all to hold.
- * An empty VALUE means missing.
+ * A condition: COLUMN=VALUE, COLUMN>=X, COLUMN<=X, COLUMN<X, COLUMN>X, COLUMN!=VALUE; several are
+ * all to hold. An empty VALUE means missing.
  */
 typedef enum { WHERE_EQ, WHERE_NE, WHERE_LT, WHERE_LE, WHERE_GT, WHERE_GE } where_op;
 typedef struct {
@@ -98,20 +106,28 @@ bool synth_where_holds(const synth_where *w, const mill_table *t, int64_t row);
 /* A method: one row of synth_methods[]. */
 typedef struct {
     const char *name, *about;
-    /* Training. `fit` owns everything it needs of the table when fit_open returns (codes, transforms), so the table can go. */
-    mill_err (*fit_open)(void **fit, const mill_table *t, const synth_schema *s, const synth_config *c, mill_pool *pool);
+    /* Training. `fit` owns everything it needs of the table when fit_open returns (codes,
+     * transforms), so the table can go. */
+    mill_err (*fit_open)(void **fit, const mill_table *t, const synth_schema *s,
+                         const synth_config *c, mill_pool *pool);
     void (*fit_job)(train_job *job, void *fit);
-    mill_err (*fit_write)(void *fit, store_writer *w, json_t *meta); /* the model's tensors; borrowed until written */
+    mill_err (*fit_write)(void *fit, store_writer *w,
+                          json_t *meta); /* the model's tensors; borrowed until written */
     void (*fit_close)(void *fit);
-    /* Bytes that fit and sampling of batches will take for this shape, without allocating; see estimate.c. */
-    mill_err (*estimate)(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s, const synth_config *c, int threads);
+    /* Bytes that fit and sampling will take for this shape, without allocating; the table itself
+     * and the batch that is written are not in it (synth_table_bytes). */
+    mill_err (*estimate)(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
+                         const synth_config *c, int threads);
     /* The model. */
-    mill_err (*model_open)(void **model, const store *s, const synth_schema *schema, mill_pool *pool);
+    mill_err (*model_open)(void **model, const store *s, const synth_schema *schema,
+                           mill_pool *pool);
     void (*model_close)(void *model);
     /* Which conditions it meets itself (bit i of the result): the others are met by rejection. */
     unsigned (*native)(const void *model, const synth_where *w, int n);
-    /* Fill rows [0, n) of `out` with rows first .. first+n-1 of the sequence of (model, seed, native conditions). */
-    mill_err (*sample)(void *model, mill_table *out, int64_t first, int64_t n, uint64_t seed, const synth_where *w, int n_where);
+    /* Fill rows [0, n) of `out` with rows first .. first+n-1 of the sequence of (model, seed,
+     * native conditions). */
+    mill_err (*sample)(void *model, mill_table *out, int64_t first, int64_t n, uint64_t seed,
+                       const synth_where *w, int n_where);
     /* Log-likelihood of each row (nats; out[i]); NULL where the model has none. */
     mill_err (*score)(void *model, double *out, const mill_table *t);
 } synth_method;
@@ -131,13 +147,18 @@ typedef struct {
 } synth_model;
 mill_err synth_model_open(synth_model **out, const char *path, mill_pool *pool);
 void synth_model_close(synth_model *m);
-/* Writes schema, options and the method's tensors; atomic; no time, path, host or thread count in it. */
-mill_err synth_model_write(const char *path, const synth_method *method, void *fit, const synth_schema *s, const synth_config *c);
+/* Writes schema, options and the method's tensors; atomic; no time, path, host or thread count in
+ * it. */
+mill_err synth_model_write(const char *path, const synth_method *method, void *fit,
+                           const synth_schema *s, const synth_config *c);
 
-/* Draws rows in batches: native conditions, the rest by rejection with its acceptance rate; MILL_EINPUT below 1e-4. */
+/* Draws rows in batches: native conditions, the rest by rejection with its acceptance rate;
+ * MILL_EINPUT below 1e-4. */
 typedef struct synth_sampler synth_sampler;
-mill_err synth_sampler_open(synth_sampler **out, synth_model *m, uint64_t seed, const synth_where *w, int n_where);
-mill_err synth_sampler_next(synth_sampler *s, mill_table **batch, int64_t n); /* exactly n rows; free the table */
+mill_err synth_sampler_open(synth_sampler **out, synth_model *m, uint64_t seed,
+                            const synth_where *w, int n_where);
+mill_err synth_sampler_next(synth_sampler *s, mill_table **batch,
+                            int64_t n);                  /* exactly n rows; free the table */
 double synth_sampler_acceptance(const synth_sampler *s); /* 1 where nothing is rejected */
 void synth_sampler_close(synth_sampler *s);
 

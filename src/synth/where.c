@@ -1,9 +1,10 @@
 /*
  * where.c - conditions: COLUMN=VALUE and its kin.
  *
- * The column's name is the longest one of the schema that the text begins with and that an operator follows, so
- * names with = or < in them work.  The value is verbatim: spaces count, as they do in the table.  An empty value
- * means missing, for = and != only.  A missing cell meets no comparison but "=" (missing) and "!=" with a value.
+ * The column's name is the longest one of the schema that the text begins with and that an operator
+ * follows, so names with = or < in them work.  The value is verbatim: spaces count, as they do in
+ * the table.  An empty value means missing, for = and != only.  A missing cell meets no comparison
+ * but "=" (missing) and "!=" with a value.
  */
 #include "synth/schema.h"
 
@@ -91,8 +92,9 @@ static mill_err parse_code(synth_where *w, const synth_column *s, const char *va
     const size_t len = strlen(value);
 
     if (w->op != WHERE_EQ && w->op != WHERE_NE) {
-        return mill_fail(MILL_EINPUT, "column \"%s\" is of type %s: only = and != can be asked of it",
-                         s->name, mill_coltype_name(s->type));
+        return mill_fail(MILL_EINPUT,
+                         "column \"%s\" is of type %s: only = and != can be asked of it", s->name,
+                         mill_coltype_name(s->type));
     }
     for (int32_t v = 0; v < s->n_values; v++) {
         if ((size_t)(s->offset[v + 1] - s->offset[v]) != len) continue;
@@ -124,8 +126,9 @@ static mill_err unknown_column(const synth_schema *s, const char *text)
     const int len = (int)strcspn(text, "=<>!");
 
     if (!text[len]) {
-        return mill_fail(MILL_EINPUT, "\"%s\": a condition is COLUMN=VALUE, or with one of != < <= "
-                                      "> >=",
+        return mill_fail(MILL_EINPUT,
+                         "\"%s\": a condition is COLUMN=VALUE, or with one of != < <= "
+                         "> >=",
                          text);
     }
     for (int j = 0; j < s->n; j++) {
@@ -158,8 +161,9 @@ mill_err synth_where_parse(synth_where *out, const synth_schema *s, const char *
 
     const synth_column *c = &s->col[w.col];
     if (c->type == MILL_IDENTIFIER) {
-        return mill_fail(MILL_EINPUT, "column \"%s\" holds identifiers: they are made anew and "
-                                      "cannot be asked for",
+        return mill_fail(MILL_EINPUT,
+                         "column \"%s\" holds identifiers: they are made anew and "
+                         "cannot be asked for",
                          c->name);
     }
     w.missing = !*value;
@@ -182,12 +186,18 @@ mill_err synth_where_parse(synth_where *out, const synth_schema *s, const char *
 bool synth_number_holds(const synth_where *w, double x)
 {
     switch (w->op) {
-    case WHERE_EQ: return x == w->number;
-    case WHERE_NE: return x != w->number;
-    case WHERE_LT: return x < w->number;
-    case WHERE_LE: return x <= w->number;
-    case WHERE_GT: return x > w->number;
-    case WHERE_GE: return x >= w->number;
+    case WHERE_EQ:
+        return x == w->number;
+    case WHERE_NE:
+        return x != w->number;
+    case WHERE_LT:
+        return x < w->number;
+    case WHERE_LE:
+        return x <= w->number;
+    case WHERE_GT:
+        return x > w->number;
+    case WHERE_GE:
+        return x >= w->number;
     }
     return false;
 }

@@ -1,8 +1,9 @@
 /*
  * em.c - the four inner loops of EM (em.h), sixteen lanes at a time.
  *
- * A row's logits are one row of the table per column, added in the order of the columns; 64 lanes are four registers at
- * v4.  The counts are the same walk backwards.  All sums run in the order of rows or columns.
+ * A row's logits are one row of the table per column, added in the order of the columns; 64 lanes
+ * are four registers at v4.  The counts are the same walk backwards.  All sums run in the order of
+ * rows or columns.
  */
 #include "synth/em.h"
 
@@ -28,19 +29,19 @@ void LEVEL_FN(em_logits)(float *r, const float *table, const float *logw, int wi
                          const int32_t *code, int n_cols, int64_t rows)
 {
     switch (width) {
-    case 64: logits_of(r, table, logw, 4, code, n_cols, rows); break;
-    case 48: logits_of(r, table, logw, 3, code, n_cols, rows); break;
-    case 32: logits_of(r, table, logw, 2, code, n_cols, rows); break;
-    default: logits_of(r, table, logw, 1, code, n_cols, rows); break;
+    case 64:
+        logits_of(r, table, logw, 4, code, n_cols, rows);
+        break;
+    case 48:
+        logits_of(r, table, logw, 3, code, n_cols, rows);
+        break;
+    case 32:
+        logits_of(r, table, logw, 2, code, n_cols, rows);
+        break;
+    default:
+        logits_of(r, table, logw, 1, code, n_cols, rows);
+        break;
     }
-}
-
-VI f16v exp_of(f16v x)
-{
-    float t[16];
-    vstore(t, x);
-    for (int l = 0; l < 16; l++) t[l] = mill_expf(t[l]);
-    return vload(t);
 }
 
 VI float largest_of(f16v v)
@@ -69,7 +70,7 @@ double LEVEL_FN(em_softmax)(float *r, int64_t from, float *inverse, int64_t span
             const int width = lanes - at < EM_BLOCK ? lanes - at : EM_BLOCK;
             float *x = r + at * span + i * width;
             for (int l = 0; l < width; l += 16) {
-                const f16v y = exp_of(vadd(vload(x + l), vset(-m)));
+                const f16v y = vexp(vadd(vload(x + l), vset(-m)));
                 vstore(x + l, y);
                 sum = vadd(sum, y);
             }
@@ -102,10 +103,18 @@ void LEVEL_FN(em_count)(float *acc, const float *r, const float *inverse, int wi
                         const int32_t *code, int n_cols, int64_t rows)
 {
     switch (width) {
-    case 64: count_of(acc, r, inverse, 4, code, n_cols, rows); break;
-    case 48: count_of(acc, r, inverse, 3, code, n_cols, rows); break;
-    case 32: count_of(acc, r, inverse, 2, code, n_cols, rows); break;
-    default: count_of(acc, r, inverse, 1, code, n_cols, rows); break;
+    case 64:
+        count_of(acc, r, inverse, 4, code, n_cols, rows);
+        break;
+    case 48:
+        count_of(acc, r, inverse, 3, code, n_cols, rows);
+        break;
+    case 32:
+        count_of(acc, r, inverse, 2, code, n_cols, rows);
+        break;
+    default:
+        count_of(acc, r, inverse, 1, code, n_cols, rows);
+        break;
     }
 }
 

@@ -1,0 +1,79 @@
+/*
+ * mixture_estimate.c - how much memory a fit and a sampler will take, before anything is allocated.
+ *
+ * Fit, the larger of
+ *     coding: the codes, and for the longest number column its values twice over (radix sort)
+ *     EM:     the codes, three tables of (codes x lanes) floats (two up to 32,768 rows), the span;
+ * at the end the probabilities as they go to the file Sampling: probabilities (mapped), alias
+ * tables of 8 bytes per probability, random bits per thread. The table that is read and the batch
+ * that is written are not in it: synth_table_bytes().
+ *
+ * A number's codes are not known before its values are sorted: `bins` is assumed, and the largest K
+ * where K is to be chosen.
+ */
+#include "synth/mixture.h"
+
+enum { BYTES_PER_PROBABILITY = 4 + 8, SAMPLE_ROWS = 1024 };
+
+int64_t synth_table_bytes(const synth_schema *s, int64_t rows)
+{
+    int64_t bytes = 0;
+    for (int j = 0; j < s->n; j++) {
+        const synth_column *c = &s->col[j];
+        const bool number =
+            c->type == MILL_INTEGER || c->type == MILL_REAL || c->type == MILL_DATETIME;
+        bytes += rows * (number ? 8 : 4) + (c->n_missing ? rows / 8 : 0);
+        /* an identifier's text: its prefix, some digits, and an offset */
+        if (c->type == MILL_IDENTIFIER) bytes += rows * 20;
+        if (c->offset) bytes += c->offset[c->n_values] + 4 * (int64_t)c->n_values;
+    }
+    return bytes;
+}
+
+/* Codes of one column, and the bytes of one code. */
+static int64_t codes_of(const synth_column *c, const synth_config *o, int *width)
+{
+    const bool number = c->type == MILL_INTEGER || c->type == MILL_REAL || c->type == MILL_DATETIME;
+    int64_t n = c->type == MILL_IDENTIFIER ? 0 : number ? o->bins : c->n_values;
+
+    if (c->type != MILL_IDENTIFIER && (c->n_missing || !n)) n++;
+    *width = !n ? 0 : n <= 1 << 8 ? 1 : n <= 1 << 16 ? 2 : 4;
+    return n;
+}
+
+static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
+                         const synth_config *o, int64_t k, int threads)
+{
+    int64_t n_codes = 0, code_bytes = 0, sort_bytes = 0, words = 1;
+
+    for (int j = 0; j < s->n; j++) {
+        int width;
+        const int64_t n = codes_of(&s->col[j], o, &width);
+        const bool number = width && !s->col[j].offset;
+        n_codes += n;
+        code_bytes += s->rows * width;
+        words += n ? 1 + number + (n > MIXTURE_MANY_CODES) : 0;
+        if (number) sort_bytes = 16 * (s->rows - s->col[j].n_missing);
+    }
+    if (n_codes > INT32_MAX) return mill_fail(MILL_EINPUT, "more than 2^31 different values");
+    if (!k) k = mixture_most_k(s->rows, (int32_t)n_codes);
+
+    const synth_codes shape = {.n_codes = (int32_t)n_codes, .n_cols = s->n};
+    const int64_t tables = em_bytes(&shape, s->rows, k) + n_codes * k * 4 + n_codes * 8;
+    *fit_bytes = code_bytes + (tables > sort_bytes ? tables : sort_bytes);
+    *sample_bytes =
+        n_codes * k * BYTES_PER_PROBABILITY + (int64_t)threads * SAMPLE_ROWS * (words * 4 + 8);
+    return MILL_OK;
+}
+
+mill_err mixture_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
+                          const synth_config *c, int threads)
+{
+    return estimate(fit_bytes, sample_bytes, s, c, c->components, threads);
+}
+
+mill_err independent_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
+                              const synth_config *c, int threads)
+{
+    return estimate(fit_bytes, sample_bytes, s, c, 1, threads);
+}
