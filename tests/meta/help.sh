@@ -1,0 +1,17 @@
+#!/bin/bash
+# `tabmill X -h` is what docs/cli.md shows: there every command has a block that begins with the line `$ tabmill X -h`.
+if [ ! -x "$TABMILL" ] || [ ! -e docs/cli.md ]; then
+    echo "SKIP: the command or docs/cli.md is not there yet"
+    exit 0
+fi
+commands=$(sed -n 's/^\$ tabmill \([a-z][a-z-]*\) -h$/\1/p' docs/cli.md)
+[ -n "$commands" ] || echo "FAIL docs/cli.md shows no \`\$ tabmill X -h\`"
+for c in $commands; do
+    sed -n "/^\\\$ tabmill $c -h\$/,/^\`\`\`/p" docs/cli.md | sed '1d;$d' >"$TEST_TMP/docs"
+    "$TABMILL" "$c" -h >"$TEST_TMP/help" 2>&1
+    if diff -u "$TEST_TMP/docs" "$TEST_TMP/help"; then echo "ok $c -h"; else echo "FAIL $c -h is not what docs/cli.md says"; fi
+done
+# and no command is missing there
+"$TABMILL" -h 2>&1 | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | while read -r c; do
+    echo "$commands" | grep -qx "$c" || echo "FAIL docs/cli.md has no block for $c"
+done
