@@ -76,7 +76,7 @@ TINY mill_err tiny_mm_shape(mill_shape *out, mill_dtype *dtype, const mill_graph
 TINY mill_split tiny_mm_split(const mill_graph *g, const mill_node *node)
 {
     if (node->shape.dim[0] >= 8) return mill_split_rows(g, node);
-    return (mill_split){node->shape.dim[1], 3, false};
+    return (mill_split){node->shape.dim[1], mill_grain(node->shape.dim[1]), false};
 }
 TINY void tiny_mm_run(const mill_call *c)
 {
