@@ -89,7 +89,11 @@ void gemm_f32(const gemm_args *g)
 
 void gemm_bf16(const gemm_args *g)
 {
-    own[mill_cpu_level()](g, true);
+    if (mill_cpu_has_bf16() && g->m > 0 && g->n > 0 && g->k > 0) {
+        gemm_tile_bf16_v4(g);
+    } else {
+        own[mill_cpu_level()](g, true);
+    }
 }
 
 void gemm_f64(const gemm_args_f64 *g)

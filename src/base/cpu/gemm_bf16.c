@@ -1,0 +1,113 @@
+/*
+ * gemm_bf16.c - products of bfloat16 with sums in float, by vdpbf16ps: two products per lane at
+ * once.
+ *
+ *     sum[i][j] += a[i][2k] b[2k][j] + a[i][2k + 1] b[2k + 1][j]
+ *
+ * The same tiles as gemm.c, with a pair of bfloat16 in the place of a float.  Both operands are
+ * rounded (to nearest even) while they are packed; an odd k is filled up with a zero.  The
+ * instruction takes denormals as 0, so the native conversion, which does so too, loses nothing.  A
+ * is packed (rows, pairs), or (pairs, rows) if it is stored (k,m); B's panels (pairs, NR).
+ */
+#include "base/vec16.h"
+#define MUL_ADD(x, y, sum) (v_f) _mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y))
+#include "base/cpu/gemm_tile.h"
+
+#define PAIRS    160      /* of k, at a time */
+#define MAX_ROWS (5 * MR) /* of A, at a time */
+#define A_STRIDE 80       /* >= MAX_ROWS, whole vectors */
+
+/* 32 floats from p, `n` of them real, as 16 pairs. */
+VI __m512 pairs_along(const float *p, int n)
+{
+    const __m512 lo = (__m512)(n >= 16 ? r_load(p) : r_load_n(p, n));
+    const __m512 hi = (__m512)(n >= 32 ? r_load(p + 16) : r_load_n(p + 16, n - 16));
+    return (__m512)_mm512_cvtne2ps_pbh(hi, lo);
+}
+
+/* Pairs (p[i], q[i]) of 16 columns, n of them real; q may be absent. */
+VI __m512 pairs_across(const float *p, const float *q, int n)
+{
+    static const uint16_t order[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                       21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                       11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    const __m512 lo = (__m512)(n >= 16 ? r_load(p) : r_load_n(p, n));
+    const __m512 hi = q ? (__m512)(n >= 16 ? r_load(q) : r_load_n(q, n)) : _mm512_setzero_ps();
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(hi, lo);
+    return (__m512)_mm512_permutexvar_epi16(_mm512_loadu_si512(order), both);
+}
+
+/* out (pairs, stride): rows k of a matrix (k, columns) in pairs. */
+VI void pack_across(float *out, int stride, const float *p, int64_t ld, int64_t kc, int columns)
+{
+    for (int64_t k = 0; k < kc; k += 2)
+        for (int j = 0; j < columns; j += 16) {
+            const float *at = p + k * ld + j;
+            const __m512 x = pairs_across(at, k + 1 < kc ? at + ld : 0, columns - j);
+            _mm512_storeu_ps(out + k / 2 * stride + j, x);
+        }
+}
+
+/* out (rows, PAIRS): a matrix (rows, k) in pairs along k. */
+VI void pack_along(float *out, const float *p, int64_t ld, int64_t rows, int64_t kc)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t k = 0; k < kc; k += 32) {
+            const int n = kc - k < 32 ? (int)(kc - k) : 32;
+            _mm512_storeu_ps(out + i * PAIRS + k / 2, pairs_along(p + i * ld + k, n));
+        }
+}
+
+/* out (pairs, NR): a matrix (columns, k), transposed. */
+VI void pack_transposed(float *out, const float *p, int64_t ld, int64_t kc, int columns)
+{
+    for (int j = 0; j < columns; j += 16)
+        for (int64_t k = 0; k < kc; k += 32) {
+            const int n = kc - k < 32 ? (int)(kc - k) : 32, pairs = (n + 1) / 2;
+            __m512 r[16];
+            UNROLL_MR for (int i = 0; i < 16; i++)
+            {
+                r[i] = _mm512_setzero_ps();
+                if (j + i < columns) r[i] = pairs_along(p + (j + i) * ld + k, n);
+            }
+            transpose(r);
+            for (int i = 0; i < pairs; i++) _mm512_storeu_ps(out + (k / 2 + i) * NR + j, r[i]);
+        }
+}
+
+VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int64_t kc)
+{
+    float panel[PAIRS * NR] __attribute__((aligned(64)));
+    float a[PAIRS * A_STRIDE] __attribute__((aligned(64)));
+    tile t = {.k = (kc + 1) / 2, .c_stride = g->ldc, .load = k0 > 0 || g->accumulate};
+
+    t.a = a;
+    t.a_stride = g->ta ? A_STRIDE : PAIRS;
+    if (g->ta) {
+        pack_across(a, A_STRIDE, g->a + k0 * g->lda + i0, g->lda, kc, (int)rows);
+    } else {
+        pack_along(a, g->a + i0 * g->lda + k0, g->lda, rows, kc);
+    }
+    t.b = panel;
+    t.b_stride = NR;
+    for (int64_t j = 0; j < g->n; j += NR) {
+        t.cols = g->n - j < NR ? (int)(g->n - j) : NR;
+        t.c = g->c + i0 * g->ldc + j;
+        if (g->tb) {
+            pack_transposed(panel, g->b + j * g->ldb + k0, g->ldb, kc, t.cols);
+        } else {
+            pack_across(panel, NR, g->b + k0 * g->ldb + j, g->ldb, kc, t.cols);
+        }
+        run_panel(t, rows, g->ta);
+    }
+}
+
+/* m, n, k >= 1 */
+void gemm_tile_bf16_v4(const gemm_args *g)
+{
+    for (int64_t k = 0; k < g->k; k += 2 * PAIRS) {
+        const int64_t kc = g->k - k < 2 * PAIRS ? g->k - k : 2 * PAIRS;
+        for (int64_t i = 0; i < g->m; i += MAX_ROWS)
+            run_block(g, i, g->m - i < MAX_ROWS ? g->m - i : MAX_ROWS, k, kc);
+    }
+}
