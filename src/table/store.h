@@ -4,7 +4,7 @@
  *     8 bytes   "TABMILL1"
  *     8 bytes   u64 LE: length h of the header
  *     h bytes   JSON: {"format":1, "meta":{...}, "tensors":{"name":{"dtype":"F32","shape":[..],"offset":..,"bytes":..,"crc32c":..}}}
- *               padded with spaces to a multiple of 64
+ *               padded with spaces, so that 16 + h is a multiple of 64; "offset" is from the start of the file
  *     tensors, each at a multiple of 64 from the start of the file
  *     4 bytes   u32 LE crc32c of everything before; 4 bytes "LLIM"
  *
