@@ -38,7 +38,7 @@ static size_t value_size(mill_coltype type)
     return column_has_codes(&probe) ? sizeof(int32_t) : sizeof(int64_t);
 }
 
-static void column_deinit(mill_column *c)
+void column_deinit(mill_column *c)
 {
     mill_free(c->name);
     mill_free(c->format);
