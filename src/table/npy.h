@@ -1,0 +1,54 @@
+/*
+ * npy.h - NumPy's .npy and .npz: arrays of booleans, integers and reals as tables, and tables as
+ * arrays.
+ *
+ * .npy   format 1.0 to 3.0 (numpy.lib.format).  A 1-D array is one column c0, a 2-D array is
+ * columns c0, c1, ... .npz   a zip of .npy; an array of one column is a column of the array's name,
+ * of several columns name_0, name_1, ... All arrays must have the same number of rows.
+ *
+ * Read: bool -> boolean (False, True); all integers -> integer (unsigned ones beyond 2^63-1 ->
+ * real); float16, 32, 64 -> real, NaN is missing; little or big endian, C or Fortran order.  Text
+ * and object arrays are refused.
+ * --columns, --drop and -d act; --types is refused for these files.
+ *
+ * Written: .npy one 2-D array, int64 if all columns are integers without missing values, else
+ * float64, NaN for missing.  .npz one 1-D array for each column: int64, float64, bool.  Text
+ * columns are refused: their codes would mean nothing without their values.
+ */
+#ifndef MILL_TABLE_NPY_H
+#define MILL_TABLE_NPY_H
+
+#include "table/csv.h"
+#include "table/table.h"
+
+mill_err npy_read(mill_table **out, const char *path, const csv_options *o);
+mill_err npz_read(mill_table **out, const char *path, const csv_options *o);
+mill_err npy_write(const mill_table *t, const char *path, bool force);
+mill_err npz_write(const mill_table *t, const char *path, bool force);
+
+/* ---- shared by the two files ---- */
+
+typedef struct {
+    char kind; /* b i u f */
+    int size;  /* bytes of an element */
+    bool swap; /* big endian */
+    bool fortran;
+    int64_t rows, cols;
+    bool is_flat;   /* 1-D */
+    size_t data_at; /* where the elements begin */
+} npy_array;
+
+/* Parse the header of n bytes; checks that the elements are all there. `what` names it in messages.
+ */
+mill_err npy_parse(npy_array *a, const char *data, size_t n, const char *what);
+/* One column of it. */
+mill_err npy_column(mill_column *c, const char *name, const npy_array *a, const char *data,
+                    int64_t col);
+/* 1 if the boolean's spelling says yes. */
+int64_t npy_truth(const mill_column *c, int64_t i);
+/* Header of an array, 1-D if cols < 0; its length is a multiple of 64; buf >= 256. */
+size_t npy_header(char *buf, const char *descr, int64_t rows, int64_t cols);
+/* --columns, --drop, -d and like; may replace *t. */
+mill_err npy_apply_options(mill_table **t, const char *path, const csv_options *o);
+
+#endif
