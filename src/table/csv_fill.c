@@ -38,8 +38,6 @@ static inline void set_missing(const fill *f, int64_t row)
 /* Zeros in front that number_scan takes for a code; given types overrule that. */
 static csv_field without_zeros(csv_field f)
 {
-    while (f.n && (*f.s == ' ' || *f.s == '\t')) f.s++, f.n--;
-    while (f.n && (f.s[f.n - 1] == ' ' || f.s[f.n - 1] == '\t')) f.n--;
     while (f.n > 1 && *f.s == '0' && f.s[1] >= '0' && f.s[1] <= '9') f.s++, f.n--;
     return f;
 }
@@ -56,14 +54,15 @@ static value_kind fill_value(const fill *f, csv_value *v, csv_field field)
     }
     value_kind kind = csv_classify(f->r, v, field, quoted);
     if (kind == VALUE_MISSING || kind == VALUE_SOFT) return VALUE_MISSING;
-    const csv_field bare = without_zeros(field);
+    const csv_field bare = csv_trim(field);
     if (f->out->type == MILL_DATETIME) {
         if (kind == VALUE_DATE) return kind;
         return datetime_parse(&v->seconds, f->out->format, bare.s, bare.n) ? VALUE_DATE
                                                                            : VALUE_TEXT;
     }
     if (kind == VALUE_TEXT) {
-        const number_kind again = number_scan(&v->num, bare.s, bare.n);
+        const csv_field code = without_zeros(bare);
+        const number_kind again = number_scan(&v->num, code.s, code.n);
         kind = again == NUMBER_INT ? VALUE_INT : again == NUMBER_REAL ? VALUE_REAL : VALUE_TEXT;
     }
     return kind == VALUE_INT || kind == VALUE_REAL ? kind : VALUE_TEXT;

@@ -102,6 +102,7 @@ void csv_reader_close(csv_reader *r);
 
 /* csv_value.c */
 mill_err csv_na_init(csv_reader *r);
+csv_field csv_trim(csv_field f); /* without the spaces and tabs around */
 bool csv_is_na(const csv_reader *r, const char *s, size_t n); /* blanks around do not count */
 /* Content of a field: quotes off, pairs made one (in t->scratch, padded).  True if it was quoted;
  * *err for want of memory. */

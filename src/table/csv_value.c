@@ -39,7 +39,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static csv_field trim(csv_field f)
+csv_field csv_trim(csv_field f)
 {
     while (f.n && is_blank(*f.s)) f.s++, f.n--;
     while (f.n && is_blank(f.s[f.n - 1])) f.n--;
@@ -56,7 +56,7 @@ static bool is_na_word(const csv_reader *r, csv_field f)
 
 bool csv_is_na(const csv_reader *r, const char *s, size_t n)
 {
-    return is_na_word(r, trim((csv_field){s, (uint32_t)n}));
+    return is_na_word(r, csv_trim((csv_field){s, (uint32_t)n}));
 }
 
 bool csv_unquote(csv_thread *t, char quote, csv_field *f, mill_err *err)
@@ -88,7 +88,7 @@ bool csv_unquote(csv_thread *t, char quote, csv_field *f, mill_err *err)
 
 value_kind csv_classify(const csv_reader *r, csv_value *v, csv_field f, bool is_quoted)
 {
-    const csv_field bare = trim(f);
+    const csv_field bare = csv_trim(f);
 
     if (!f.n && !is_quoted) return VALUE_MISSING;
     if (!bare.n) return VALUE_SOFT;
