@@ -1,9 +1,11 @@
 /*
  * loop.h - run a job: progress, metrics, probes, checkpoints, early stop, signals, resume.
  *
- * The run folder holds manifest.json (configuration, versions, seed, input fingerprint, level), metrics.jsonl (the source of truth), an events.out.tfevents
- * file, and checkpoints step_%010d.mill.  After SIGKILL at any moment a resumed run ends in the same bytes: checkpoints carry
- * the loop's own state too (best quality, patience), and metrics.jsonl is cut back to the checkpoint's step on resume.
+ * The run folder holds manifest.json (configuration, versions, seed, input fingerprint, level),
+ * metrics.jsonl (the source of truth), an events.out.tfevents file, and checkpoints
+ * step_%010d.mill.  After SIGKILL at any moment a resumed run ends in the same bytes: checkpoints
+ * carry the loop's own state too (best quality, patience), and metrics.jsonl is cut back to the
+ * checkpoint's step on resume.
  */
 #ifndef MILL_TRAIN_LOOP_H
 #define MILL_TRAIN_LOOP_H
@@ -13,27 +15,38 @@
 typedef struct {
     const char *run_dir;
     double checkpoint_seconds; /* 30; 0: after every epoch */
-    int keep;                  /* checkpoints kept while running, >= 2; */
+    int keep;                  /* checkpoints kept while running, 2..64; */
     bool keep_after;           /* leave them after success */
-    bool resume, force;        /* force: resume although the configuration differs */
+    bool resume,
+        force; /* force: resume although the configuration differs; without resume: start over */
     bool allow_other_level;
-    int early_stop;            /* probes without a better quality; 0: off */
-    int64_t probe_steps;       /* a probe every so many steps (and at the end); 0: never */
+    int early_stop;      /* probes without a better quality; 0: off */
+    int64_t probe_steps; /* a probe every so many steps (and at the end); 0: never */
     bool quiet;
-    int progress_fd;           /* where the progress line goes: 2; a terminal gets one line rewritten, else plain lines */
-    const json_t *config;      /* what a resume must agree with; borrowed */
-    const json_t *manifest;    /* more facts for the manifest: input fingerprint, versions; borrowed */
+    int progress_fd; /* where the progress line goes: 2; a terminal gets one line rewritten, else
+                        plain lines */
+    const json_t *config;   /* what a resume must agree with; borrowed */
+    const json_t *manifest; /* more facts for the manifest: input fingerprint, versions; borrowed */
 } train_options;
 
 typedef enum { TRAIN_DONE, TRAIN_STOPPED_EARLY, TRAIN_INTERRUPTED } train_end;
 
 /*
- * Runs until the job is done.  TRAIN_INTERRUPTED: SIGINT/SIGTERM came (train_signals_install), a checkpoint is saved.
- * With early stop the job's state is the best probed one at return.
+ * Runs until the job is done.  TRAIN_INTERRUPTED: SIGINT/SIGTERM came (train_signals_install), a
+ * checkpoint is saved. With early stop the job's state is the best probed one at return.
  */
 mill_err train_loop(train_end *end, const train_job *job, const train_options *o);
-void train_signals_install(void);  /* first signal: stop at the next step boundary; second: at once */
-int train_signal_received(void);   /* 0, SIGINT or SIGTERM */
-mill_err train_run_finish(const train_options *o); /* success: drop the checkpoints unless keep_after */
+void train_signals_install(
+    void);                       /* first signal: stop at the next step boundary; second: at once */
+int train_signal_received(void); /* 0, SIGINT or SIGTERM */
+mill_err
+train_run_finish(const train_options *o); /* success: drop the checkpoints unless keep_after */
+
+/*
+ * What the run folder says of itself, before any work.  With o->resume the configuration and the
+ * level are compared, as train_loop does: MILL_EINPUT names the differences.
+ */
+typedef enum { TRAIN_RUN_NONE, TRAIN_RUN_STARTED, TRAIN_RUN_FINISHED } train_run_status;
+mill_err train_run_state(train_run_status *status, const train_options *o);
 
 #endif

@@ -1,0 +1,299 @@
+/*
+ * run.c - the run folder.
+ *
+ *     manifest.json   {"status":"running"|"finished","config":{..},"level":"v4","version":..} and
+ * more facts of the caller metrics.jsonl   one JSON object a line, each step at most once, appended
+ * by single writes lock            held with flock(2) while a process trains in the folder; the
+ * system drops it with the process step_*.mill, events.out.tfevents.*
+ *
+ * The manifest is written before the first checkpoint and removed first when a folder is cleared,
+ * so checkpoints without a manifest are leftovers of a clearing that was interrupted: there is
+ * nothing to resume then.
+ */
+#include "train/run.h"
+
+#include "base/cpu.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "train/checkpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096 };
+
+static mill_err run_path(char path[PATH_SIZE], const train_options *o, const char *name)
+{
+    if (snprintf(path, PATH_SIZE, "%s/%s", o->run_dir, name) < PATH_SIZE) return MILL_OK;
+    return mill_fail(MILL_EINPUT, "%.200s...: the path of the run folder is too long", o->run_dir);
+}
+
+/* A process that was killed in a write left the file's beginning under another name. */
+static mill_err remove_temporaries(const train_options *o)
+{
+    char path[PATH_SIZE], **names;
+    int n;
+    mill_err err = MILL_OK;
+
+    TRY(file_list(&names, &n, o->run_dir));
+    for (int i = 0; i < n && !err; i++) {
+        const size_t len = strlen(names[i]);
+        if (len < 4 || strcmp(names[i] + len - 4, ".tmp")) continue;
+        if (!(err = run_path(path, o, names[i]))) err = file_remove(path);
+    }
+    mill_free(names);
+    return err;
+}
+
+mill_err run_open(train_run *r, const train_options *o)
+{
+    char path[PATH_SIZE];
+
+    *r = (train_run){.o = o, .lock = -1};
+    TRY(file_mkdir(o->run_dir));
+    TRY(run_path(path, o, "lock"));
+    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (r->lock < 0) return mill_fail(MILL_EIO, "%s: %s", path, strerror(errno));
+    if (!flock(r->lock, LOCK_EX | LOCK_NB)) return remove_temporaries(o);
+    close(r->lock);
+    r->lock = -1;
+    return mill_fail(MILL_EINPUT, "%s: another process runs in this folder", o->run_dir);
+}
+
+void run_close(train_run *r)
+{
+    if (r->n_dropped)
+        mill_log(MILL_LOG_WARN, "%s: %lld lines of metrics could not be written", r->o->run_dir,
+                 (long long)r->n_dropped);
+    file_close(r->metrics);
+    if (r->lock >= 0) close(r->lock);
+    r->metrics = NULL;
+    r->lock = -1;
+}
+
+/* Appends "key was 1, is 2; " for every difference; objects are compared inside. */
+static void add_differences(mill_text *t, const char *prefix, const json_t *was, const json_t *is)
+{
+    const char *key;
+    const json_t *value;
+    json_t *all = json_object();
+
+    json_object_foreach((json_t *)is, key, value) json_object_set_new(all, key, json_null());
+    json_object_foreach((json_t *)was, key, value) json_object_set_new(all, key, json_null());
+    json_object_foreach(all, key, value)
+    {
+        const json_t *a = json_object_get(was, key), *b = json_object_get(is, key);
+
+        if (json_equal(a, b)) continue;
+        if (json_is_object(a) && json_is_object(b)) {
+            mill_text inner = {0};
+            text_add(&inner, "%s%s.", prefix, key);
+            add_differences(t, inner.s ? inner.s : "", a, b);
+            text_free(&inner);
+            continue;
+        }
+        char *x = a ? json_dumps(a, JSON_ENCODE_ANY) : NULL,
+             *y = b ? json_dumps(b, JSON_ENCODE_ANY) : NULL;
+        text_add(t, "%s%s%s was %s, is %s", t->len ? "; " : "", prefix, key, x ? x : "not set",
+                 y ? y : "not set");
+        free(x);
+        free(y);
+    }
+    json_decref(all);
+}
+
+static mill_err check_config(const train_options *o, const json_t *manifest)
+{
+    const char *level = json_string_value(json_object_get(manifest, "level"));
+    const char *version = json_string_value(json_object_get(manifest, "version"));
+    const char *now = json_string_value(json_object_get(o->manifest, "version"));
+    mill_text t = {0};
+    mill_err err = MILL_OK;
+
+    if (level && strcmp(level, mill_cpu_level_name()) && !o->allow_other_level)
+        return mill_fail(
+            MILL_EINPUT,
+            "%s: the run began at processor level %s and this is %s, where the last bits differ; "
+            "--allow-other-level goes on",
+            o->run_dir, level, mill_cpu_level_name());
+    if (version && now && strcmp(version, now))
+        mill_log(MILL_LOG_WARN, "%s: the run began with version %s and this is %s", o->run_dir,
+                 version, now);
+    add_differences(&t, "", json_object_get(manifest, "config"), o->config);
+    if (t.failed)
+        err = text_check(&t);
+    else if (t.len && o->force)
+        mill_log(MILL_LOG_WARN, "%s: going on with another configuration: %s", o->run_dir, t.s);
+    else if (t.len)
+        err = mill_fail(MILL_EINPUT,
+                        "%s: a run of another configuration: %s (--force goes on all the same)",
+                        o->run_dir, t.s);
+    text_free(&t);
+    return err;
+}
+
+static mill_err read_manifest(json_t **out, const train_options *o)
+{
+    char path[PATH_SIZE], *text;
+    size_t len;
+    json_error_t why;
+
+    *out = NULL;
+    TRY(run_path(path, o, "manifest.json"));
+    if (!file_exists(path)) return MILL_OK;
+    TRY(file_read_all(&text, &len, path));
+    *out = json_loadb(text, len, 0, &why);
+    mill_free(text);
+    if (*out) return MILL_OK;
+    return mill_fail(
+        MILL_EINPUT,
+        "%s:%d: %s; without it nothing can be resumed (--force without --resume starts over)", path,
+        why.line, why.text);
+}
+
+mill_err train_run_state(train_run_status *status, const train_options *o)
+{
+    json_t *manifest;
+    mill_err err = MILL_OK;
+
+    *status = TRAIN_RUN_NONE;
+    TRY(read_manifest(&manifest, o));
+    if (!manifest) return MILL_OK;
+    const char *s = json_string_value(json_object_get(manifest, "status"));
+    *status = s && !strcmp(s, "finished") ? TRAIN_RUN_FINISHED : TRAIN_RUN_STARTED;
+    if (o->resume) err = check_config(o, manifest);
+    json_decref(manifest);
+    return err;
+}
+
+mill_err run_check(bool *resume, const train_options *o)
+{
+    train_run_status status;
+    int n;
+    int64_t newest;
+
+    *resume = false;
+    TRY(checkpoint_count(&n, &newest, o->run_dir));
+    if (!o->resume) {
+        if (!n || o->force) return MILL_OK;
+        return mill_fail(
+            MILL_EINPUT,
+            "%s: holds a run with a checkpoint of step %lld: --resume goes on, --force starts over",
+            o->run_dir, (long long)newest);
+    }
+    if (n) TRY(train_run_state(&status, o));
+    *resume = n && status != TRAIN_RUN_NONE;
+    if (!*resume)
+        mill_log(MILL_LOG_INFO, "%s: nothing to resume, starting from the beginning", o->run_dir);
+    return MILL_OK;
+}
+
+mill_err run_clear(const train_options *o)
+{
+    static const char *const files[] = {"manifest.json", "metrics.jsonl"};
+    char path[PATH_SIZE], **names;
+    int n;
+    mill_err err = MILL_OK;
+
+    for (int i = 0; i < 2; i++) {
+        TRY(run_path(path, o, files[i]));
+        TRY(file_remove(path));
+    }
+    TRY(checkpoint_remove_all(o->run_dir));
+    TRY(file_list(&names, &n, o->run_dir));
+    for (int i = 0; i < n && !err; i++) {
+        if (strncmp(names[i], "events.out.tfevents.", 20)) continue;
+        if (!(err = run_path(path, o, names[i]))) err = file_remove(path);
+    }
+    mill_free(names);
+    return err;
+}
+
+mill_err run_write_manifest(const train_options *o, const char *status)
+{
+    char path[PATH_SIZE];
+    json_t *m = json_object();
+    mill_err err;
+
+    if (o->manifest) json_object_update(m, (json_t *)o->manifest);
+    json_object_set_new(m, "status", json_string(status));
+    json_object_set_new(m, "level", json_string(mill_cpu_level_name()));
+    if (o->config) json_object_set(m, "config", (json_t *)o->config);
+    char *text = json_dumps(m, JSON_INDENT(2) | JSON_SORT_KEYS);
+    json_decref(m);
+    if (!text) return mill_fail(MILL_ENOMEM, "out of memory for the manifest");
+    err = run_path(path, o, "manifest.json");
+    if (!err) err = file_write_all(path, text, strlen(text));
+    free(text);
+    return err;
+}
+
+/* Bytes of `text` that are whole lines of steps up to `step`.  Steps ascend, so the first later
+ * line ends them. */
+static size_t lines_until(const char *text, size_t len, int64_t step)
+{
+    size_t at = 0;
+
+    while (at < len) {
+        const char *end = memchr(text + at, '\n', len - at);
+        if (!end) break;
+        json_t *line = json_loadb(text + at, (size_t)(end - text) - at, 0, NULL);
+        const json_t *number = json_object_get(line, "step");
+        const bool is_kept = json_is_integer(number) && json_integer_value(number) <= step;
+        json_decref(line);
+        if (!is_kept) break;
+        at = (size_t)(end - text) + 1;
+    }
+    return at;
+}
+
+mill_err run_cut_metrics(train_run *r, int64_t step)
+{
+    char path[PATH_SIZE], *text;
+    size_t len;
+    mill_err err = MILL_OK;
+
+    r->step = step;
+    TRY(run_path(path, r->o, "metrics.jsonl"));
+    if (!file_exists(path)) return MILL_OK;
+    TRY(file_read_all(&text, &len, path));
+    const size_t kept = lines_until(text, len, step);
+    if (kept < len) err = file_write_all(path, text, kept);
+    mill_free(text);
+    return err;
+}
+
+static mill_err append(train_run *r, const char *line, size_t len)
+{
+    if (!r->metrics) {
+        char path[PATH_SIZE];
+        TRY(run_path(path, r->o, "metrics.jsonl"));
+        TRY(run_cut_metrics(r, r->step)); /* a line torn by an earlier failure goes */
+        TRY(file_open_append(&r->metrics, path));
+    }
+    TRY(file_write(r->metrics, line, len));
+    return file_flush(r->metrics);
+}
+
+void run_add_metrics(train_run *r, int64_t step, const char *line, size_t len)
+{
+    if (append(r, line, len) == MILL_OK) {
+        r->step = step;
+        return;
+    }
+    if (!r->n_dropped++)
+        mill_log(MILL_LOG_WARN, "%s: training goes on without this line of metrics", mill_error());
+    file_close(r->metrics);
+    r->metrics = NULL;
+}
+
+mill_err train_run_finish(const train_options *o)
+{
+    TRY(run_write_manifest(o, "finished"));
+    return o->keep_after ? MILL_OK : checkpoint_remove_all(o->run_dir);
+}

@@ -1,0 +1,496 @@
+/* t_loop.c - the training loop: its end, its files, resume, early stop, signals. */
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "lib/test.h"
+#include "lib/toy_job.h"
+#include "train/checkpoint.h"
+#include "train/loop.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[64];
+static char log_text[4096];
+
+static void remember(void *ctx, mill_log_level level, const char *line)
+{
+    (void)ctx, (void)level;
+    snprintf(log_text + strlen(log_text), sizeof log_text - strlen(log_text), "%s\n", line);
+}
+
+/* A fresh name of a run folder, and options that say nothing. */
+static train_options fresh(const json_t *config)
+{
+    mill_cpu_init();
+    mill_log_set(remember, NULL, MILL_LOG_INFO);
+    log_text[0] = 0;
+    strcpy(dir, "/tmp/tabmill-loop-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    return (train_options){.run_dir = dir,
+                           .checkpoint_seconds = 0,
+                           .keep = 2,
+                           .quiet = true,
+                           .progress_fd = -1,
+                           .config = config};
+}
+
+static void clean(void)
+{
+    assert_ok(file_remove_tree(dir));
+}
+
+static char *slurp(const char *name)
+{
+    char path[200], *text;
+    size_t n;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_ok(file_read_all(&text, &n, path));
+    return text;
+}
+
+static int count_files(const char *prefix)
+{
+    char **names;
+    int n, found = 0;
+
+    assert_ok(file_list(&names, &n, dir));
+    for (int i = 0; i < n; i++) found += !strncmp(names[i], prefix, strlen(prefix));
+    mill_free(names);
+    return found;
+}
+
+static uint64_t hash_after(int64_t n_steps, double peak)
+{
+    toy t;
+
+    toy_init(&t, peak);
+    const train_job job = toy_job(&t, n_steps, 10);
+    for (int64_t i = 0; i < n_steps; i++) assert_ok(job.step(&t, i));
+    return toy_hash(&t);
+}
+
+/* Every step number of metrics.jsonl, in order, must be the multiples of 10 up to n. */
+static void assert_metrics_are(int64_t n)
+{
+    char *text = slurp("metrics.jsonl"), *line = text;
+
+    for (int64_t step = 10; step <= n; step += 10) {
+        char *end = strchr(line, '\n');
+        assert_non_null(end);
+        json_t *j = json_loadb(line, (size_t)(end - line), 0, NULL);
+        assert_non_null(j);
+        assert_int_equal(json_integer_value(json_object_get(j, "step")), step);
+        assert_true(json_number_value(json_object_get(j, "seen")) == (double)step);
+        json_decref(j);
+        line = end + 1;
+    }
+    assert_int_equal(*line, 0);
+    mill_free(text);
+}
+
+void test_loop__runs_all_steps_and_leaves_only_metrics_and_manifest(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    toy_init(&t, -1);
+    const train_job job = toy_job(&t, 50, 10);
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(end, TRAIN_DONE);
+    assert_true(toy_hash(&t) == hash_after(50, -1));
+    assert_int_equal(count_files("step_"), 2); /* rotation kept two of five */
+    assert_metrics_are(50);
+    assert_ok(train_run_finish(&o));
+    assert_int_equal(count_files("step_"), 0);
+    char *manifest = slurp("manifest.json");
+    assert_non_null(strstr(manifest, "\"finished\""));
+    mill_free(manifest);
+    clean();
+}
+
+void test_loop__stops_where_the_job_has_converged(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    toy_init(&t, -1);
+    t.converged_at = 23;
+    const train_job job = toy_job(&t, 50, 10);
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(end, TRAIN_DONE);
+    assert_int_equal(t.steps_run, 23);
+    clean();
+}
+
+void test_loop__goes_on_after_an_error_where_the_checkpoint_was(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    toy_init(&t, -1);
+    t.bad_step = 37;
+    train_job job = toy_job(&t, 50, 10);
+    assert_fails(MILL_EINPUT, "bad step", train_loop(&end, &job, &o));
+    toy_init(&t, -1);
+    o.resume = true;
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(t.steps_run, 20); /* from step 30 */
+    assert_true(toy_hash(&t) == hash_after(50, -1));
+    assert_metrics_are(50);
+    assert_int_equal(count_files("events.out.tfevents."), 2);
+    clean();
+}
+
+void test_loop__starts_over_when_there_is_nothing_to_resume(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    o.resume = true;
+    toy_init(&t, -1);
+    const train_job job = toy_job(&t, 20, 10);
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(t.steps_run, 20);
+    assert_non_null(strstr(log_text, "nothing to resume"));
+    clean();
+}
+
+void test_loop__refuses_an_unfinished_run_without_resume_or_force(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    toy_init(&t, -1);
+    const train_job job = toy_job(&t, 20, 10);
+    assert_ok(train_loop(&end, &job, &o));
+    assert_fails(MILL_EINPUT, "--resume goes on, --force starts over", train_loop(&end, &job, &o));
+    o.force = true;
+    toy_init(&t, -1);
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(t.steps_run, 20);
+    assert_metrics_are(20);
+    assert_int_equal(count_files("events.out.tfevents."), 1);
+    clean();
+}
+
+void test_loop__names_what_differs_from_the_run_to_resume(void **state)
+{
+    (void)state;
+    json_t *was = json_pack("{s:i,s:f,s:{s:i,s:s}}", "epochs", 300, "lr", 0.5, "input", "bytes", 10,
+                            "hash", "ab");
+    json_t *is = json_pack("{s:i,s:f,s:{s:i,s:s}}", "epochs", 400, "lr", 0.5, "input", "bytes", 10,
+                           "hash", "cd");
+    train_options o = fresh(was);
+    train_end end;
+    toy t;
+
+    toy_init(&t, -1);
+    t.bad_step = 15;
+    const train_job job = toy_job(&t, 20, 10);
+    assert_fails(MILL_EINPUT, "bad step", train_loop(&end, &job, &o));
+    t.bad_step = 0;
+    o.resume = true;
+    o.config = is;
+    assert_fails(MILL_EINPUT, "epochs was 300, is 400; input.hash was \"ab\", is \"cd\"",
+                 train_loop(&end, &job, &o));
+    assert_null(strstr(mill_error(), "lr"));
+    assert_null(strstr(mill_error(), "bytes"));
+    o.force = true;
+    t.steps_run = 0;
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(t.steps_run, 10);
+    assert_non_null(strstr(log_text, "epochs was 300, is 400"));
+    json_decref(was);
+    json_decref(is);
+    clean();
+}
+
+/* The level of the manifest is changed by hand, as if the run had come from another machine. */
+void test_loop__refuses_another_level_naming_both(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+    char path[200];
+
+    toy_init(&t, -1);
+    t.bad_step = 15;
+    const train_job job = toy_job(&t, 20, 10);
+    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    t.bad_step = 0;
+    snprintf(path, sizeof path, "%s/manifest.json", dir);
+    assert_ok(file_write_all(path, "{\"level\":\"v9\",\"status\":\"running\"}", 33));
+    o.resume = true;
+    assert_fails(MILL_EINPUT, "level v9", train_loop(&end, &job, &o));
+    assert_non_null(strstr(mill_error(), mill_cpu_level_name()));
+    o.allow_other_level = true;
+    assert_ok(train_loop(&end, &job, &o));
+    clean();
+}
+
+static void damage(const char *name, bool truncate_it)
+{
+    char path[200], *bytes;
+    size_t n;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_ok(file_read_all(&bytes, &n, path));
+    bytes[n / 2] ^= 4;
+    assert_ok(file_write_all(path, bytes, truncate_it ? n * 2 / 3 : n));
+    mill_free(bytes);
+}
+
+static void resume_past_damage(bool truncate_it)
+{
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    toy_init(&t, -1);
+    t.bad_step = 37;
+    const train_job job = toy_job(&t, 50, 10);
+    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    damage("step_0000000030.mill", truncate_it);
+    toy_init(&t, -1);
+    o.resume = true;
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(t.steps_run, 30); /* from step 20 */
+    assert_true(toy_hash(&t) == hash_after(50, -1));
+    assert_non_null(strstr(log_text, "step_0000000030.mill"));
+    assert_non_null(strstr(log_text, "passed over"));
+    assert_non_null(strstr(log_text, "going on from step 20 of 50"));
+    assert_metrics_are(50);
+    clean();
+}
+
+void test_loop__passes_over_a_truncated_checkpoint(void **state)
+{
+    (void)state;
+    resume_past_damage(true);
+}
+
+void test_loop__passes_over_a_checkpoint_with_a_flipped_bit(void **state)
+{
+    (void)state;
+    resume_past_damage(false);
+}
+
+void test_loop__keeps_the_best_probed_state(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    o.early_stop = 3;
+    o.probe_steps = 10;
+    o.checkpoint_seconds = 1e9; /* only the best states are saved on the way */
+    toy_init(&t, 30);
+    const train_job job = toy_job(&t, 200, 10);
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(end, TRAIN_STOPPED_EARLY);
+    assert_int_equal(t.steps_run, 60); /* probes at 40, 50, 60 were no better than at 30 */
+    assert_true(toy_hash(&t) == hash_after(30, 30));
+    clean();
+}
+
+/* Fails at step `bad`, resumes, and must end as a run that nothing disturbed: best state at 30,
+ * stop at 60. */
+void test_loop__stops_early_at_the_same_step_after_a_resume(void **state)
+{
+    (void)state;
+    for (int bad = 5; bad < 60; bad += 5) {
+        train_options o = fresh(NULL);
+        train_end end;
+        toy t;
+
+        o.early_stop = 3;
+        o.probe_steps = 10;
+        toy_init(&t, 30);
+        t.bad_step = bad;
+        const train_job job = toy_job(&t, 200, 10);
+        assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+        toy_init(&t, 30);
+        o.resume = true;
+        assert_ok(train_loop(&end, &job, &o));
+        assert_int_equal(end, TRAIN_STOPPED_EARLY);
+        assert_true(toy_hash(&t) == hash_after(30, 30));
+        assert_metrics_are(60);
+        clean();
+    }
+}
+
+void test_loop__does_not_trust_a_checkpoint_whose_best_state_is_gone(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    o.early_stop = 3;
+    o.probe_steps = 10;
+    toy_init(&t, 30);
+    t.bad_step = 55;
+    const train_job job = toy_job(&t, 200, 10);
+    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    damage("step_0000000030.mill", true);
+    toy_init(&t, 30);
+    o.resume = true;
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(t.steps_run, 60); /* 40 and 50 point at 30, so from the beginning */
+    assert_true(toy_hash(&t) == hash_after(30, 30));
+    clean();
+}
+
+static int exit_of(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+void test_loop__saves_on_a_signal_and_goes_on_from_there(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+    int status;
+
+    const pid_t child = fork();
+    if (child == 0) {
+        train_signals_install();
+        o.checkpoint_seconds = 1e9;
+        toy_init(&t, -1);
+        t.raise_at = 16;
+        const train_job job = toy_job(&t, 50, 10);
+        const mill_err err = train_loop(&end, &job, &o);
+        _exit(err ? 99 : end == TRAIN_INTERRUPTED ? train_signal_received() : 98);
+    }
+    waitpid(child, &status, 0);
+    assert_int_equal(exit_of(status), SIGTERM);
+    toy_init(&t, -1);
+    o.resume = true;
+    const train_job job = toy_job(&t, 50, 10);
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(t.steps_run, 33); /* steps 0..16 were saved */
+    assert_true(toy_hash(&t) == hash_after(50, -1));
+    assert_metrics_are(50);
+    clean();
+}
+
+void test_loop__ends_at_once_on_a_second_signal(void **state)
+{
+    (void)state;
+    int status;
+
+    const pid_t child = fork();
+    if (child == 0) {
+        train_signals_install();
+        raise(SIGINT);
+        raise(SIGINT);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    assert_int_equal(exit_of(status), -SIGINT);
+}
+
+void test_loop__refuses_a_folder_in_which_another_process_runs(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+    int ready[2], done[2], status;
+    char byte = 0;
+
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(done), 0);
+    const pid_t child = fork();
+    if (child == 0) { /* holds the folder as a run does */
+        char path[200];
+        snprintf(path, sizeof path, "%s/lock", dir);
+        const int fd = open(path, O_RDWR | O_CREAT, 0666);
+        _exit(fd < 0 || flock(fd, LOCK_EX) || write(ready[1], "x", 1) != 1 ||
+              read(done[0], &byte, 1) != 1);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    toy_init(&t, -1);
+    const train_job job = toy_job(&t, 20, 10);
+    assert_fails(MILL_EINPUT, "another process", train_loop(&end, &job, &o));
+    assert_int_equal(write(done[1], "x", 1), 1);
+    waitpid(child, &status, 0);
+    assert_int_equal(exit_of(status), 0);
+    assert_ok(train_loop(&end, &job, &o));
+    clean();
+}
+
+/* A disk that fails now and then costs checkpoints and metrics, not the run. */
+void test_loop__survives_failing_writes_with_the_same_result(void **state)
+{
+    (void)state;
+    static const file_op ops[] = {FILE_OP_WRITE, FILE_OP_FSYNC, FILE_OP_RENAME};
+
+    for (int k = 0; k < 3; k++)
+        for (int n = 1; n < 40; n++) {
+            train_options o = fresh(NULL);
+            train_end end;
+            toy t;
+
+            toy_init(&t, -1);
+            const train_job job = toy_job(&t, 50, 10);
+            mill_file_fail_at(ops[k], n);
+            const mill_err err = train_loop(&end, &job, &o);
+            mill_file_fail_at(ops[k], 0);
+            if (err) { /* the manifest or the last checkpoint: the run says so and can be gone on
+                          with */
+                assert_true(strlen(mill_error()) > 0);
+                toy_init(&t, -1);
+                o.resume = true;
+                assert_ok(train_loop(&end, &job, &o));
+            }
+            assert_true(toy_hash(&t) == hash_after(50, -1));
+            clean();
+        }
+}
+
+void test_loop__does_not_allocate_between_steps(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+    mill_mem_stats before, after;
+    int64_t calls[2];
+
+    o.checkpoint_seconds = 1e9;
+    for (int k = 0; k < 2; k++) {
+        toy_init(&t, -1);
+        const train_job job = toy_job(&t, k ? 99 : 9, 1000); /* no epoch ends within */
+        mill_mem_get_stats(&before);
+        o.force = true;
+        assert_ok(train_loop(&end, &job, &o));
+        mill_mem_get_stats(&after);
+        calls[k] = after.calls - before.calls;
+        assert_int_equal(after.live, before.live);
+        assert_ok(train_run_finish(&o));
+    }
+    assert_true(calls[1] <= calls[0] + 1); /* the second run lists the first one's files */
+    clean();
+}
