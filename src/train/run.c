@@ -228,7 +228,13 @@ mill_err run_write_manifest(const train_options *o, const char *status)
     json_decref(m);
     if (!text) return mill_fail(MILL_ENOMEM, "out of memory for the manifest");
     err = run_path(path, o, "manifest.json");
-    if (!err) err = file_write_all(path, text, strlen(text));
+    if (!err) {
+        mill_text line = {0};
+        text_add(&line, "%s\n", text);
+        err = text_check(&line);
+        if (!err) err = file_write_all(path, line.s, line.len);
+        text_free(&line);
+    }
     free(text);
     return err;
 }

@@ -1,0 +1,142 @@
+/*
+ * cli.h - what the commands share: their tables of options, reading tables, talking, refusing
+ * early.
+ */
+#ifndef MILL_CLI_CLI_H
+#define MILL_CLI_CLI_H
+
+#include "cli/options.h"
+#include "synth/synth.h"
+#include "table/csv.h"
+#include "train/loop.h"
+
+typedef struct {
+    const char *name;
+    int (*run)(int argc, char **argv); /* exit status */
+    const opt_set *set;
+    const char *about;
+} command;
+
+int cmd_fit(int argc, char **argv);
+int cmd_sample(int argc, char **argv);
+int cmd_generate(int argc, char **argv);
+int cmd_score(int argc, char **argv);
+int cmd_estimate(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_devices(int argc, char **argv);
+extern const opt_set fit_set, sample_set, generate_set, score_set, estimate_set, inspect_set,
+    devices_set;
+
+#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+typedef struct {
+#include "cli/talk.def"
+} talk_options;
+typedef struct {
+#include "cli/csv.def"
+} csv_flags;
+typedef struct {
+#include "cli/columns.def"
+} column_options;
+typedef struct {
+#include "cli/run.def"
+} run_options;
+typedef struct {
+#include "cli/file.def"
+} file_options;
+#undef OPT
+
+extern const opt_row talk_rows[], csv_rows[], column_rows[], run_rows[], file_rows[], synth_rows[];
+
+/* Rows of a table whose fields lie in OPT_STRUCT: OPT is OPT_ROW, and the .def is included inside
+ * an array that ends in {0}. */
+#define OPT_ROW(kind, field, name, letter, def, least, most, value, help) \
+    {OPT_##kind,                                                          \
+     offsetof(OPT_STRUCT, field),                                         \
+     name,                                                                \
+     letter,                                                              \
+     OPT_DEF_##kind(def),                                                 \
+     (double)(least),                                                     \
+     (double)(most),                                                      \
+     value,                                                               \
+     help},
+#define OPT_COUNT(rows) (int)(sizeof(rows) / sizeof *(rows))
+
+/* talk.c */
+int cli_begin(mill_pool **pool, const opt_set *set,
+              const talk_options *o); /* log and threads; 0, or the exit status */
+int cli_error(const opt_set *set);    /* prints the last error; returns 1 */
+void cli_say(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));   /* stderr, unless --quiet */
+int cli_exit_status(void);                   /* 130 or 143 after a signal, else 0 */
+bool cli_reader_went_away(const char *path); /* path is "-" and nobody reads stdout any more */
+
+/* input.c */
+typedef struct {
+    const char *path; /* "-": stdin, which is a regular file by then */
+    int64_t bytes;
+    char hash[33]; /* XXH3, 128 bits, of the content */
+} cli_input;
+mill_err cli_input_open(cli_input *in, const char *path); /* spools stdin, hashes the content */
+mill_err cli_hash_file(char hash[33], int64_t *bytes, const char *path);
+/* `p` says whether --header was given. */
+mill_err cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags *csv,
+                         const column_options *columns);
+/* MILL_EINPUT if the file exists (unless force) or cannot be made there; "-" is fine. */
+mill_err cli_check_output(const char *path, bool force);
+
+/* method.c */
+extern const char
+    *const cli_refused[]; /* options of document 2 that are not there yet, with the reasons */
+int cli_check_method(const opt_set *set, const char *name); /* 0, or 2 with the reason */
+int cli_check_device(const opt_set *set, const char *device);
+bool cli_row_is_used(const opt_row *r, const char *method); /* synth rows: r->value lists methods */
+/* An option of another method on the command line would do nothing: refused, 2. */
+int cli_check_used(const opt_parsed *p, const char *method);
+/* The part of the configuration that says what is trained; a resume must agree with it. */
+json_t *cli_config_json(const opt_set *set, const synth_config *c, const cli_input *in,
+                        const csv_options *csv);
+
+/* fitting.c: read, choose, train; what fit and generate share. */
+typedef struct {
+    const opt_parsed *p;
+    run_options *run;
+    synth_config *synth;
+    const csv_flags *csv;
+    const column_options *columns;
+    const talk_options *talk;
+    const char *input;
+    const char *output; /* what must not be overwritten; names the run folder too */
+    bool model_in_run;  /* the model is only a step on the way: it lies in the run folder */
+    int64_t rows;       /* of the result, where they are a part of the configuration; else 0 */
+} fitting;
+typedef struct {
+    bool was_finished; /* --resume found everything done */
+    bool is_interrupted;
+    int64_t rows; /* of the input */
+    char run_dir[4096], model[4112];
+    bool run_is_temporary;
+    json_t *config, *manifest;
+} fitted;
+int cli_fit(fitted *out, const fitting *f,
+            mill_pool *pool); /* exit status; free with cli_fitted_deinit in any case */
+/* The output stands: tidy the run folder. */
+mill_err cli_fit_finish(const fitted *out, const fitting *f);
+void cli_fitted_deinit(fitted *f);
+
+/* memory.c: the largest batch whose fit takes at most `bytes`; 0: none, or the method has no
+ * batches. */
+int64_t cli_largest_batch(const synth_method *m, const synth_schema *s, const synth_config *c,
+                          int threads, int64_t bytes);
+
+/* draw.c: rows from a model to a file. */
+typedef struct {
+    const char *model, *output;
+    int64_t rows; /* 0: as many as the model was trained on */
+    int64_t batch;
+    uint64_t seed;
+    bool force, quiet;
+    const opt_list *where;
+} drawing;
+int cli_draw(const opt_set *set, const drawing *d, mill_pool *pool); /* exit status */
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * draw.c - rows from a model to a file, batch by batch.
+ *
+ * Nothing grows with the number of rows: a batch is made, written and forgotten.  Ctrl-C between
+ * two batches leaves no file behind.
+ */
+#include "cli/cli.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "train/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    const drawing *d;
+    synth_model *model;
+    synth_where *where;
+    synth_sampler *sampler;
+    csv_writer *writer;
+    bool is_interrupted;
+} draw_work;
+
+static mill_err open_all(draw_work *w, mill_pool *pool)
+{
+    const drawing *d = w->d;
+    const int n = d->where ? d->where->n : 0;
+
+    TRY(cli_check_output(d->output, d->force));
+    TRY(synth_model_open(&w->model, d->model, pool));
+    w->where = mill_alloc((size_t)n + 1, sizeof *w->where);
+    if (!w->where) return MILL_ENOMEM;
+    for (int i = 0; i < n; i++)
+        TRY(synth_where_parse(&w->where[i], w->model->schema, d->where->item[i]));
+    TRY(synth_sampler_open(&w->sampler, w->model, d->seed, w->where, n));
+    return csv_writer_open(&w->writer, d->output, d->force, ',', pool);
+}
+
+static mill_err draw_batches(draw_work *w)
+{
+    const drawing *d = w->d;
+    const int64_t rows = d->rows ? d->rows : w->model->schema->rows;
+    train_progress progress;
+
+    cli_say("%s: %lld rows by %s, seed %llu", d->output, (long long)rows, w->model->method->name,
+            (unsigned long long)d->seed);
+    progress_begin(&progress, 2, d->quiet, w->model->method->name, "rows");
+    progress_range(&progress, 0, rows);
+    for (int64_t at = 0, n; !w->is_interrupted && (at < rows || !rows); at += n) {
+        mill_table *batch = NULL;
+
+        n = rows - at < d->batch ? rows - at : d->batch;
+        TRY(synth_sampler_next(w->sampler, &batch, n));
+        const mill_err err = csv_writer_add(w->writer, batch);
+        mill_table_free(batch);
+        TRY(err);
+        progress_show(&progress, at + n, NULL);
+        w->is_interrupted = train_signal_received() != 0;
+        if (!rows) break;
+    }
+    if (progress.is_open_line)
+        progress_end(&progress, rows, NULL, w->is_interrupted ? "interrupted" : "done");
+    if (w->is_interrupted) return MILL_OK;
+    TRY(csv_writer_commit(w->writer));
+    if (d->where && d->where->n)
+        cli_say("%.3g %% of the drawn rows met the conditions",
+                100 * synth_sampler_acceptance(w->sampler));
+    return MILL_OK;
+}
+
+int cli_draw(const opt_set *set, const drawing *d, mill_pool *pool)
+{
+    draw_work w = {.d = d};
+
+    train_signals_install();
+    mill_err err = open_all(&w, pool);
+    if (!err) err = draw_batches(&w);
+    const bool went_away = err == MILL_EIO && cli_reader_went_away(d->output);
+    csv_writer_close(w.writer);
+    synth_sampler_close(w.sampler);
+    if (w.model) synth_model_close(w.model);
+    mill_free(w.where);
+    if (w.is_interrupted) return cli_exit_status();
+    if (went_away) return 0; /* `| head` has all that it wanted */
+    return err ? cli_error(set) : 0;
+}

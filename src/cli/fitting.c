@@ -1,0 +1,274 @@
+/*
+ * fitting.c - from a table to a trained model: what `fit` and `generate` share.
+ *
+ * Cheap refusals come first: flags, names, the output, then the table, its method, the
+ * configuration of an earlier run, memory; only then training.
+ */
+#include "cli/cli.h"
+
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const fitting *f;
+    fitted *out;
+    mill_pool *pool;
+    cli_input in;
+    csv_options csv;
+    mill_table *table;
+    synth_schema *schema;
+    const synth_method *method;
+    json_t *config, *manifest;
+    train_options train;
+} work;
+
+static const opt_set *set_of(const work *w)
+{
+    return w->f->p->set;
+}
+
+/* The run folder: as given, beside the output, or a passing one where the output is stdout. */
+static mill_err name_files(work *w)
+{
+    const fitting *f = w->f;
+    fitted *out = w->out;
+    const bool is_stdout = !strcmp(f->output, "-");
+    const char *tmp = getenv("TMPDIR");
+    int n;
+
+    out->run_is_temporary = is_stdout && !f->run->run_dir;
+    if (f->run->run_dir)
+        n = snprintf(out->run_dir, sizeof out->run_dir, "%s", f->run->run_dir);
+    else if (!is_stdout)
+        n = snprintf(out->run_dir, sizeof out->run_dir, "%s.run", f->output);
+    else
+        n = snprintf(out->run_dir, sizeof out->run_dir, "%s/tabmill-run-XXXXXX",
+                     tmp && *tmp ? tmp : "/tmp");
+    if (n >= (int)sizeof out->run_dir)
+        return mill_fail(MILL_EINPUT, "the path of the run folder is too long");
+    if (out->run_is_temporary && !mkdtemp(out->run_dir))
+        return mill_fail(MILL_EIO, "%s: cannot create: %s", out->run_dir, strerror(errno));
+    if (f->model_in_run || is_stdout)
+        snprintf(out->model, sizeof out->model, "%s/model.mill", out->run_dir);
+    else
+        snprintf(out->model, sizeof out->model, "%s", f->output);
+    return MILL_OK;
+}
+
+/* Refusals before anything is read. */
+static int check_flags(work *w)
+{
+    const fitting *f = w->f;
+    const opt_set *set = set_of(w);
+    const char *amp = f->synth->amp;
+    int status;
+
+    if ((status = cli_check_method(set, f->run->method))) return status;
+    if ((status = cli_check_device(set, f->run->device))) return status;
+    if (strcmp(f->run->method, "auto") && (status = cli_check_used(f->p, f->run->method)))
+        return status;
+    if (strcmp(amp, "off") && strcmp(amp, "bf16"))
+        return opt_usage_error(set, "--amp %s: neither off nor bf16", amp);
+    if (!strcmp(amp, "bf16") && !mill_cpu_has_bf16())
+        cli_say("--amp bf16: this processor has no bfloat16 products, so it will not be faster");
+    if (f->synth->early_stop && !f->synth->probe_every)
+        return opt_usage_error(set, "--early-stop needs probes: --probe-every is 0");
+    if (!strcmp(f->output, "-") && !f->run->run_dir && f->run->resume)
+        return opt_usage_error(set, "--resume with the output on stdout needs --run-dir");
+    /* With --resume the output may be there: whether it is this run's is looked at when the
+     * configuration is known. */
+    if (cli_check_output(f->output, f->run->force || f->run->resume)) return cli_error(set);
+    return 0;
+}
+
+static mill_err read_table(work *w)
+{
+    const fitting *f = w->f;
+
+    TRY(cli_csv_options(&w->csv, f->p, f->csv, f->columns));
+    if (f->run->memory_limit) w->csv.memory_bytes = f->run->memory_limit / 2;
+    TRY(cli_input_open(&w->in, f->input));
+    TRY(mill_table_read(&w->table, w->in.path, &w->csv, w->pool));
+    w->out->rows = w->table->rows;
+    return MILL_OK;
+}
+
+static int choose_method(work *w)
+{
+    synth_config *c = w->f->synth;
+    char why[256] = "";
+    int status;
+
+    if (synth_choose(&c->method, why, w->f->run->method, w->table)) return cli_error(set_of(w));
+    c->seed = (uint64_t)w->f->run->seed;
+    if (*why && !strcmp(w->f->run->method, "auto")) cli_say("%s", why);
+    if ((status = cli_check_used(w->f->p, c->method))) return status;
+    w->method = synth_method_find(c->method);
+    cli_say("%s on %lld rows, %d columns; seed %llu, %d threads, %s (%s)", c->method,
+            (long long)w->table->rows, w->table->n_cols, (unsigned long long)c->seed,
+            mill_pool_threads(w->pool), mill_cpu_model(), mill_cpu_level_name());
+    return 0;
+}
+
+/* A table was written whole or not at all; a model can be checked. */
+static mill_err check_output_is_whole(const work *w)
+{
+    store *file;
+
+    if (w->f->model_in_run) return MILL_OK;
+    TRY(store_open(&file, w->f->output));
+    store_close(file);
+    return MILL_OK;
+}
+
+/* The configuration, and whether an earlier run in the folder already did the work. */
+static mill_err look_at_run(work *w)
+{
+    const run_options *run = w->f->run;
+    train_run_status status;
+
+    w->config = cli_config_json(set_of(w), w->f->synth, &w->in, &w->csv);
+    if (w->f->rows) json_object_set_new(w->config, "n", json_integer(w->f->rows));
+    w->manifest = json_pack("{s:s,s:s,s:i}", "version", MILL_VERSION, "input_path", w->in.path,
+                            "threads", mill_pool_threads(w->pool));
+    w->train = (train_options){
+        .run_dir = w->out->run_dir,
+        .checkpoint_seconds = run->checkpoint_every,
+        .keep = (int)run->keep,
+        .keep_after = opt_is_given(w->f->p, &run->keep),
+        .resume = run->resume,
+        .force = run->force,
+        .allow_other_level = run->allow_other_level,
+        .early_stop = (int)w->f->synth->early_stop,
+        .quiet = w->f->talk->quiet,
+        .progress_fd = 2,
+        .config = w->config,
+        .manifest = w->manifest,
+    };
+    if (!run->resume || !strcmp(w->f->output, "-")) return MILL_OK;
+    TRY(train_run_state(&status, &w->train));
+    if (!file_exists(w->f->output) || status == TRAIN_RUN_STARTED) return MILL_OK;
+    if (status == TRAIN_RUN_NONE && run->force) return MILL_OK;
+    if (status == TRAIN_RUN_NONE)
+        return mill_fail(MILL_EINPUT,
+                         "%s: exists, and %s does not say of which run; --force starts over",
+                         w->f->output, w->out->run_dir);
+    TRY(check_output_is_whole(w));
+    w->out->was_finished = true;
+    cli_say("%s: this run is finished, there is nothing to do", w->f->output);
+    return MILL_OK;
+}
+
+static mill_err check_memory(work *w)
+{
+    const int64_t limit = w->f->run->memory_limit;
+    const int64_t now = mill_cpu_rss_bytes();
+    int64_t fit_bytes, sample_bytes;
+    char a[32], b[32];
+
+    TRY(synth_schema_fit(&w->schema, w->table, w->f->synth));
+    if (!limit) return MILL_OK;
+    TRY(w->method->estimate(&fit_bytes, &sample_bytes, w->schema, w->f->synth,
+                            mill_pool_threads(w->pool)));
+    if (now + fit_bytes <= limit) return MILL_OK;
+    const int64_t batch = cli_largest_batch(w->method, w->schema, w->f->synth,
+                                            mill_pool_threads(w->pool), limit - now);
+    mill_format_size(a, (double)(now + fit_bytes));
+    mill_format_size(b, (double)limit);
+    if (batch > 0)
+        return mill_fail(MILL_EINPUT,
+                         "the fit needs %s, over the limit of %s; a batch of %lld rows would fit",
+                         a, b, (long long)batch);
+    return mill_fail(MILL_EINPUT, "the fit needs %s, over the limit of %s, with any batch", a, b);
+}
+
+static mill_err train(work *w, void **fit)
+{
+    synth_config *c = w->f->synth;
+    train_job job = {0};
+    train_end end;
+
+    TRY(w->method->fit_open(fit, w->table, w->schema, c, w->pool));
+    mill_table_free(w->table);
+    w->table = NULL;
+    w->method->fit_job(&job, *fit);
+    w->train.probe_steps = job.probe ? c->probe_every * job.steps_per_epoch : 0;
+    TRY(train_loop(&end, &job, &w->train));
+    w->out->is_interrupted = end == TRAIN_INTERRUPTED;
+    return MILL_OK;
+}
+
+static void close_work(work *w)
+{
+    mill_table_free(w->table);
+    synth_schema_free(w->schema);
+    json_decref(w->config);
+    json_decref(w->manifest);
+}
+
+/* After all refusals. */
+static mill_err train_and_write(work *w)
+{
+    void *fit = NULL;
+    mill_err err = train(w, &fit);
+
+    if (!err && !w->out->is_interrupted)
+        err = synth_model_write(w->out->model, w->method, fit, w->schema, w->f->synth);
+    if (fit) w->method->fit_close(fit);
+    return err;
+}
+
+mill_err cli_fit_finish(const fitted *out, const fitting *f)
+{
+    const train_options o = {.run_dir = out->run_dir,
+                             .keep_after = opt_is_given(f->p, &f->run->keep),
+                             .config = out->config,
+                             .manifest = out->manifest};
+
+    return train_run_finish(&o);
+}
+
+void cli_fitted_deinit(fitted *f)
+{
+    if (f->run_is_temporary && file_remove_tree(f->run_dir)) cli_say("%s", mill_error());
+    json_decref(f->config);
+    json_decref(f->manifest);
+    *f = (fitted){0};
+}
+
+int cli_fit(fitted *out, const fitting *f, mill_pool *pool)
+{
+    work w = {.f = f, .out = out, .pool = pool};
+    int status;
+
+    *out = (fitted){0};
+    if ((status = check_flags(&w))) return status;
+    if (name_files(&w)) return cli_error(set_of(&w));
+    train_signals_install();
+    mill_err err = read_table(&w);
+    if (!err && (status = choose_method(&w))) goto done;
+    if (!err) err = look_at_run(&w);
+    if (!err && !out->was_finished) {
+        err = check_memory(&w);
+        if (!err && train_signal_received())
+            out->is_interrupted = true; /* nothing to save yet */
+        else if (!err)
+            err = train_and_write(&w);
+    }
+    if (err)
+        status = cli_error(set_of(&w));
+    else if (out->is_interrupted)
+        status = cli_exit_status();
+    out->config = json_incref(w.config);
+    out->manifest = json_incref(w.manifest);
+done:
+    close_work(&w);
+    return status;
+}

@@ -1,0 +1,99 @@
+/*
+ * generate.c - `tabmill generate`: a table in, a synthetic table out.  `genesis generate` is the
+ * same through a symbolic link.
+ *
+ * Here --batch-size is rows of a sampling batch, and the training batch is --train-batch-size.
+ */
+#include "cli/cli.h"
+
+#include "base/file.h"
+
+#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+typedef struct {
+#include "cli/generate.def"
+} generate_flags;
+#undef OPT
+
+typedef struct {
+    file_options files;
+    generate_flags generate;
+    run_options run;
+    synth_config synth;
+    column_options columns;
+    csv_flags csv;
+    talk_options talk;
+} generate_options;
+
+#define OPT        OPT_ROW
+#define OPT_STRUCT generate_flags
+static const opt_row rows[] = {
+#include "cli/generate.def"
+    {0}};
+
+static const opt_group groups[] = {
+    {.title = "Files", .row = file_rows, .base = offsetof(generate_options, files)},
+    {.title = "The rows", .row = rows, .base = offsetof(generate_options, generate)},
+    {.title = "The run", .row = run_rows, .base = offsetof(generate_options, run)},
+    {.title = "Training (the methods that an option belongs to stand behind it)",
+     .row = synth_rows,
+     .base = offsetof(generate_options, synth),
+     .names_methods = true,
+     .old = "batch-size",
+     .renamed = "train-batch-size"},
+    {.title = "Columns", .row = column_rows, .base = offsetof(generate_options, columns)},
+    {.title = "Reading CSV", .row = csv_rows, .base = offsetof(generate_options, csv)},
+    {.title = "Everywhere", .row = talk_rows, .base = offsetof(generate_options, talk)},
+};
+const opt_set generate_set = {
+    .command = "generate",
+    .usage = "generate -i data.csv -o synthetic.csv -n N [-m METHOD] [options]",
+    .about = "Fit a synthesizer to a table and draw rows from it.",
+    .group = groups,
+    .n_groups = OPT_COUNT(groups),
+    .size = sizeof(generate_options),
+    .refused = cli_refused,
+};
+
+static int draw_and_finish(const fitted *done, const fitting *f, const generate_options *o,
+                           mill_pool *pool)
+{
+    const drawing d = {
+        .model = done->model,
+        .output = o->files.output,
+        .rows = o->generate.rows ? o->generate.rows : done->rows,
+        .batch = o->generate.batch_size,
+        .seed = f->synth->seed,
+        .force = o->run.force || o->run.resume,
+        .quiet = o->talk.quiet,
+        .where = &o->generate.where,
+    };
+    const int status = cli_draw(&generate_set, &d, pool);
+
+    if (status) return status;
+    if (file_remove(done->model) || cli_fit_finish(done, f)) return cli_error(&generate_set);
+    return 0;
+}
+
+int cmd_generate(int argc, char **argv)
+{
+    generate_options o;
+    opt_parsed p;
+    fitted done;
+    mill_pool *pool = NULL;
+    int status;
+
+    if (opt_parse(&p, &status, &generate_set, &o, argc, argv) == OPT_STOP) return status;
+    const fitting f = {&p,      &o.run,        &o.synth,       &o.csv, &o.columns,
+                       &o.talk, o.files.input, o.files.output, true,   o.generate.rows};
+    if (!f.input || !f.output) {
+        status =
+            opt_usage_error(&generate_set, "%s is missing", f.input ? "-o OUTPUT" : "-i TABLE");
+    } else if (!(status = cli_begin(&pool, &generate_set, &o.talk))) {
+        status = cli_fit(&done, &f, pool);
+        if (!status && !done.was_finished) status = draw_and_finish(&done, &f, &o, pool);
+        cli_fitted_deinit(&done);
+    }
+    mill_pool_free(pool);
+    opt_free(&p);
+    return status;
+}

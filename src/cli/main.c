@@ -1,0 +1,103 @@
+/*
+ * main.c - the command: `tabmill COMMAND ...`.
+ *
+ * Exit status: 0 done, 1 failed, 2 wrong usage, 130 and 143 after SIGINT and SIGTERM.  A reader
+ * that goes away (`| head`) is noticed by the failing write, not by SIGPIPE.
+ */
+#include "cli/cli.h"
+
+#include "base/cpu.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const command commands[] = {
+    {"fit", cmd_fit, &fit_set, "fit a synthesizer to a table"},
+    {"sample", cmd_sample, &sample_set, "draw rows from a model"},
+    {"generate", cmd_generate, &generate_set, "fit and sample in one"},
+    {"score", cmd_score, &score_set, "log-likelihood of rows under a model"},
+    {"estimate", cmd_estimate, &estimate_set, "memory that a fit and sampling will take"},
+    {"inspect", cmd_inspect, &inspect_set, "what is in a model or a table"},
+    {"devices", cmd_devices, &devices_set, "processors, memory, GPUs, and what is usable"},
+};
+
+static void print_help(FILE *to)
+{
+    fputs("usage: tabmill COMMAND [options]\n\nSynthetic tables, on the CPU.\n\n", to);
+    for (int i = 0; i < OPT_COUNT(commands); i++)
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
+    fputs(
+        "\ntabmill COMMAND --help lists the options of a command; tabmill --version the version.\n",
+        to);
+}
+
+static const command *find_command(const char *name)
+{
+    for (int i = 0; i < OPT_COUNT(commands); i++)
+        if (!strcmp(commands[i].name, name)) return &commands[i];
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[OPT_COUNT(commands)];
+
+    for (int i = 0; i < OPT_COUNT(commands); i++) names[i] = commands[i].name;
+    const char *nearest = opt_nearest(name, names, OPT_COUNT(commands));
+    if (nearest)
+        fprintf(stderr, "tabmill: %s: no such command; did you mean %s?\n", name, nearest);
+    else
+        fprintf(stderr, "tabmill: %s: no such command; see tabmill --help\n", name);
+    return 2;
+}
+
+static int help(const char *name)
+{
+    const command *c = name ? find_command(name) : NULL;
+
+    if (name && !c) return unknown_command(name);
+    if (c)
+        opt_help(c->set);
+    else
+        print_help(stdout);
+    return 0;
+}
+
+/* For whatever does not look for signals itself: end with the promised status. */
+static void end(int sig)
+{
+    _exit(128 + sig);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, end);
+    signal(SIGTERM, end);
+    if (!*name) {
+        print_help(stderr);
+        return 2;
+    }
+    if (!strcmp(name, "--version") || !strcmp(name, "version")) {
+        puts("tabmill " MILL_VERSION);
+        return 0;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
+        return help(argc > 2 ? argv[2] : NULL);
+    const command *c = find_command(name);
+    if (!c) return unknown_command(name);
+    if (mill_cpu_init()) {
+        fprintf(stderr, "tabmill: %s\n", mill_error());
+        return 1;
+    }
+    int status = c->run(argc - 2, argv + 2);
+    if (fflush(stdout) && !status && !cli_reader_went_away("-")) {
+        fprintf(stderr, "tabmill %s: stdout: cannot write\n", name);
+        status = 1;
+    }
+    return status;
+}

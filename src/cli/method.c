@@ -1,0 +1,119 @@
+/* method.c - method and device by name: what exists, what is refused and why. */
+#include "cli/cli.h"
+
+#include "base/cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const cli_refused[] = {
+    "multi-gpu",
+    "this build has no CUDA back end, so there are no GPUs to share the work",
+    "privacy",
+    "there is no training with differential privacy yet; --trim-rare N removes rare values and "
+    "extremes",
+    "epsilon",
+    "there is no training with differential privacy yet; --trim-rare N removes rare values and "
+    "extremes",
+    NULL,
+};
+
+int cli_check_method(const opt_set *set, const char *name)
+{
+    static const char *const names[] = {"auto", "mixture", "ctgan", "tvae", "independent"};
+
+    if (!strcmp(name, "auto") || synth_method_find(name)) return 0;
+    if (!strcmp(name, "gaussian_copula") || !strcmp(name, "gaussian-copula"))
+        return opt_usage_error(set,
+                               "--method %s: there is no Gaussian copula yet; mixture is as fast "
+                               "and closer to the table",
+                               name);
+    for (int i = 1; i < OPT_COUNT(names); i++)
+        if (!strcmp(names[i], name))
+            return opt_usage_error(set, "--method %s: not in this build", name);
+    const char *nearest = opt_nearest(name, names, OPT_COUNT(names));
+    if (nearest)
+        return opt_usage_error(set, "--method %s: no such method; did you mean %s?", name, nearest);
+    return opt_usage_error(
+        set, "--method %s: no such method; there are auto, mixture, ctgan, tvae and independent",
+        name);
+}
+
+int cli_check_device(const opt_set *set, const char *device)
+{
+    if (!strcmp(device, "cpu")) return 0;
+    if (!strcmp(device, "auto")) {
+        cli_say("--device auto: the CPU, as this build has no CUDA back end");
+        return 0;
+    }
+    if (!strcmp(device, "cuda") || !strncmp(device, "cuda:", 5))
+        return opt_usage_error(
+            set, "--device %s: this build has no CUDA back end; cpu and auto work", device);
+    return opt_usage_error(set, "--device %s: neither cpu, auto nor cuda", device);
+}
+
+bool cli_row_is_used(const opt_row *r, const char *method)
+{
+    const size_t n = strlen(method);
+
+    if (!strcmp(r->value, "all")) return true;
+    for (const char *s = r->value; (s = strstr(s, method)); s += n)
+        if ((s == r->value || s[-1] == ' ') && (s[n] == 0 || s[n] == ' ')) return true;
+    return false;
+}
+
+int cli_check_used(const opt_parsed *p, const char *method)
+{
+    const opt_group *g = NULL;
+    const opt_row *r;
+
+    for (int i = 0; (r = opt_row_at(p->set, i, &g)); i++) {
+        if (!g->names_methods || !p->is_given[i] || cli_row_is_used(r, method)) continue;
+        return opt_usage_error(p->set,
+                               "--%s does nothing with the method %s: it is an option of %s",
+                               opt_name(g, r), method, r->value);
+    }
+    return 0;
+}
+
+static json_t *value_json(const opt_row *r, const void *field)
+{
+    switch (r->kind) {
+    case OPT_INT:
+        return json_integer(*(const int64_t *)field);
+    case OPT_REAL:
+        return json_real(*(const double *)field);
+    case OPT_BOOL:
+        return json_boolean(*(const bool *)field);
+    default:
+        return json_string(*(const char *const *)field);
+    }
+}
+
+json_t *cli_config_json(const opt_set *set, const synth_config *c, const cli_input *in,
+                        const csv_options *csv)
+{
+    const opt_group *g = NULL;
+    const opt_row *r;
+    char hash[33];
+    int64_t bytes;
+    json_t *config =
+        json_pack("{s:s,s:I,s:{s:I,s:s}}", "method", c->method, "seed", (json_int_t)c->seed,
+                  "input", "bytes", (json_int_t)in->bytes, "hash", in->hash);
+
+    for (int i = 0; (r = opt_row_at(set, i, &g)); i++)
+        if (g->names_methods && cli_row_is_used(r, c->method))
+            json_object_set_new(config, opt_name(g, r), value_json(r, (const char *)c + r->offset));
+    if (csv->delimiter) json_object_set_new(config, "delimiter", json_stringn(&csv->delimiter, 1));
+    if (csv->header >= 0) json_object_set_new(config, "header", json_boolean(csv->header));
+    json_object_set_new(config, "na", json_string(csv->na));
+    if (csv->columns) json_object_set_new(config, "columns", json_string(csv->columns));
+    if (csv->drop) json_object_set_new(config, "drop", json_string(csv->drop));
+    if (csv->types && cli_hash_file(hash, &bytes, csv->types) == MILL_OK)
+        json_object_set_new(config, "types", json_string(hash));
+    for (int i = 0; csv->discrete && csv->discrete[i]; i++) {
+        if (!i) json_object_set_new(config, "discrete", json_array());
+        json_array_append_new(json_object_get(config, "discrete"), json_string(csv->discrete[i]));
+    }
+    return config;
+}

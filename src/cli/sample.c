@@ -1,0 +1,60 @@
+/* sample.c - `tabmill sample`: a model in, rows out. */
+#include "cli/cli.h"
+
+#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+typedef struct {
+#include "cli/sample.def"
+} sample_flags;
+#undef OPT
+
+typedef struct {
+    sample_flags sample;
+    talk_options talk;
+} sample_options;
+
+#define OPT        OPT_ROW
+#define OPT_STRUCT sample_flags
+static const opt_row rows[] = {
+#include "cli/sample.def"
+    {0}};
+
+static const opt_group groups[] = {
+    {.title = "Options", .row = rows, .base = offsetof(sample_options, sample)},
+    {.title = "Everywhere", .row = talk_rows, .base = offsetof(sample_options, talk)},
+};
+const opt_set sample_set = {
+    .command = "sample",
+    .usage = "sample MODEL.mill [-n N] [-o out.csv] [--where COLUMN=VALUE ...] [options]",
+    .about = "Draw rows from a model.",
+    .group = groups,
+    .n_groups = OPT_COUNT(groups),
+    .size = sizeof(sample_options),
+    .least_args = 1,
+    .most_args = 1,
+    .args = "MODEL.mill",
+};
+
+int cmd_sample(int argc, char **argv)
+{
+    sample_options o;
+    opt_parsed p;
+    mill_pool *pool = NULL;
+    int status;
+
+    if (opt_parse(&p, &status, &sample_set, &o, argc, argv) == OPT_STOP) return status;
+    const drawing d = {
+        .model = p.arg[0],
+        .output = o.sample.output,
+        .rows = o.sample.rows,
+        .batch = o.sample.batch_size,
+        .seed = (uint64_t)o.sample.seed,
+        .force = o.sample.force,
+        .quiet = o.talk.quiet,
+        .where = &o.sample.where,
+    };
+    if (!(status = cli_begin(&pool, &sample_set, &o.talk)))
+        status = cli_draw(&sample_set, &d, pool);
+    mill_pool_free(pool);
+    opt_free(&p);
+    return status;
+}
