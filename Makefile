@@ -33,7 +33,7 @@ CLIOBJ := $(call obj,.o,$(CLI))
 OPT_release := -O2
 OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan    := -O1 -fsanitize=thread
-OPT_f64     := -O2 -DMILL_ENGINE_REAL=double
+OPT_f64     := -O2 -DMILL_ENGINE_REAL=double -DMILL_REAL_IS_DOUBLE=1
 OPT_fuzz    := $(OPT_asan) -fsanitize=fuzzer-no-link -Wno-error -Wno-double-promotion
 OPT    := $(OPT_$(CONFIG))
 # -ffp-contract=off: the same bytes from every level (docs/processors.md); never a fast-math flag beyond these three.

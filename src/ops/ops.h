@@ -24,7 +24,7 @@ mill_ref mill_tanh(mill_graph *g, mill_ref x);
 mill_ref mill_sigmoid(mill_graph *g, mill_ref x);
 mill_ref mill_softplus(mill_graph *g, mill_ref x);
 mill_ref mill_exp(mill_graph *g, mill_ref x);
-mill_ref mill_log(mill_graph *g, mill_ref x);
+mill_ref mill_ln(mill_graph *g, mill_ref x); /* natural logarithm; mill_log speaks to people */
 mill_ref mill_sqrt(mill_graph *g, mill_ref x);
 mill_ref mill_square(mill_graph *g, mill_ref x);
 mill_ref mill_abs(mill_graph *g, mill_ref x);

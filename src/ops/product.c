@@ -1,0 +1,240 @@
+/*
+ * product.c - matrix products: y = op(a) op(b), and y = c + op(a) op(b).
+ *
+ * a: (.., n, k), b: (.., k, m), y: (.., n, m); op swaps the last two dimensions where a flag says
+ * so. Leading dimensions are the same, or one operand has none and is shared.  c: like y, or a row
+ * vector (m).
+ *
+ * Gradients are products again, so their gradients are too (A = op(a), B = op(b)):
+ *
+ *     da = dy B^T   or, stored the other way round,  B dy^T
+ *     db = A^T dy   or                               dy^T A         dc = dy, summed to c's shape
+ *
+ * How the work is dealt, one descriptor each (and each with and without c), since it says what may
+ * share a visit with the product:
+ *
+ *     rows   a as it is: tiles of rows; a's rows and c's are read with y's, so chains before and
+ * behind run while the tile is warm cols   a as it is, fewer than 128 rows, more than 64 columns:
+ * blocks of 64 columns inner  a transposed (weight gradients): tiles of y's rows; all of a and b is
+ * read
+ *
+ * The bits are those of base/gemm.h: for one provider independent of tiles and threads.
+ */
+#include "base/gemm.h"
+#include "ops/inner.h"
+#include <string.h>
+
+enum { I_TA, I_TB, I_HAS_C }; /* attributes */
+enum { WIDE = 64 }; /* columns of a block; rows below which blocks of columns are dealt: */
+enum { FEW_ROWS = 128 };
+
+/* ---- shapes ---- */
+
+static int64_t leading(const mill_shape *s) /* product of all but the last two dimensions */
+{
+    int64_t n = 1;
+    for (int i = 0; i + 2 < s->rank; i++) n *= s->dim[i];
+    return n;
+}
+
+static mill_err shape_product(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
+                              const mill_node *node)
+{
+    const int at = node->attr.i[I_HAS_C] ? 1 : 0;
+    const mill_shape *a = src_shape(g, node, at), *b = src_shape(g, node, at + 1);
+    const bool ta = node->attr.i[I_TA], tb = node->attr.i[I_TB];
+
+    TRY(ops_check_dtypes(g, node, 0));
+    WANT(g, node, a->rank >= 2 && b->rank >= 2, "operands are matrices");
+    WANT(g, node, a->dim[a->rank - (ta ? 2 : 1)] == b->dim[b->rank - (tb ? 1 : 2)],
+         "inner dimensions differ");
+    *out = a->rank >= b->rank ? *a : *b;
+    for (int i = 0; i + 2 < out->rank; i++)
+        WANT(g, node,
+             a->rank == 2 || b->rank == 2 || (a->rank == b->rank && a->dim[i] == b->dim[i]),
+             "leading dimensions differ");
+    out->dim[out->rank - 2] = a->dim[a->rank - (ta ? 1 : 2)];
+    out->dim[out->rank - 1] = b->dim[b->rank - (tb ? 2 : 1)];
+    *dtype = MILL_T_REAL;
+    if (at) {
+        const mill_shape *c = src_shape(g, node, 0);
+        WANT(g, node, mill_shape_equal(c, out) || is_row_vector(c, mill_cols(out)),
+             "what is added is like the product, or one row of it");
+    }
+    return MILL_OK;
+}
+
+static mill_split split_cols(const mill_graph *g, const mill_node *node)
+{
+    (void)g;
+    return (mill_split){mill_cols(&node->shape), WIDE, false};
+}
+
+/* ---- kernels ---- */
+
+static void multiply(const mill_call *c, real *y, const real *a, const real *b,
+                     const int64_t mnk[3], bool accumulate)
+{
+    const bool ta = c->node->attr.i[I_TA], tb = c->node->attr.i[I_TB];
+    const int at = c->node->attr.i[I_HAS_C] ? 1 : 0;
+#if defined(MILL_REAL_IS_DOUBLE) && MILL_REAL_IS_DOUBLE
+    const gemm_args_f64 args = {
+#else
+    const gemm_args args = {
+#endif
+        .c = y,
+        .a = a,
+        .b = b,
+        .m = mnk[0],
+        .n = mnk[1],
+        .k = mnk[2],
+        .lda = mill_cols(c->src_shape[at]),
+        .ldb = mill_cols(c->src_shape[at + 1]),
+        .ldc = mill_cols(&c->node->shape),
+        .ta = ta,
+        .tb = tb,
+        .accumulate = accumulate,
+    };
+#if defined(MILL_REAL_IS_DOUBLE) && MILL_REAL_IS_DOUBLE
+    gemm_f64(&args);
+#else
+    if (c->node->bf16)
+        gemm_bf16(&args);
+    else
+        gemm_f32(&args);
+#endif
+}
+
+/* Put c into rows [row, row + rows), columns [col, col + cols) of y.  Full c may be y itself. */
+static void begin_with_c(const mill_call *c, int64_t row, int64_t rows, int64_t col, int64_t cols)
+{
+    const int64_t m = mill_cols(&c->node->shape);
+    const bool full = mill_rows(c->src_shape[0]) == mill_rows(&c->node->shape);
+    const real *from = (const real *)c->src[0] + (full ? row * m : 0) + col;
+    real *to = (real *)c->out + row * m + col;
+
+    if (to == from) return;
+    for (int64_t i = 0; i < rows; i++, to += m, from += full ? m : 0)
+        memcpy(to, from, (size_t)cols * sizeof(real));
+}
+
+/* Rows [begin, end) of y, over all leading dimensions: a product for each matrix they touch. */
+static void product_rows(const mill_call *c)
+{
+    const bool ta = c->node->attr.i[I_TA], has_c = c->node->attr.i[I_HAS_C];
+    const mill_shape *y = &c->node->shape;
+    const mill_shape *a = c->src_shape[has_c], *b = c->src_shape[has_c + 1];
+    const int64_t m = mill_cols(y), n = y->dim[y->rank - 2];
+    const int64_t k = a->dim[a->rank - (ta ? 2 : 1)];
+    const int64_t a_step = leading(a) > 1 ? n * k : 0, b_step = leading(b) > 1 ? k * m : 0;
+    /* One matrix for all rows, when b is shared and a's rows follow one another. */
+    const bool flat = b_step == 0 && !ta && (a_step || leading(y) == 1);
+
+    if (has_c) begin_with_c(c, c->begin, c->end - c->begin, 0, m);
+    for (int64_t at = c->begin; at < c->end;) {
+        const int64_t matrix = flat ? 0 : at / n, row = flat ? at : at % n;
+        const int64_t last = flat ? c->end : (matrix + 1) * n;
+        const int64_t rows = (c->end < last ? c->end : last) - at;
+        const real *pa = (const real *)c->src[has_c] + matrix * a_step + (ta ? row : row * k);
+        const real *pb = (const real *)c->src[has_c + 1] + matrix * b_step;
+        multiply(c, (real *)c->out + at * m, pa, pb, (int64_t[]){rows, m, k}, has_c);
+        at += rows;
+    }
+}
+
+/* Columns [begin, end) of all rows; a and b are matrices, or b is shared and a's rows follow. */
+static void product_cols(const mill_call *c)
+{
+    const bool tb = c->node->attr.i[I_TB], has_c = c->node->attr.i[I_HAS_C];
+    const mill_shape *y = &c->node->shape, *a = c->src_shape[has_c];
+    const int64_t rows = mill_rows(y), k = mill_cols(a), cols = c->end - c->begin;
+    const real *b = (const real *)c->src[has_c + 1];
+
+    if (has_c) begin_with_c(c, 0, rows, c->begin, cols);
+    multiply(c, (real *)c->out + c->begin, c->src[has_c], b + (tb ? c->begin * k : c->begin),
+             (int64_t[]){rows, cols, k}, has_c);
+}
+
+/* ---- descriptors ---- */
+
+static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc);
+
+#define PRODUCT(row, rows_of_a, splits, kernel)               \
+    static const mill_op op_matmul_##row = {                  \
+        .name = "matmul_" #row,                               \
+        .n_src = 2, /* a, b */                                \
+        .keep = KEEP_SRC(0) | KEEP_SRC(1),                    \
+        .rowwise = rows_of_a ? ROW_SRC(0) : 0,                \
+        .flags = MILL_OP_PRODUCT,                             \
+        .shape = shape_product,                               \
+        .split = splits,                                      \
+        .vjp = product_vjp,                                   \
+        .run = {kernel, kernel, 0},                           \
+    };                                                        \
+    static const mill_op op_addmm_##row = {                   \
+        .name = "addmm_" #row,                                \
+        .n_src = 3, /* c, a, b */                             \
+        .keep = KEEP_SRC(1) | KEEP_SRC(2),                    \
+        .alias = ALIAS_SRC(0),                                \
+        .rowwise = (rows_of_a ? ROW_SRC(1) : 0) | ROW_SRC(0), \
+        .flags = MILL_OP_PRODUCT,                             \
+        .shape = shape_product,                               \
+        .split = splits,                                      \
+        .vjp = product_vjp,                                   \
+        .run = {kernel, kernel, 0},                           \
+    };
+PRODUCT(rows, 1, NULL, product_rows)
+PRODUCT(cols, 0, split_cols, product_cols)
+PRODUCT(inner, 0, NULL, product_rows)
+
+/* Gradients by a and b of op(a) op(b). With leading dimensions on one side only, the shared
+ * operand's gradient is a sum over them: a flat product where the rows follow one another, else
+ * summed behind. */
+static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc)
+{
+    const mill_attr attr = mill_get(g, y)->attr;
+    const bool ta = attr.i[I_TA], tb = attr.i[I_TB];
+    const int at = attr.i[I_HAS_C] ? 1 : 0;
+    const mill_ref a = mill_src(g, y, at), b = mill_src(g, y, at + 1);
+    const mill_shape sa = *mill_shape_of(g, a), sb = *mill_shape_of(g, b);
+
+    if (at) dsrc[0] = mill_sum_to(g, dy, mill_shape_of(g, mill_src(g, y, 0)));
+    const mill_ref da = ta ? mill_matmul(g, b, dy, tb, true) : mill_matmul(g, dy, b, false, !tb);
+    dsrc[at] = mill_sum_to(g, da, &sa);
+
+    if (sb.rank == 2 && sa.rank > 2 && !ta) {
+        const mill_ref rows_a = mill_reshape(g, a, SHAPE(-1, mill_cols(&sa)));
+        const mill_ref rows_dy = mill_reshape(g, dy, SHAPE(-1, mill_cols(mill_shape_of(g, dy))));
+        dsrc[at + 1] = tb ? mill_matmul(g, rows_dy, rows_a, true, false)
+                          : mill_matmul(g, rows_a, rows_dy, true, false);
+        return;
+    }
+    const mill_ref db = tb ? mill_matmul(g, dy, a, true, ta) : mill_matmul(g, a, dy, !ta, false);
+    dsrc[at + 1] = mill_sum_to(g, db, &sb);
+}
+
+/* ---- constructors ---- */
+
+mill_ref mill_addmm(mill_graph *g, mill_ref c, mill_ref a, mill_ref b, bool ta, bool tb)
+{
+    if (!c) return mill_graph_error(g) ? 0 : mill_matmul(g, a, b, ta, tb);
+    const mill_attr attr = {{[I_TA] = ta, [I_TB] = tb, [I_HAS_C] = 1}, {0}, NULL};
+    const mill_shape *sa = mill_shape_of(g, a), *sb = mill_shape_of(g, b);
+    const bool few = !ta && sb->rank == 2 && mill_rows(sa) < FEW_ROWS && sb->dim[tb ? 0 : 1] > WIDE;
+    const mill_op *op = ta ? &op_addmm_inner : few ? &op_addmm_cols : &op_addmm_rows;
+    return MILL_APPLY(g, op, &attr, c, a, b);
+}
+
+mill_ref mill_matmul(mill_graph *g, mill_ref a, mill_ref b, bool ta, bool tb)
+{
+    const mill_attr attr = {{[I_TA] = ta, [I_TB] = tb}, {0}, NULL};
+    const mill_shape *sa = mill_shape_of(g, a), *sb = mill_shape_of(g, b);
+    const bool few = !ta && sb->rank == 2 && mill_rows(sa) < FEW_ROWS && sb->dim[tb ? 0 : 1] > WIDE;
+    const mill_op *op = ta ? &op_matmul_inner : few ? &op_matmul_cols : &op_matmul_rows;
+    return MILL_APPLY(g, op, &attr, a, b);
+}
+
+mill_ref mill_linear(mill_graph *g, mill_ref x, mill_ref w, mill_ref b)
+{
+    return mill_addmm(g, b, x, w, false, false);
+}
