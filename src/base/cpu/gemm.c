@@ -14,7 +14,7 @@
 #define MUL_ADD(x, y, sum) r_fma(x, y, sum)
 #include "base/cpu/gemm_tile.h"
 
-#define KC       160
+#define KC       256
 #define MAX_ROWS (5 * MR) /* rows of A that are packed at a time, when they are */
 
 VI float rounded(float x, bool to_bf16)
@@ -89,7 +89,7 @@ VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int6
         t.b_stride = NR;
         if (g->tb) {
             pack_columns(panel, g->b + j * g->ldb + k0, g->ldb, kc, t.cols, bf16);
-        } else if (rows <= MR && t.cols % VL == 0 && !bf16) {
+        } else if (t.cols % VL == 0 && !bf16) {
             t.b = g->b + k0 * g->ldb + j;
             t.b_stride = g->ldb;
         } else {

@@ -65,20 +65,39 @@ VI void r_store_n(float *p, v_f v, int n)
 #endif
 }
 
+/* gcc would spill what it then reads thirteen times. */
+#if VL == 16
+#define KEEP(v) __asm__("" : "+v"(v))
+#else
+#define KEEP(v) __asm__("" : "+x"(v))
+#endif
+
 /* One tile of mr rows and nv vectors; by_column: A is (k,m), its tile's column of k is contiguous.
  */
 VI void run_tile(const tile *t, const int mr, const int nv, const int by_column)
 {
     const float *a = t->a, *b = t->b;
-    const int64_t as = t->a_stride, bs = t->b_stride;
+    const int64_t as = t->a_stride, bs = t->b_stride, cs = t->c_stride;
+    const bool whole = t->cols == nv * VL; /* masked stores are slow at v3 */
     v_f sum[MR][2];
 
-    UNROLL_MR for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) sum[i][j] =
-        t->load ? r_load_n(t->c + i * t->c_stride + j * VL, t->cols - j * VL) : (v_f){0};
+    if (!t->load) {
+        UNROLL_MR for (int i = 0; i < mr; i++) sum[i][0] = sum[i][1] = (v_f){0};
+    } else if (whole) {
+        UNROLL_MR for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) sum[i][j] =
+            r_load(t->c + i * cs + j * VL);
+    } else {
+        UNROLL_MR for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) sum[i][j] =
+            r_load_n(t->c + i * cs + j * VL, t->cols - j * VL);
+    }
 
     for (int64_t k = 0; k < t->k; k++) {
         v_f y[2];
-        UNROLL for (int j = 0; j < nv; j++) y[j] = r_load(b + j * VL);
+        UNROLL for (int j = 0; j < nv; j++)
+        {
+            y[j] = r_load(b + j * VL);
+            KEEP(y[j]);
+        }
         UNROLL_MR for (int i = 0; i < mr; i++)
         {
             const v_f x = r_broadcast(by_column ? a + i : a + i * as);
@@ -88,8 +107,13 @@ VI void run_tile(const tile *t, const int mr, const int nv, const int by_column)
         b += bs;
     }
 
-    UNROLL_MR for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++)
-        r_store_n(t->c + i * t->c_stride + j * VL, sum[i][j], t->cols - j * VL);
+    if (whole) {
+        UNROLL_MR for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) *
+            (v_fp *)(t->c + i * cs + j * VL) = sum[i][j];
+    } else {
+        UNROLL_MR for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++)
+            r_store_n(t->c + i * cs + j * VL, sum[i][j], t->cols - j * VL);
+    }
 }
 
 typedef void tile_fn(const tile *t);
