@@ -33,6 +33,8 @@ void fault_note_system(csv_fault *f, mill_err err)
     fault_merge(f, &fresh);
 }
 
+int64_t csv_block_bytes = CSV_BLOCK;
+
 /* ---- layout ---- */
 
 typedef struct {
@@ -50,11 +52,11 @@ static void count_block(void *ctx, int64_t i, int thread)
     size_t got = 0;
 
     if (fault->kind) return;
-    if (!*buf && !(*buf = mill_alloc(CSV_BLOCK + CSV_PAD, 1))) {
+    if (!*buf && !(*buf = mill_alloc((size_t)l->block + CSV_PAD, 1))) {
         fault_note_system(fault, MILL_ENOMEM);
         return;
     }
-    const mill_err err = source_read(l->src, *buf, CSV_BLOCK, l->begin + i * CSV_BLOCK, &got);
+    const mill_err err = source_read(l->src, *buf, (size_t)l->block, l->begin + i * l->block, &got);
     if (err) fault_note_system(fault, err);
     l->inside[i] = (uint8_t)csv_quote_parity(*buf, got, l->quote);
 }
@@ -64,7 +66,8 @@ mill_err csv_layout_count(csv_layout *l, mill_pool *pool)
     const int threads = pool ? mill_pool_threads(pool) : 1;
     csv_fault fault = {0};
 
-    l->n_blocks = (l->src->bytes - l->begin + CSV_BLOCK - 1) / CSV_BLOCK;
+    l->n_blocks = (l->src->bytes - l->begin + csv_block_bytes - 1) / csv_block_bytes;
+    l->block = csv_block_bytes;
     l->inside = mill_alloc((size_t)l->n_blocks + 1, 1);
     if (!l->inside) return MILL_ENOMEM;
     if (!l->quote) return MILL_OK;
@@ -99,7 +102,7 @@ typedef enum { AT_FIELD, IN_TEXT, IN_QUOTES, MAYBE_CLOSED } walk_state;
 
 mill_err csv_layout_walk(csv_layout *l)
 {
-    char *buf = mill_alloc(CSV_BLOCK, 1);
+    char *buf = mill_alloc((size_t)l->block, 1);
     walk_state state = AT_FIELD;
     int64_t next = 1; /* the first block whose first record is not known */
     mill_err err = MILL_OK;
@@ -108,9 +111,9 @@ mill_err csv_layout_walk(csv_layout *l)
     if (!buf || !l->first) err = MILL_ENOMEM;
     if (!err) l->first[0] = l->begin;
     for (int64_t i = 0; !err && i < l->n_blocks; i++) {
-        const int64_t base = l->begin + i * CSV_BLOCK;
+        const int64_t base = l->begin + i * l->block;
         size_t got = 0;
-        err = source_read(l->src, buf, CSV_BLOCK, base, &got);
+        err = source_read(l->src, buf, (size_t)l->block, base, &got);
         for (size_t k = 0; k < got; k++) {
             const char c = buf[k];
             if (state == IN_QUOTES) {
@@ -124,7 +127,7 @@ mill_err csv_layout_walk(csv_layout *l)
             state = c == l->delimiter || c == '\n' ? AT_FIELD : IN_TEXT;
             if (c != '\n') continue;
             const int64_t record = base + (int64_t)k + 1;
-            while (next < l->n_blocks && l->begin + next * CSV_BLOCK <= record)
+            while (next < l->n_blocks && l->begin + next * l->block <= record)
                 l->first[next++] = record;
         }
     }
@@ -238,12 +241,12 @@ static size_t first_record(const csv_block *b, const csv_layout *l, int64_t i, s
 void csv_block_load(csv_block *b, const csv_layout *l, int64_t i, csv_fault *fault)
 {
     const size_t lo = i ? 1 : 0; /* one byte of the block before */
-    const size_t hi = lo + CSV_BLOCK;
+    const size_t hi = lo + (size_t)l->block;
     size_t slack = 4096, avail = 0;
 
     b->rows = 0;
     b->irregular = false;
-    b->base = l->begin + i * CSV_BLOCK - (int64_t)lo;
+    b->base = l->begin + i * l->block - (int64_t)lo;
     for (;; slack *= 4) {
         mill_err err = block_reserve(b, hi + slack + 1);
         size_t got = 0;

@@ -29,6 +29,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Tests make it small, so that borders fall everywhere; never changed while a file is read. */
+extern int64_t csv_block_bytes; /* CSV_BLOCK */
+
 enum { CSV_BLOCK = 1 << 18, CSV_RECORD_MAX = 64 << 20, CSV_PAD = 64 };
 
 typedef enum {
@@ -63,6 +66,7 @@ typedef struct {
     char delimiter, quote; /* quote 0: none */
     int n_cols;
     int64_t begin; /* of the first record (behind BOM and header) */
+    int64_t block; /* bytes */
     int64_t n_blocks;
     uint8_t *inside; /* n_blocks: begins inside quotes (regular files) */
     int64_t *first;  /* n_blocks: where the first record begins, or NULL for a regular file */

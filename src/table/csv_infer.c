@@ -40,6 +40,15 @@ static inline void run_add(run_state *run, int64_t v)
     run->next = v == INT64_MAX ? v : v + 1;
 }
 
+/* NUL and bad UTF-8 are noted wherever a text is seen, whatever its column is taken for. */
+static bool text_ok(csv_thread *t, const csv_column *c, csv_field f, int64_t at)
+{
+    const bool has_nul = memchr(f.s, 0, f.n);
+    if (!has_nul && csv_utf8_ok(f.s, f.n)) return true;
+    fault_note(&t->fault, has_nul ? FAULT_NUL : FAULT_UTF8, at, c->file_col, 0);
+    return false;
+}
+
 static int64_t infer_numbers(csv_reader *r, csv_thread *t, const csv_column *c, csv_stats *st)
 {
     const csv_block *b = &t->block;
@@ -63,6 +72,7 @@ static int64_t infer_numbers(csv_reader *r, csv_thread *t, const csv_column *c, 
         const bool quoted = csv_unquote(t, r->layout.quote, &f, &err);
         if (err) fault_note_system(&t->fault, err);
         const value_kind kind = csv_classify(r, &value, f, quoted);
+        if (kind == VALUE_TEXT) (void)text_ok(t, c, f, at);
         stats_add(st, kind, &value, at, 1);
         st->n_unlisted += kind != VALUE_MISSING;
         run.holds &= kind == VALUE_INT && value.is_plain;
@@ -79,14 +89,9 @@ static int64_t infer_numbers(csv_reader *r, csv_thread *t, const csv_column *c, 
 static void list_text(csv_thread *t, const csv_column *c, csv_stats *st, const dict_key *k,
                       csv_field f, int64_t at)
 {
-    if (memchr(f.s, 0, f.n)) {
-        fault_note(&t->fault, FAULT_NUL, at, c->file_col, 0);
-    } else if (!csv_utf8_ok(f.s, f.n)) {
-        fault_note(&t->fault, FAULT_UTF8, at, c->file_col, 0);
-    } else {
-        const mill_err err = dict_insert(&st->values, k, f.s, f.n, at, 1);
-        if (err) fault_note_system(&t->fault, err);
-    }
+    if (!text_ok(t, c, f, at)) return;
+    const mill_err err = dict_insert(&st->values, k, f.s, f.n, at, 1);
+    if (err) fault_note_system(&t->fault, err);
 }
 
 static void infer_texts(csv_reader *r, csv_thread *t, const csv_column *c, csv_stats *st)
@@ -188,7 +193,6 @@ static mill_err probe(csv_reader *r)
     }
     csv_thread *t = &r->thread[0];
     csv_block_load(&t->block, &r->layout, 0, &t->fault);
-    if (t->fault.kind == FAULT_SYSTEM) return csv_faults(r);
     for (int j = 0; j < r->n_cols && !t->block.irregular; j++) {
         csv_column *c = &r->col[j];
         csv_stats *st = &r->stats[j];
@@ -199,6 +203,7 @@ static mill_err probe(csv_reader *r)
         c->run = mill_alloc((size_t)r->layout.n_blocks, sizeof *c->run);
         if (!c->run) return MILL_ENOMEM;
     }
+    if (t->fault.kind == FAULT_SYSTEM) return csv_faults(r);
     reset_all(r);
     return MILL_OK;
 }
