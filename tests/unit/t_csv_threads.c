@@ -2,6 +2,7 @@
  * t_csv_threads.c - a generated table of many blocks, against the values it was made from: for any
  * number of threads, quoted and odd, plain and compressed, in memory and in a spool file.
  */
+/* TSAN */
 #include "lib/test.h"
 
 #include "base/file.h"
