@@ -91,7 +91,8 @@ static mill_err check_request(mill_graph *g, mill_ref loss, const mill_ref *wrt,
                     mill_shape_text(shape, &node->shape));
     }
     for (int i = 0; i < n && !g->err; i++)
-        if (wrt[i] <= 0 || wrt[i] >= g->n || g->pos[wrt[i]] < 0 || !carries(g->node[wrt[i]]))
+        if (wrt[i] <= 0 || wrt[i] >= g->n || g->pos[wrt[i]] < 0 ||
+            g->node[wrt[i]]->dtype == MILL_T_I32) /* a detached node is fine: it begins here */
             mill_poison(g, MILL_ESHAPE, "grad: wrt[%d] is no node that has a gradient", i);
     return mill_graph_error(g);
 }
