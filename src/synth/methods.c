@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const synth_method *const synth_methods[] = {&synth_mixture, &synth_independent, NULL};
+const synth_method *const synth_methods[] = {&synth_mixture, &synth_ctgan, &synth_tvae,
+                                             &synth_independent, NULL};
 
 const synth_method *synth_method_find(const char *name)
 {

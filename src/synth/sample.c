@@ -23,7 +23,7 @@ static const double LEAST_ACCEPTANCE = 1e-4;
 struct synth_sampler {
     synth_model *m;
     uint64_t seed;
-    synth_where *native, *reject;
+    synth_where *native, *reject; /* native: what the method is shown */
     int n_native, n_reject;
     int64_t next_row;       /* rows handed out */
     int64_t next_candidate; /* candidates drawn */
@@ -49,11 +49,9 @@ mill_err synth_sampler_open(synth_sampler **out, synth_model *m, uint64_t seed,
     const unsigned native =
         n_where && m->method->native ? m->method->native(m->model, w, n_where) : 0;
     for (int i = 0; i < n_where; i++) {
-        if (native >> i & 1) {
-            s->native[s->n_native++] = w[i];
-        } else {
-            s->reject[s->n_reject++] = w[i];
-        }
+        const bool met = native >> i & 1;
+        if (met || m->method->guided) s->native[s->n_native++] = w[i];
+        if (!met) s->reject[s->n_reject++] = w[i];
     }
     *out = s;
     return MILL_OK;

@@ -124,8 +124,9 @@ typedef struct {
     void (*model_close)(void *model);
     /* Which conditions it meets itself (bit i of the result): the others are met by rejection. */
     unsigned (*native)(const void *model, const synth_where *w, int n);
+    bool guided; /* `sample` is shown all conditions, to make rows that meet them likelier */
     /* Fill rows [0, n) of `out` with rows first .. first+n-1 of the sequence of (model, seed,
-     * native conditions). */
+     * native conditions; where `guided`, all conditions). */
     mill_err (*sample)(void *model, mill_table *out, int64_t first, int64_t n, uint64_t seed,
                        const synth_where *w, int n_where);
     /* Log-likelihood of each row (nats; out[i]); NULL where the model has none. */

@@ -1,0 +1,34 @@
+/*
+ * ctgan_net.h - CTGAN's two networks and its training step as one graph (Xu et al. 2019,
+ * section 4.4; PacGAN: Lin et al. 2018; gradient penalty: Gulrajani et al. 2017).
+ */
+#ifndef MILL_SYNTH_CTGAN_NET_H
+#define MILL_SYNTH_CTGAN_NET_H
+
+#include "nn/param.h"
+#include "synth/ctgan_draw.h"
+
+enum { CTGAN_MAX_LAYERS = 16 };
+
+typedef struct {
+    mill_graph *g;
+    const synth_config *c;
+    const synth_spans *s;
+    const ctgan_draw *d;
+    int n_gen, n_disc;
+    int64_t gen[CTGAN_MAX_LAYERS], disc[CTGAN_MAX_LAYERS];
+    nn_params g_params, d_params;
+    mill_ref bn_mean[CTGAN_MAX_LAYERS], bn_var[CTGAN_MAX_LAYERS];
+} ctgan_net;
+
+mill_err ctgan_net_init(ctgan_net *n, mill_graph *g, const synth_config *c, const synth_spans *s,
+                        const ctgan_draw *d);
+
+/* The whole step; outputs "loss_g" and "loss_d". */
+void ctgan_build_step(ctgan_net *n);
+
+/* Rows from noise with running batch statistics: output "rows" (n_rows, D), one-hot where a span is
+ * a choice. */
+void ctgan_build_sample(ctgan_net *n, int64_t n_rows);
+
+#endif

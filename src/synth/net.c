@@ -1,0 +1,281 @@
+/* net.c - see net.h. */
+#include "synth/net.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/philox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- states in files ---- */
+
+static mill_err write_states(mill_exec *e, store_writer *w, const char *prefix, bool moments)
+{
+    for (int i = 0; i < mill_exec_n_states(e); i++) {
+        const exec_tensor t = mill_exec_state_at(e, i);
+        if (strncmp(t.name, prefix, strlen(prefix)) || (!moments && strstr(t.name, ".adam_")))
+            continue;
+        TRY(store_writer_add(w, t.name, STORE_F32, t.shape.rank, t.shape.dim, t.data));
+    }
+    return MILL_OK;
+}
+
+mill_err net_states_write(mill_exec *e, store_writer *w, const char *prefix)
+{
+    return write_states(e, w, prefix, true);
+}
+
+mill_err net_model_write(mill_exec *e, store_writer *w, const char *prefix)
+{
+    return write_states(e, w, prefix, false);
+}
+
+mill_err net_states_read(mill_exec *e, const store *f)
+{
+    const store_tensor *from;
+
+    for (int pass = 0; pass < 2; pass++) /* look at all of them, then copy */
+        for (int i = 0; i < mill_exec_n_states(e); i++) {
+            const exec_tensor t = mill_exec_state_at(e, i);
+            TRY(store_get(&from, f, t.name, STORE_F32, t.shape.rank, t.shape.dim));
+            if (pass) memcpy(t.data, from->data, t.bytes);
+        }
+    return MILL_OK;
+}
+
+/* ---- rows out of a graph ---- */
+
+mill_err net_sampler_open(net_sampler *n, net_build build, const void *ctx, mill_exec *share,
+                          const store *f)
+{
+    mill_err err;
+
+    TRY(mill_graph_new(&n->g));
+    if ((err = build(n->g, ctx))) goto fail;
+    if ((err = mill_graph_error(n->g))) goto fail;
+    const exec_options o = {.pool = n->pool, .seed = n->seed, .share = share};
+    if ((err = mill_exec_new(&n->e, n->g, &o))) goto fail;
+    if (!share && (err = net_states_read(n->e, f))) goto fail;
+    return MILL_OK;
+fail:
+    net_sampler_close(n);
+    return err;
+}
+
+void net_sampler_close(net_sampler *n)
+{
+    mill_exec_free(n->e);
+    mill_graph_free(n->g);
+    n->e = NULL;
+    n->g = NULL;
+}
+
+mill_err net_sampler_seed(net_sampler *n, uint64_t seed, net_build build, const void *ctx,
+                          const store *f)
+{
+    if (n->e && n->seed == seed) return MILL_OK;
+    net_sampler_close(n);
+    n->seed = seed;
+    return net_sampler_open(n, build, ctx, NULL, f);
+}
+
+enum { DECODE_ROWS = 128 };
+
+typedef struct {
+    const net_sampler *n;
+    mill_table *out;
+    const float *rows, *numbers; /* of the tile's row `skip` */
+    int64_t to, count;
+} decode_work;
+
+/* Chunk bounds are multiples of DECODE_ROWS in the table, so no two chunks share a byte of a
+ * bitmap. */
+static void decode_chunk(void *ctx, int64_t chunk, int thread)
+{
+    const decode_work *w = ctx;
+    const synth_spans *s = w->n->s;
+    const int64_t base = w->to / DECODE_ROWS * DECODE_ROWS + chunk * DECODE_ROWS;
+    const int64_t from = base > w->to ? base : w->to;
+    const int64_t end =
+        base + DECODE_ROWS < w->to + w->count ? base + DECODE_ROWS : w->to + w->count;
+    const int64_t at = from - w->to;
+    (void)thread;
+
+    spans_decode(w->out, from, s, w->n->schema, w->rows + at * s->width,
+                 w->numbers ? w->numbers + at * s->n_numbers : NULL, end - from);
+}
+
+static mill_err decode_tile(const net_sampler *n, mill_table *out, int64_t to, int64_t skip,
+                            int64_t count)
+{
+    exec_tensor rows, numbers = {0};
+    TRY(mill_exec_output(&rows, n->e, "rows"));
+    const bool noisy = mill_exec_output(&numbers, n->e, "numbers") == MILL_OK;
+    decode_work w = {
+        .n = n,
+        .out = out,
+        .rows = (const float *)rows.data + skip * n->s->width,
+        .numbers = noisy ? (const float *)numbers.data + skip * n->s->n_numbers : NULL,
+        .to = to,
+        .count = count,
+    };
+    const int64_t first = to / DECODE_ROWS, last = (to + count - 1) / DECODE_ROWS;
+    mill_pool_run(n->pool, last - first + 1, decode_chunk, &w);
+    return MILL_OK;
+}
+
+mill_err net_sampler_rows(net_sampler *n, mill_table *out, int64_t first, int64_t count)
+{
+    TRY(spans_decode_begin(out, n->s));
+    for (int64_t done = 0; done < count;) {
+        const int64_t row = first + done, tile = row / NET_TILE, skip = row % NET_TILE;
+        const int64_t part = count - done < NET_TILE - skip ? count - done : NET_TILE - skip;
+
+        TRY(mill_exec_run(n->e, (uint32_t)tile));
+        TRY(decode_tile(n, out, done, skip, part));
+        done += part;
+    }
+    spans_decode_end(out, n->s);
+    return MILL_OK;
+}
+
+/* ---- a training run ---- */
+
+static const uint32_t stream_holdout = 0x30000000;
+
+/* The rows that are learnt from: all, or those that a coin of (seed, row) does not withhold. */
+static mill_err split_rows(mill_table **learn, mill_table **hold, const mill_table *t,
+                           const synth_config *c)
+{
+    int64_t *pick = mill_alloc((size_t)t->rows + 1, sizeof *pick), n = 0, held = 0;
+    mill_err err = MILL_ENOMEM;
+
+    if (!pick) return err;
+    for (int64_t i = 0; i < t->rows; i++) {
+        const bool out = (double)mill_u01(mill_rand_bits(c->seed, 0, stream_holdout, (uint64_t)i)) <
+                         c->holdout_fraction;
+        pick[out ? t->rows - 1 - held++ : n++] = i;
+    }
+    if (n == 0 || held == 0)
+        err = mill_fail(
+            MILL_EINPUT,
+            "--holdout-fraction %g of %lld rows leaves nothing to learn from or to hold out",
+            c->holdout_fraction, (long long)t->rows);
+    else if (!(err = table_take_rows(learn, t, pick, n)) &&
+             (err = table_take_rows(hold, t, pick + n, held)))
+        mill_table_free(*learn);
+    mill_free(pick);
+    return err;
+}
+
+mill_err net_fit_open(net_fit *f, const mill_table *t, const synth_schema *s, const synth_config *c,
+                      mill_pool *pool)
+{
+    mill_table *learn = NULL, *hold = NULL;
+    mill_err err;
+
+    memset(f, 0, sizeof *f);
+    f->c = *c;
+    f->schema = s;
+    f->pool = pool;
+    if (c->holdout_fraction > 0) TRY(split_rows(&learn, &hold, t, c));
+    if ((err = spans_fit(&f->s, learn ? learn : t, s, c->seed, pool))) goto done;
+    if (f->s->n == 0) {
+        err = mill_fail(MILL_EINPUT, "no column to learn: all are identifiers");
+        goto done;
+    }
+    if ((err = spans_encode(&f->rows, f->s, learn ? learn : t, s, c->seed, pool))) goto done;
+    if ((err = ctgan_draw_init(&f->draw, f->s, &f->rows))) goto done;
+    if (c->probe_every > 0) err = synth_probe_new(&f->probe, hold ? hold : t, s);
+done:
+    mill_table_free(learn);
+    mill_table_free(hold);
+    if (err) net_fit_close(f);
+    return err;
+}
+
+/* TABMILL_PROFILE=1: where the time of a step went, in words, when the run closes. */
+static void report_profile(const net_fit *f)
+{
+    char *text;
+
+    if (!f->e[0] || !getenv("TABMILL_PROFILE") || mill_exec_profile(&text, f->e[0])) return;
+    for (const char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        mill_log(MILL_LOG_WARN, "%s", line);
+    mill_free(text);
+}
+
+void net_fit_close(net_fit *f)
+{
+    report_profile(f);
+    net_sampler_close(&f->sampler);
+    for (int i = 1; i >= 0; i--) { /* e[1] shares the states of e[0] */
+        mill_exec_free(f->e[i]);
+        mill_graph_free(f->g[i]);
+    }
+    synth_probe_free(f->probe);
+    ctgan_draw_deinit(&f->draw);
+    span_rows_free(&f->rows);
+    spans_free(f->s);
+    memset(f, 0, sizeof *f);
+}
+
+mill_err net_fit_compile(net_fit *f, int which, net_build build, const void *ctx)
+{
+    TRY(mill_graph_new(&f->g[which]));
+    TRY(build(f->g[which], ctx));
+    TRY(mill_graph_error(f->g[which]));
+    if (!strcmp(f->c.amp, "bf16")) TRY(mill_pass_cast(f->g[which]));
+    const exec_options o = {
+        .pool = f->pool,
+        .seed = f->c.seed,
+        .flags = getenv("TABMILL_PROFILE") ? EXEC_PROFILE : 0,
+        .share = which ? f->e[0] : NULL,
+    };
+    return mill_exec_new(&f->e[which], f->g[which], &o);
+}
+
+mill_err net_fit_probe(net_fit *f, net_build build, const void *ctx, double *quality)
+{
+    mill_table *t = NULL;
+    mill_err err;
+
+    if (!f->sampler.e) {
+        f->sampler =
+            (net_sampler){.s = f->s, .schema = f->schema, .pool = f->pool, .seed = ~f->c.seed};
+        TRY(net_sampler_open(&f->sampler, build, ctx, f->e[0], NULL));
+    }
+    TRY(synth_schema_table(&t, f->schema, synth_probe_rows(f->probe)));
+    err = net_sampler_rows(&f->sampler, t, 0, t->rows);
+    if (!err) err = synth_probe_quality(quality, f->probe, t);
+    mill_table_free(t);
+    return err;
+}
+
+mill_err net_fit_load(net_fit *f, const store *s)
+{
+    return net_states_read(f->e[0], s);
+}
+
+static mill_err plan_bytes(int64_t *bytes, net_build build, const void *ctx, int threads)
+{
+    mill_graph *g;
+    mill_plan *plan = NULL;
+    mill_err err;
+
+    TRY(mill_graph_new(&g));
+    if (!(err = build(g, ctx)) && !(err = mill_graph_error(g)) &&
+        !(err = mill_plan_new(&plan, g, 0)))
+        *bytes = (int64_t)mill_plan_bytes(plan, threads);
+    mill_plan_free(plan);
+    mill_graph_free(g);
+    return err;
+}
+
+mill_err net_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const net_build build[2],
+                      const void *ctx, int threads)
+{
+    TRY(plan_bytes(fit_bytes, build[0], ctx, threads));
+    return plan_bytes(sample_bytes, build[1], ctx, threads);
+}

@@ -1,0 +1,77 @@
+/*
+ * net.h - what CTGAN and TVAE share: encoded rows, states in files, and rows out of a sampling
+ * graph.
+ */
+#ifndef MILL_SYNTH_NET_H
+#define MILL_SYNTH_NET_H
+
+#include "exec/exec.h"
+#include "synth/ctgan_draw.h"
+#include "synth/probe.h"
+
+/* ---- rows out of a graph ---- */
+
+enum {
+    NET_TILE = 2048
+}; /* rows of one run of the sampling graph: row i is element i mod NET_TILE of step i / NET_TILE */
+
+/* Builds the sampling graph: output "rows" (NET_TILE, D) and, where numbers have noise of their
+ * own, "numbers" (NET_TILE, n_numbers). */
+typedef mill_err (*net_build)(mill_graph *g, const void *ctx);
+
+typedef struct {
+    const synth_spans *s;
+    const synth_schema *schema;
+    mill_pool *pool;
+    mill_graph *g;
+    mill_exec *e;
+    uint64_t seed;
+} net_sampler;
+
+/* States come from `share` (a training run) or, where it is NULL, from the file. */
+mill_err net_sampler_open(net_sampler *n, net_build build, const void *ctx, mill_exec *share,
+                          const store *f);
+void net_sampler_close(net_sampler *n);
+/* Open for `seed`, anew if it is open for another. */
+mill_err net_sampler_seed(net_sampler *n, uint64_t seed, net_build build, const void *ctx,
+                          const store *f);
+/* Rows first .. first+count-1 of the sequence into rows [0, count) of `out`. */
+mill_err net_sampler_rows(net_sampler *n, mill_table *out, int64_t first, int64_t count);
+
+/* ---- states in files ---- */
+
+mill_err net_states_write(mill_exec *e, store_writer *w,
+                          const char *prefix);          /* "" for all; borrowed until written */
+mill_err net_states_read(mill_exec *e, const store *f); /* all states of e; or none is changed */
+mill_err net_model_write(mill_exec *e, store_writer *w,
+                         const char *prefix); /* as net_states_write, less Adam's moments */
+
+/* Peak bytes of the step (build[0]) and of sampling (build[1]), from their plans. */
+mill_err net_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const net_build build[2],
+                      const void *ctx, int threads);
+
+/* ---- a training run ---- */
+
+typedef struct {
+    synth_config c;
+    const synth_schema *schema; /* borrowed until close */
+    mill_pool *pool;
+    synth_spans *s;
+    span_rows rows;
+    ctgan_draw draw;
+    synth_probe *probe;
+    net_sampler sampler;    /* of the probe; opened when first asked */
+    mill_graph *g[2];       /* the step; tvae: and the step of an epoch's last, smaller batch */
+    mill_exec *e[2], *last; /* last: whichever ran the newest step */
+    int64_t steps_per_epoch;
+} net_fit;
+
+/* Encode the table (less the held-out rows), make the probe. */
+mill_err net_fit_open(net_fit *f, const mill_table *t, const synth_schema *s, const synth_config *c,
+                      mill_pool *pool);
+void net_fit_close(net_fit *f);
+mill_err net_fit_compile(net_fit *f, int which, net_build build, const void *ctx);
+mill_err net_fit_probe(net_fit *f, net_build build, const void *ctx, double *quality);
+mill_err net_fit_load(net_fit *f, const store *s);
+
+#endif
