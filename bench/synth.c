@@ -1,0 +1,127 @@
+/*
+ * synth.c - time the parts of a fit and of sampling, in one process; one JSON line on stdout.
+ *
+ *     synth METHOD DATA.csv EPOCHS AMP THREADS [COLUMN ...]     columns named are categories (-d)
+ *
+ * Seconds: read (CSV to columns), open (transforms fitted and applied, graph compiled), epoch
+ * (median of EPOCHS, the first left out where there are several), sample (100,000 rows to memory,
+ * median of three).  peak_mb is VmHWM after training.
+ */
+#include "synth/synth.h"
+#include "base/cpu.h"
+#include "base/mem.h"
+#include "table/csv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void check(mill_err err)
+{
+    if (!err) return;
+    fprintf(stderr, "bench: %s\n", mill_error());
+    exit(1);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *x, int n)
+{
+    qsort(x, (size_t)n, sizeof *x, by_size);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+enum { MAX_EPOCHS = 10000, SAMPLE_ROWS = 100000 };
+static double epoch_s[MAX_EPOCHS];
+
+static double train(const train_job *job, int epochs)
+{
+    for (int e = 0; e < epochs; e++) {
+        const double start = mill_clock();
+        for (int64_t i = 0; i < job->steps_per_epoch; i++)
+            check(job->step(job->ctx, e * job->steps_per_epoch + i));
+        epoch_s[e] = mill_clock() - start;
+    }
+    return epochs > 1 ? median(epoch_s + 1, epochs - 1) : epoch_s[0];
+}
+
+static double sample(const char *model, mill_pool *pool)
+{
+    synth_model *m;
+    double s[3];
+
+    check(synth_model_open(&m, model, pool));
+    for (int i = 0; i < 3; i++) {
+        synth_sampler *sampler;
+        mill_table *t;
+        const double start = mill_clock();
+        check(synth_sampler_open(&sampler, m, 1, NULL, 0));
+        check(synth_sampler_next(sampler, &t, SAMPLE_ROWS));
+        s[i] = mill_clock() - start;
+        mill_table_free(t);
+        synth_sampler_close(sampler);
+    }
+    synth_model_close(m);
+    return median(s, 3);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 6) {
+        fprintf(stderr, "usage: synth METHOD DATA.csv EPOCHS AMP THREADS [COLUMN ...]\n");
+        return 2;
+    }
+    const int epochs = atoi(argv[3]) < MAX_EPOCHS ? atoi(argv[3]) : MAX_EPOCHS;
+    const synth_method *method = synth_method_find(argv[1]);
+    synth_config c = synth_config_default();
+    csv_options o = CSV_DEFAULTS;
+    synth_schema *schema;
+    mill_pool *pool;
+    mill_table *t;
+    train_job job;
+    void *fit;
+
+    check(method ? MILL_OK : mill_fail(MILL_EINPUT, "no method %s", argv[1]));
+    check(mill_cpu_init());
+    check(mill_pool_new(&pool, atoi(argv[5])));
+    c.method = method->name;
+    c.amp = argv[4];
+    c.epochs = epochs;
+    c.probe_every = 0;
+    if (argc > 6) o.discrete = (const char *const *)(argv + 6);
+
+    double at = mill_clock();
+    check(mill_table_read_csv(&t, argv[2], &o, pool));
+    const double read_s = mill_clock() - at;
+    const int64_t rows = t->rows;
+    check(synth_schema_fit(&schema, t, &c));
+    at = mill_clock();
+    check(method->fit_open(&fit, t, schema, &c, pool));
+    const double open_s = mill_clock() - at;
+    mill_table_free(t);
+    method->fit_job(&job, fit);
+    const double one = train(&job, epochs);
+    const double peak = (double)mill_cpu_peak_rss_bytes() / 1e6;
+
+    char path[] = "/tmp/tabmill-bench-XXXXXX";
+    const int fd = mkstemp(path);
+    check(fd < 0 ? mill_fail(MILL_EIO, "mkstemp") : MILL_OK);
+    close(fd);
+    check(synth_model_write(path, method, fit, schema, &c));
+    method->fit_close(fit);
+    const double sample_s = sample(path, pool);
+    remove(path);
+    printf("{\"method\":\"%s\",\"rows\":%lld,\"steps\":%lld,\"level\":\"%s\",\"amp\":\"%s\","
+           "\"threads\":%d,\"read\":%.6f,"
+           "\"open\":%.6f,\"epoch\":%.6f,\"sample\":%.6f,\"peak_mb\":%.1f}\n",
+           argv[1], (long long)rows, (long long)job.steps_per_epoch, mill_cpu_level_name(), c.amp,
+           mill_pool_threads(pool), read_s, open_s, one, sample_s, peak);
+    synth_schema_free(schema);
+    mill_pool_free(pool);
+    return 0;
+}
