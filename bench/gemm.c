@@ -93,10 +93,10 @@ static float *random_floats(int64_t n)
     return p;
 }
 
-/* Twelve chains hide the latency; the barriers keep the compiler from folding them. */
+/* Twelve chains hide the latency; the barriers keep the compiler from dropping them. */
 #define STEP(x)         \
     x = FMADD(x, a, b); \
-    __asm__("" : "+v"(x))
+    __asm__ volatile("" : "+v"(x))
 #define PEAK(type, set1, lanes)                                                        \
     type a = set1(0.999f), b = set1(0.001f), p = a, q = a, r = a, s = a, t = a, u = a; \
     type v = a, w = a, x = a, y = a, z = a, o = a;                                     \
