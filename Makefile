@@ -36,13 +36,15 @@ OPT_tsan    := -O1 -fsanitize=thread
 OPT_f64     := -O2 -DMILL_ENGINE_REAL=double -DMILL_REAL_IS_DOUBLE=1
 OPT_fuzz    := $(OPT_asan) -fsanitize=fuzzer-no-link -Wno-error -Wno-double-promotion
 OPT    := $(OPT_$(CONFIG))
+SAN    := $(filter -fsanitize=%,$(OPT))
 # -ffp-contract=off: the same bytes from every level (docs/processors.md); never a fast-math flag beyond these three.
 CFLAGS := -std=c11 -D_GNU_SOURCE -g -fPIC -fno-semantic-interposition -pthread -MMD -MP -Isrc -Iinclude \
           -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wdouble-promotion -Werror \
           -ffp-contract=off -fno-math-errno -fno-trapping-math -DMILL_VERSION='"$(VERSION)"' $(EXTRA)
-V3     := -O3 -march=x86-64-v3 -DMILL_LEVEL=v3
-V4     := -O3 -march=x86-64-v4 -mprefer-vector-width=512 -DMILL_LEVEL=v4
-SAN    := $(filter -fsanitize=%,$(OPT))
+# Level files: unrolled kernels at -O3 take a sanitizer minutes, and a fuzzed parser never meets them.
+LEVELO := $(filter-out -O2 $(if $(filter fuzz,$(CONFIG)),-fsanitize=%),$(OPT)) $(if $(SAN),-O1,-O3)
+V3     := $(LEVELO) -march=x86-64-v3 -DMILL_LEVEL=v3
+V4     := $(LEVELO) -march=x86-64-v4 -mprefer-vector-width=512 -DMILL_LEVEL=v4
 LIBS   += -lm -pthread
 ifneq ($(ONEDNN),0)
 CFLAGS += -DMILL_ONEDNN
@@ -63,16 +65,16 @@ need: ; @echo 'tabmill: libraries are missing ($(PKGS)); run `make deps`' >&2; e
 endif
 
 # Rewritten only when the command line or the list of objects changes; all objects depend on it.
-$(shell mkdir -p $(B); f='$(subst ','\'',$(CC) $(OPT) $(CFLAGS) $(LIBS) $(OBJ) $(CLIOBJ))'; \
+$(shell mkdir -p $(B); f='$(subst ','\'',$(CC) $(OPT) $(V4) $(CFLAGS) $(LIBS) $(OBJ) $(CLIOBJ))'; \
 	[ "$$(cat $(B)/flags 2>/dev/null)" = "$$f" ] || echo "$$f" >$(B)/flags)
 
 COMPILE = @mkdir -p $(@D); echo "CC $@"; $(CC) $(CFLAGS)
 $(B)/%.v3.o: src/%.c $(B)/flags
-	$(COMPILE) $(OPT) $(V3) -c $< -o $@
+	$(COMPILE) $(V3) -c $< -o $@
 $(B)/%_bf16.v4.o: src/%_bf16.c $(B)/flags
-	$(COMPILE) $(OPT) $(V4) -mavx512bf16 -c $< -o $@
+	$(COMPILE) $(V4) -mavx512bf16 -c $< -o $@
 $(B)/%.v4.o: src/%.c $(B)/flags
-	$(COMPILE) $(OPT) $(V4) -c $< -o $@
+	$(COMPILE) $(V4) -c $< -o $@
 $(B)/%.o: src/%.c $(B)/flags
 	$(COMPILE) -march=x86-64 $(OPT) -c $< -o $@
 $(B)/libtabmill.a: $(OBJ)
