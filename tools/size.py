@@ -33,7 +33,7 @@ def functions(text):
                 head -= 1
             name = re.search(r"(\w+)\s*\(", " ".join(code[head:start]))
             if line.rstrip() == "}" and name:
-                yield name.group(1), head, i - start + 1
+                yield name.group(1), head, i - start  # as clang-tidy counts
             start = None
 
 
