@@ -129,6 +129,7 @@ static void apply_col(void *ctx, int64_t c, int thread)
     for (int64_t i = 0; i < j->x->rows; i++) bin[i] = bin_of(col, feature_f64(src, i));
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through the job */
 mill_err bins_apply(uint8_t *bin, const bin_map *m, const mill_features *x, mill_pool *pool)
 {
     bool alike = m->n_cols == x->n_cols;

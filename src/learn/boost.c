@@ -203,6 +203,7 @@ static void predict_chunk(void *ctx, int64_t chunk, int thread)
     }
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through the job */
 mill_err boost_predict(double *out, const mill_boost *m, const mill_features *x, mill_pool *pool)
 {
     uint8_t *const bin = mill_alloc((size_t)x->rows, (size_t)x->n_cols);

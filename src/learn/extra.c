@@ -391,6 +391,7 @@ static void predict_chunk(void *ctx, int64_t chunk, int thread)
     mill_free(sum);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through the job */
 mill_err extra_predict(float *y, const mill_extra *m, const float *x, int64_t n, mill_pool *pool)
 {
     prediction p = {.m = m, .x = x, .y = y, .n = n};

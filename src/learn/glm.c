@@ -372,6 +372,7 @@ done:
     return err;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through the job */
 mill_err glm_scores(double *z, const double *w, const design_rows *x, int k, mill_pool *pool)
 {
     glm g = {.out = z};

@@ -82,20 +82,19 @@ double metric_f1(const int32_t *guess, const int32_t *label, int64_t n, int32_t 
 
 mill_err metric_f1_macro(double *out, const int32_t *guess, const int32_t *label, int64_t n, int k)
 {
-    int64_t *const count =
-        mill_alloc((size_t)k, 2 * sizeof *count); /* pairs: hits; guessed and there */
+    int64_t(*const count)[2] = mill_alloc((size_t)k, sizeof *count); /* hits; guessed and there */
     double sum = 0;
     int present = 0;
 
     if (!count) return MILL_ENOMEM;
     for (int64_t i = 0; i < n; i++) {
-        count[2 * guess[i]] += guess[i] == label[i];
-        count[2 * guess[i] + 1]++;
-        count[2 * label[i] + 1]++;
+        count[guess[i]][0] += guess[i] == label[i];
+        count[guess[i]][1]++;
+        count[label[i]][1]++;
     }
     for (int c = 0; c < k; c++) {
-        if (!count[2 * c + 1]) continue;
-        sum += 2.0 * (double)count[2 * c] / (double)count[2 * c + 1];
+        if (!count[c][1]) continue;
+        sum += 2.0 * (double)count[c][0] / (double)count[c][1];
         present++;
     }
     *out = present ? sum / present : (double)NAN;
