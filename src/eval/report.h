@@ -1,0 +1,64 @@
+/*
+ * report.h - what the parts of an evaluation share while it is put together; for evaluate.c and its
+ * parts only.
+ */
+#ifndef MILL_EVAL_REPORT_H
+#define MILL_EVAL_REPORT_H
+
+#include "eval/evaluate.h"
+#include "eval/put.h"
+#include "eval/trends.h"
+
+typedef struct {
+    eval_options o;
+    mill_pool *pool;
+    const char **name; /* common columns */
+    int n_common;
+    mill_table real;           /* those of the real table, borrowed */
+    mill_table *syn, *holdout; /* aligned */
+    eval_view *view;
+    json_t *report, *notes, *skipped, *columns;
+    double shapes, trends[N_BINNINGS], thresholded[N_BINNINGS];
+    bool failed; /* some JSON value could not be made */
+} evaluation;
+
+/* A line under "notes", and one under "skipped": about nothing in particular, a column, or two. */
+void report_note(evaluation *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void report_skip(evaluation *e, const char *what, const char *column, const char *other,
+                 const char *why);
+
+/* A running mean that leaves NaN out. */
+typedef struct {
+    double sum;
+    int64_t n;
+} mean;
+
+static inline void mean_add(mean *m, double x)
+{
+    if (isnan(x)) return;
+    m->sum += x;
+    m->n++;
+}
+
+static inline double mean_get(const mean *m)
+{
+    return m->n ? m->sum / (double)m->n : (double)NAN;
+}
+
+static inline double mean_of_two(double a, double b)
+{
+    mean m = {0};
+
+    mean_add(&m, a);
+    mean_add(&m, b);
+    return mean_get(&m);
+}
+
+/* The parts; each fills its keys of e->report. */
+mill_err report_quality(evaluation *e);
+void report_diagnostic(evaluation *e, const mill_table *real, const mill_table *syn);
+mill_err report_utility(evaluation *e);
+mill_err report_detection(evaluation *e);
+int64_t report_learner_rows(const evaluation *e); /* the option, or its default */
+
+#endif

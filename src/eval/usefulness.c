@@ -1,0 +1,156 @@
+/*
+ * usefulness.c - utility and detection, into the report.
+ */
+#include "base/mem.h"
+#include "eval/learners.h"
+#include "eval/report.h"
+
+enum { LEARNER_ROWS = 100000 };
+
+int64_t report_learner_rows(const evaluation *e)
+{
+    return e->o.learner_rows > 0 ? e->o.learner_rows : LEARNER_ROWS;
+}
+
+static learn_task task_of(const evaluation *e, int *feature, int target)
+{
+    learn_task t = {.feature = feature, .target = target, .seed = e->o.seed, .pool = e->pool};
+
+    t.learner_rows = report_learner_rows(e);
+    for (int c = 0; c < e->n_common; c++) {
+        if (c == target || e->real.col[c].type == MILL_IDENTIFIER) continue;
+        feature[t.n_features++] = c;
+    }
+    return t;
+}
+
+static void put_score(json_t *to, const char *key, const learner_score *s, bool is_classification,
+                      bool *failed)
+{
+    json_t *const o = put_object(to, key, failed);
+
+    if (is_classification) {
+        put_number(o, "auc", s->auc, failed);
+        put_number(o, "f1", s->f1, failed);
+        put_number(o, "accuracy", s->accuracy, failed);
+        return;
+    }
+    put_number(o, "r2", s->r2, failed);
+    put_number(o, "rmse", s->rmse, failed);
+}
+
+static void put_utility(evaluation *e, const utility_result *u, const learn_task *task)
+{
+    json_t *const o = put_object(e->report, "utility", &e->failed);
+    const bool c = u->is_classification;
+
+    put_text(o, "target", e->o.target, &e->failed);
+    put_text(o, "task", c ? "classification" : "regression", &e->failed);
+    if (c) put_int(o, "classes", u->n_classes, &e->failed);
+    put_text(o, "test", e->holdout ? "holdout" : "a fifth of the real table", &e->failed);
+    put_int(o, "test_rows", u->test_rows, &e->failed);
+    put_int(o, "real_train_rows", u->train_rows[TRAIN_REAL], &e->failed);
+    put_int(o, "synthetic_train_rows", u->train_rows[TRAIN_SYN], &e->failed);
+    put_int(o, "features", task->n_features, &e->failed);
+    for (int l = 0; l < N_LEARNERS; l++) {
+        const char *name = l == LEARNER_BOOSTED ? "boosted_trees" : c ? "logistic" : "linear";
+        const learner_score *r = &u->score[l][TRAIN_REAL], *s = &u->score[l][TRAIN_SYN];
+        const learner_score ratio = {s->auc / r->auc, s->f1 / r->f1, s->accuracy / r->accuracy,
+                                     s->r2 / r->r2, s->rmse / r->rmse};
+        json_t *const to = put_object(o, name, &e->failed);
+
+        put_score(to, "train_on_synthetic", s, c, &e->failed);
+        put_score(to, "train_on_real", r, c, &e->failed);
+        put_score(to, "ratio", &ratio, c, &e->failed);
+    }
+}
+
+mill_err report_utility(evaluation *e)
+{
+    utility_result u;
+    int target = 0;
+    mill_err err;
+
+    if (!e->o.target) {
+        put(e->report, "utility", json_null(), &e->failed);
+        report_skip(e, "utility", NULL, NULL, "no target column was named");
+        return MILL_OK;
+    }
+    while (strcmp(e->name[target], e->o.target) != 0) target++;
+    int *const feature = mill_alloc((size_t)e->n_common, sizeof *feature);
+    if (!feature) return MILL_ENOMEM;
+
+    const learn_task task = task_of(e, feature, target);
+    const char *why = e->real.col[target].type == MILL_IDENTIFIER ? "the target is an identifier"
+                      : !task.n_features ? "there is no column to learn from"
+                                         : NULL;
+    err = why ? MILL_OK : utility_compute(&u, &e->real, e->syn, e->holdout, &task);
+    mill_free(feature);
+    if (err) return err;
+    if (!why) why = u.why;
+    if (why) {
+        put(e->report, "utility", json_null(), &e->failed);
+        report_skip(e, "utility", e->o.target, NULL, why);
+        return MILL_OK;
+    }
+    put_utility(e, &u, &task);
+    if (!e->holdout)
+        report_note(
+            e, "utility without a holdout: a fifth of the real rows is the test; the generator "
+               "may have seen them");
+    const char *const what[] = {"real", "synthetic", "test"};
+    for (int t = 0; t < 3; t++)
+        if (u.dropped[t])
+            report_note(e, "utility: %lld %s rows have no usable target and were left out",
+                        (long long)u.dropped[t], what[t]);
+    const int64_t most = task.learner_rows;
+    if (e->real.rows > most || e->syn->rows > most || (e->holdout && e->holdout->rows > most))
+        report_note(e, "utility: learners were given at most %lld random rows of a table",
+                    (long long)most);
+    return MILL_OK;
+}
+
+mill_err report_detection(evaluation *e)
+{
+    detection_result d;
+    int *const feature = mill_alloc((size_t)e->n_common, sizeof *feature);
+
+    if (!feature) return MILL_ENOMEM;
+    learn_task task = task_of(e, feature, -1);
+    if (e->o.sdmetrics_compat) { /* its detection takes numbers, dates and categories */
+        int n = 0;
+        for (int i = 0; i < task.n_features; i++) {
+            const mill_column *c = &e->real.col[feature[i]];
+            if (c->type == MILL_BOOLEAN)
+                report_skip(e, "detection", c->name, NULL, "SDMetrics leaves booleans out");
+            else
+                feature[n++] = feature[i];
+        }
+        task.n_features = n;
+    }
+    const mill_err err = detection_compute(&d, &e->real, e->syn, &task);
+    mill_free(feature);
+    if (err) return err;
+    if (d.why) {
+        put(e->report, "detection", json_null(), &e->failed);
+        report_skip(e, "detection", NULL, NULL, d.why);
+        return MILL_OK;
+    }
+    json_t *const o = put_object(e->report, "detection", &e->failed);
+    put_int(o, "real_rows", d.rows[0], &e->failed);
+    put_int(o, "synthetic_rows", d.rows[1], &e->failed);
+    put_int(o, "features", task.n_features, &e->failed);
+    for (int l = 0; l < N_LEARNERS; l++) {
+        json_t *const to =
+            put_object(o, l == LEARNER_BOOSTED ? "boosted_trees" : "logistic", &e->failed);
+        put_number(to, "score", d.score[l], &e->failed);
+        json_t *const auc = put_array(to, "auc", &e->failed);
+        for (int k = 0; k < N_FOLDS; k++)
+            if (json_array_append_new(auc, json_real(d.auc[l][k]))) e->failed = true;
+    }
+    if (d.rows[0] < e->real.rows || d.rows[1] < e->syn->rows)
+        report_note(
+            e, "detection: learners were given %lld real and %lld synthetic rows, drawn at random",
+            (long long)d.rows[0], (long long)d.rows[1]);
+    return MILL_OK;
+}

@@ -1,0 +1,319 @@
+/* t_eval_report.c - the report: what stands in it, what is skipped and said so, learners, threads,
+ * lack of memory. */
+#include "lib/made.h"
+
+#include "base/philox.h"
+#include "eval/evaluate.h"
+
+#define NONE ((double)NAN)
+enum { MOST_ROWS = 4000 };
+
+/* Numbers, categories, a boolean and a date around one hidden number; mixed up, columns know
+ * nothing of each other. */
+static mill_table *people(int64_t rows, uint64_t seed, bool is_mixed_up)
+{
+    static double x[MOST_ROWS], y[MOST_ROWS], day[MOST_ROWS];
+    static char kind[MOST_ROWS + 1], yes[MOST_ROWS + 1];
+    mill_rng r = mill_rng_init(seed, 0, 0);
+    mill_table *t = made_table(rows, 5);
+
+    for (int64_t i = 0; i < rows; i++) {
+        double z[5];
+        for (int c = 0; c < 5; c++) {
+            const double fresh = mill_rng_f64(&r) + mill_rng_f64(&r) + mill_rng_f64(&r) - 1.5;
+            z[c] = c && !is_mixed_up ? z[0] : fresh;
+        }
+        x[i] = i % 17 ? z[0] : NONE;
+        y[i] = floor(10 * z[1] + 2 * mill_rng_f64(&r));
+        kind[i] = "aabbcd"[(int)((z[2] + 1.5) * 2)];
+        yes[i] = z[3] + mill_rng_f64(&r) > 0.5 ? 'y' : 'n';
+        day[i] = 86400 * floor(1000 * (z[4] + 1.5));
+    }
+    made_numbers(t, 0, "x", MILL_REAL, x);
+    made_numbers(t, 1, "y", MILL_INTEGER, y);
+    made_words(t, 2, "kind", MILL_CATEGORY, kind);
+    made_words(t, 3, "yes", MILL_BOOLEAN, yes);
+    made_numbers(t, 4, "day", MILL_DATETIME, day);
+    return t;
+}
+
+static double number(const json_t *o, const char *key)
+{
+    const json_t *v = json_object_get(o, key);
+
+    if (!json_is_number(v)) fail_msg("\"%s\" is not a number", key);
+    return json_number_value(v);
+}
+
+static bool is_skipped(const json_t *report, const char *what, const char *column)
+{
+    const json_t *line;
+    size_t i;
+
+    json_array_foreach(json_object_get(report, "skipped"), i, line)
+    {
+        const char *w = json_string_value(json_object_get(line, "what"));
+        const char *c = json_string_value(json_object_get(line, "column"));
+        if (!strcmp(w, what) && (!column || (c && !strcmp(c, column)))) return true;
+    }
+    return false;
+}
+
+void test_report__of_a_table_against_itself_is_perfect(void **state)
+{
+    (void)state;
+    mill_table *t = people(1000, 1, false);
+    const eval_options o = {.target = "yes"};
+    json_t *r = NULL;
+    static const char *const ones[] = {"shapes", "trends", "trends_own_bins", "trends_thresholded",
+                                       "overall"};
+
+    assert_ok(mill_evaluate(&r, t, t, &o, NULL));
+    for (size_t k = 0; k < sizeof ones / sizeof *ones; k++)
+        assert_near(number(r, ones[k]), 1, 1e-12);
+    const json_t *d = json_object_get(r, "diagnostic");
+    assert_near(number(d, "overall"), 1, 1e-12);
+    assert_near(number(d, "coverage"), 1, 1e-12);
+    assert_int_equal(json_array_size(json_object_get(r, "columns")), 5);
+    assert_int_equal(json_array_size(json_object_get(r, "pairs")), 10);
+    assert_int_equal(json_array_size(json_object_get(r, "skipped")), 0);
+    assert_int_equal(json_array_size(json_object_get(r, "notes")), 1); /* there was no holdout */
+    json_decref(r);
+    mill_table_free(t);
+}
+
+static const json_t *learner_of(const json_t *report, const char *part, const char *learner)
+{
+    return json_object_get(json_object_get(report, part), learner);
+}
+
+void test_report__tells_related_columns_from_mixed_up_ones(void **state)
+{
+    (void)state;
+    mill_table *real = people(MOST_ROWS, 2, false), *holdout = people(MOST_ROWS, 5, false);
+    mill_table *syn[2] = {people(MOST_ROWS, 3, false), people(MOST_ROWS, 4, true)};
+    const eval_options o = {.target = "yes", .holdout = holdout};
+    json_t *r[2] = {NULL, NULL};
+
+    for (int k = 0; k < 2; k++) {
+        assert_ok(mill_evaluate(&r[k], real, syn[k], &o, NULL));
+        assert_true(number(r[k], "shapes") > 0.96);
+        assert_int_equal(json_array_size(json_object_get(r[k], "notes")), 0);
+    }
+    assert_true(number(r[0], "trends") > 0.96);
+    assert_true(number(r[1], "trends") < 0.75);
+    assert_true(number(r[1], "trends_thresholded") < 0.75);
+    for (int l = 0; l < 2; l++) {
+        const char *learner = l ? "boosted_trees" : "logistic";
+        double auc[2], score[2];
+        for (int k = 0; k < 2; k++) {
+            const json_t *u = learner_of(r[k], "utility", learner);
+            auc[k] = number(json_object_get(u, "train_on_synthetic"), "auc");
+            const double real_auc = number(json_object_get(u, "train_on_real"), "auc");
+            assert_near(number(json_object_get(u, "ratio"), "auc"), auc[k] / real_auc, 1e-12);
+            score[k] = number(learner_of(r[k], "detection", learner), "score");
+        }
+        assert_true(auc[0] > 0.8);
+        assert_true(auc[1] < 0.65);
+        assert_true(score[0] > 0.9);
+        if (l)
+            assert_true(score[1] < 0.1); /* a linear model cannot see that columns are unrelated */
+    }
+    for (int k = 0; k < 2; k++) json_decref(r[k]);
+    for (int k = 0; k < 2; k++) mill_table_free(syn[k]);
+    mill_table_free(real);
+    mill_table_free(holdout);
+}
+
+static char *text_of(const mill_table *real, const mill_table *syn, const eval_options *o,
+                     int threads)
+{
+    mill_pool *pool = NULL;
+    json_t *r = NULL;
+
+    assert_ok(mill_pool_new(&pool, threads));
+    assert_ok(mill_evaluate(&r, real, syn, o, pool));
+    char *const s = json_dumps(r, JSON_REAL_PRECISION(17));
+    json_decref(r);
+    mill_pool_free(pool);
+    assert_non_null(s);
+    return s;
+}
+
+void test_report__has_the_same_bytes_for_any_threads(void **state)
+{
+    (void)state;
+    mill_table *real = people(MOST_ROWS, 6, false), *syn = people(3000, 7, false);
+    static const char *const target[] = {"yes", "kind", "y"}; /* two classes, four, numbers */
+
+    for (int k = 0; k < 3; k++) {
+        const eval_options o = {
+            .target = target[k], .seed = 5, .parts = k ? EVAL_UTILITY : EVAL_ALL};
+        char *one = text_of(real, syn, &o, 1);
+        for (int threads = 2; threads <= 7; threads += 5) {
+            char *many = text_of(real, syn, &o, threads);
+            assert_string_equal(many, one);
+            free(many);
+        }
+        free(one);
+    }
+    mill_table_free(real);
+    mill_table_free(syn);
+}
+
+void test_report__names_columns_that_only_one_table_has(void **state)
+{
+    (void)state;
+    mill_table *a = people(100, 8, false), *b = NULL, *c = NULL;
+    const int some[] = {0, 1, 2}, others[] = {2, 3};
+    const eval_options o = {.parts = EVAL_DIAGNOSTIC};
+    json_t *r = NULL;
+
+    assert_ok(table_take_cols(&b, a, some, 3));
+    assert_ok(table_take_cols(&c, a, others, 2));
+    assert_ok(mill_evaluate(&r, b, c, &o, NULL));
+    assert_true(is_skipped(r, "column", "x"));
+    assert_true(is_skipped(r, "column", "y"));
+    assert_true(is_skipped(r, "column", "yes"));
+    assert_true(is_skipped(r, "trends", NULL)); /* one common column has no pair */
+    assert_true(json_is_null(json_object_get(r, "trends")));
+    assert_near(number(json_object_get(r, "diagnostic"), "structure"), 1.0 / 4, 1e-15);
+    json_decref(r);
+    mill_table_free(a);
+    mill_table_free(b);
+    mill_table_free(c);
+}
+
+void test_report__says_why_nothing_was_learnt(void **state)
+{
+    (void)state;
+    const double one[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, x[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    mill_table *t = made_table(10, 3);
+    json_t *r = NULL;
+
+    made_numbers(t, 0, "one", MILL_INTEGER, one);
+    made_numbers(t, 1, "x", MILL_REAL, x);
+    made_words(t, 2, "id", MILL_IDENTIFIER, "abcdefghij");
+    const eval_options constant = {.target = "one"}, id = {.target = "id"}, none = {0},
+                       wrong = {.target = "nix"};
+    assert_ok(mill_evaluate(&r, t, t, &constant, NULL));
+    assert_true(is_skipped(r, "utility", "one"));
+    assert_true(is_skipped(r, "shape and trends", "id"));
+    assert_true(json_is_null(json_object_get(r, "utility")));
+    json_decref(r);
+    assert_ok(mill_evaluate(&r, t, t, &id, NULL));
+    assert_true(is_skipped(r, "utility", "id"));
+    json_decref(r);
+    assert_ok(mill_evaluate(&r, t, t, &none, NULL));
+    assert_true(is_skipped(r, "utility", NULL));
+    json_decref(r);
+    assert_fails(MILL_EINPUT, "\"nix\"", mill_evaluate(&r, t, t, &wrong, NULL));
+    mill_table_free(t);
+}
+
+void test_report__notes_what_it_did_to_the_data(void **state)
+{
+    (void)state;
+    mill_table *real = people(2000, 9, false), *syn = people(2000, 10, false);
+    const eval_options o = {.target = "kind", .learner_rows = 500};
+    json_t *r = NULL;
+
+    assert_ok(column_set_missing(&real->col[2], 7));
+    assert_ok(mill_evaluate(&r, real, syn, &o, NULL));
+    const json_t *u = json_object_get(r, "utility");
+    assert_int_equal((int)number(u, "test_rows") <= 500, 1);
+    assert_int_equal((int)number(u, "synthetic_train_rows"), 500);
+    assert_int_equal((int)number(json_object_get(r, "detection"), "real_rows"), 500);
+    /* no holdout, a row without a target, at most 500 rows for utility and for detection */
+    assert_int_equal(json_array_size(json_object_get(r, "notes")), 4);
+    json_decref(r);
+    mill_table_free(real);
+    mill_table_free(syn);
+}
+
+void test_summary__shows_the_figures(void **state)
+{
+    (void)state;
+    mill_table *t = people(300, 11, false);
+    const eval_options o = {.target = "y", .seed = 3};
+    mill_text text = {0};
+    json_t *r = NULL;
+
+    assert_ok(mill_evaluate(&r, t, t, &o, NULL));
+    assert_ok(mill_evaluate_summary(&text, r));
+    assert_non_null(strstr(text.s, "real 300 rows, synthetic 300 rows, seed 3\n"));
+    assert_non_null(strstr(text.s, "shapes                         1.0000\n"));
+    assert_non_null(
+        strstr(text.s, "utility: regression of \"y\", tested on a fifth of the real table\n"));
+    assert_non_null(strstr(text.s, "linear          r2"));
+    assert_non_null(strstr(text.s, "note: "));
+    text_free(&text);
+    json_decref(r);
+    mill_table_free(t);
+}
+
+void test_report__survives_any_failed_allocation(void **state)
+{
+    (void)state;
+    mill_table *real = people(90, 12, false), *syn = people(80, 13, false);
+    const eval_options o = {.target = "yes"};
+    const int64_t before = live_blocks();
+    mill_err err = MILL_ENOMEM;
+
+    for (int64_t n = 1; err; n++) {
+        json_t *r = NULL;
+        mill_mem_fail_at(n);
+        err = mill_evaluate(&r, real, syn, &o, NULL);
+        mill_mem_fail_at(0);
+        if (err) assert_int_equal(err, MILL_ENOMEM);
+        if (err)
+            assert_null(r);
+        else
+            json_decref(r);
+        assert_int_equal(live_blocks(), before);
+    }
+    mill_table_free(real);
+    mill_table_free(syn);
+}
+
+static int64_t json_calls, json_fail_at, json_live;
+
+static void *failing_malloc(size_t n)
+{
+    if (++json_calls == json_fail_at) return NULL;
+    json_live++;
+    return malloc(n);
+}
+
+static void counted_free(void *p)
+{
+    json_live -= p != NULL;
+    free(p);
+}
+
+void test_report__survives_any_failed_json_allocation(void **state)
+{
+    (void)state;
+    mill_table *real = people(30, 14, false), *syn = people(30, 15, false);
+    const eval_options o = {.parts = EVAL_DIAGNOSTIC};
+    json_malloc_t keep_malloc;
+    json_free_t keep_free;
+    mill_err err = MILL_ENOMEM;
+
+    json_get_alloc_funcs(&keep_malloc, &keep_free);
+    json_set_alloc_funcs(failing_malloc, counted_free);
+    for (json_fail_at = 1; err; json_fail_at++) {
+        json_t *r = NULL;
+        json_calls = 0;
+        err = mill_evaluate(&r, real, syn, &o, NULL);
+        if (err)
+            assert_int_equal(err, MILL_ENOMEM);
+        else
+            json_decref(r);
+        assert_int_equal(json_live, 0);
+    }
+    assert_true(json_fail_at > 500); /* it did fail, many times */
+    json_set_alloc_funcs(keep_malloc, keep_free);
+    mill_table_free(real);
+    mill_table_free(syn);
+}
