@@ -106,8 +106,11 @@ $(B)/tests/%.main.o: $(B)/tests/%.main.c
 	@$(CC) -D_GNU_SOURCE $(SAN) -c $< -o $@
 $(FUZZERS): $(B)/%: $(B)/%.o $(B)/libtabmill.a
 	@$(CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(LIBS)
+PROGRAM = @mkdir -p $(@D); $(CC) $(CFLAGS) -march=x86-64 $(OPT) -o $@ $< $(B)/libtabmill.a $(LIBS)
 $(B)/bench/%: bench/%.c $(B)/libtabmill.a
-	@mkdir -p $(@D); $(CC) $(CFLAGS) -march=x86-64 $(OPT) -o $@ $< $(B)/libtabmill.a $(LIBS)
+	$(PROGRAM)
+$(B)/tests/parity/%: tests/parity/%.c $(B)/libtabmill.a
+	$(PROGRAM)
 $(sort $(TESTS) $(OPTESTS)): $(B)/%: $(B)/%.o $(B)/%.main.o $(HELPERS:=.o) $(B)/libtabmill.a
 	@$(CC) $(SAN) -Wl,--as-needed -o $@ $^ -lcmocka $(LIBS)
 

@@ -10,7 +10,7 @@
 #include "base/cpu.h"
 #include "base/philox.h"
 #include "base/pool.h"
-#include <immintrin.h>
+#include "peak.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -93,44 +93,6 @@ static float *random_floats(int64_t n)
     return p;
 }
 
-/* Twelve chains hide the latency; the barriers keep the compiler from dropping them. */
-#define STEP(x)         \
-    x = FMADD(x, a, b); \
-    __asm__ volatile("" : "+v"(x))
-#define PEAK(type, set1, lanes)                                                        \
-    type a = set1(0.999f), b = set1(0.001f), p = a, q = a, r = a, s = a, t = a, u = a; \
-    type v = a, w = a, x = a, y = a, z = a, o = a;                                     \
-    const double start = mill_clock();                                                 \
-    for (long k = 0; k < 4000000; k++) {                                               \
-        STEP(p);                                                                       \
-        STEP(q);                                                                       \
-        STEP(r);                                                                       \
-        STEP(s);                                                                       \
-        STEP(t);                                                                       \
-        STEP(u);                                                                       \
-        STEP(v);                                                                       \
-        STEP(w);                                                                       \
-        STEP(x);                                                                       \
-        STEP(y);                                                                       \
-        STEP(z);                                                                       \
-        STEP(o);                                                                       \
-    }                                                                                  \
-    return 4e6 * 12 * 2 * lanes / (mill_clock() - start) * 1e-9
-
-__attribute__((target("avx2,fma"))) static double peak_v3(void)
-{
-#define FMADD _mm256_fmadd_ps
-    PEAK(__m256, _mm256_set1_ps, 8);
-#undef FMADD
-}
-
-__attribute__((target("avx512f,avx512vl"))) static double peak_v4(void)
-{
-#define FMADD _mm512_fmadd_ps
-    PEAK(__m512, _mm512_set1_ps, 16);
-#undef FMADD
-}
-
 static void onednn(const gemm_args *g)
 {
     (void)gemm_onednn(g);
@@ -143,7 +105,7 @@ int main(void)
 
     if (mill_cpu_init() || mill_pool_new(&two, 2)) return 1;
     printf("%s, %s\npeak of FMA on one thread: %.0f GF/s\n", gemm_provider(), mill_cpu_level_name(),
-           mill_cpu_level() == MILL_V4 ? peak_v4() : peak_v3());
+           peak_gflops());
     printf("%-26s %7s %7s %7s %7s %9s %9s\n", "GF/s", "own", "oneDNN", "f32", "bf16", "f32 x2",
            "bf16 x2");
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {

@@ -10,6 +10,7 @@
 #include "synth/synth.h"
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "peak.h"
 #include "table/csv.h"
 
 #include <stdio.h>
@@ -70,6 +71,23 @@ static double sample(const char *model, mill_pool *pool)
     return median(s, 3);
 }
 
+static void peak_of_thread(void *ctx, int64_t chunk, int thread)
+{
+    (void)thread;
+    ((double *)ctx)[chunk] = peak_gflops();
+}
+
+/* GF/s of all threads of the pool at once. */
+static double peak(mill_pool *pool)
+{
+    double each[64] = {0}, sum = 0;
+    const int n = mill_pool_threads(pool) < 64 ? mill_pool_threads(pool) : 64;
+
+    mill_pool_run(pool, n, peak_of_thread, each);
+    for (int i = 0; i < n; i++) sum += each[i];
+    return sum;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 6) {
@@ -106,7 +124,7 @@ int main(int argc, char **argv)
     mill_table_free(t);
     method->fit_job(&job, fit);
     const double one = train(&job, epochs);
-    const double peak = (double)mill_cpu_peak_rss_bytes() / 1e6;
+    const double peak_mb = (double)mill_cpu_peak_rss_bytes() / 1e6;
 
     char path[] = "/tmp/tabmill-bench-XXXXXX";
     const int fd = mkstemp(path);
@@ -118,9 +136,9 @@ int main(int argc, char **argv)
     remove(path);
     printf("{\"method\":\"%s\",\"rows\":%lld,\"steps\":%lld,\"level\":\"%s\",\"amp\":\"%s\","
            "\"threads\":%d,\"read\":%.6f,"
-           "\"open\":%.6f,\"epoch\":%.6f,\"sample\":%.6f,\"peak_mb\":%.1f}\n",
+           "\"open\":%.6f,\"epoch\":%.6f,\"sample\":%.6f,\"peak_mb\":%.1f,\"peak_gflops\":%.1f}\n",
            argv[1], (long long)rows, (long long)job.steps_per_epoch, mill_cpu_level_name(), c.amp,
-           mill_pool_threads(pool), read_s, open_s, one, sample_s, peak);
+           mill_pool_threads(pool), read_s, open_s, one, sample_s, peak_mb, peak(pool));
     synth_schema_free(schema);
     mill_pool_free(pool);
     return 0;

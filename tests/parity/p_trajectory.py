@@ -8,6 +8,7 @@ their movement that differs: 1e-3 (5e-6 was seen).
 """
 import json
 import math
+import os
 import struct
 import subprocess
 import sys
@@ -158,7 +159,7 @@ class CTGAN:
         _, fake_d = self.fake(noise, first)
         logits, fake_g = self.fake(noise, second)
         fake_d = fake_d.detach()
-        real, real_c = self.d.rows[first[:, 1]], one_hot(first[:, 2], c)
+        real, real_c = self.d.rows[first[:, 1].astype(np.int64)], one_hot(first[:, 2], c)
         fake_c = one_hot(first[:, 0], c)
 
         y_fake = self.score(self.first(fake_d, fake_c), noise)
@@ -251,6 +252,7 @@ def compare(method, table, steps, batch, dump):
 
 
 if __name__ == "__main__":
-    dump, table = sys.argv[1:3] if len(sys.argv) > 2 else ("build/release/parity/step_dump", "examples/penguins.csv")
+    build = os.environ.get("TEST_BUILD", "build/release")
+    dump, table = sys.argv[1:3] if len(sys.argv) > 2 else (build + "/tests/parity/step_dump", "examples/penguins.csv")
     compare("ctgan", table, 10, 100, dump)
     compare("tvae", table, 10, 100, dump)

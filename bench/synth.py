@@ -1,0 +1,90 @@
+"""Ours against the ctgan package, in turn, on one table: the bars of the synthesizers.
+
+    make bench-synth DATA=adult.csv [ROUNDS=3]
+
+Each round runs every case of both sides one after the other, so that a noisy machine is noisy for both; medians and ratios of the rounds
+are printed.  The floor of a CTGAN step is 1.42 GFLOP (on Adult, batch 500) over the FMA peak measured in the same process.
+"""
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+
+OURS, PEER = "build/release/bench/synth", ["build/venv/bin/python", "bench/peer_synth.py"]
+STEP_GFLOP = 1.42
+
+
+def run(command):
+    out = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
+    return json.loads(out.stdout.strip().splitlines()[-1])
+
+
+def make_wide(path):
+    """20,000 rows: two numbers, one category of 4,000 values, one of two."""
+    rng = random.Random(4)
+    with open(path, "w") as f:
+        f.write("a,b,wide,two\n")
+        for _ in range(20000):
+            v = rng.randrange(4000)
+            f.write(f"{rng.gauss(v % 7, 1):.4f},{rng.gauss(0, 2):.4f},v{v},{'yes' if rng.random() < .3 else 'no'}\n")
+
+
+def cases(data, wide, level):
+    bf16 = ["bf16"] if "bf16" in level else []
+    for method, bars in (("ctgan", {"off": 5, "bf16": 7}), ("tvae", {"off": 4, "bf16": 6})):
+        for threads in (2, 1):
+            for amp in ["off"] + bf16:
+                bar = bars[amp] if threads == 2 else None
+                yield f"{method}, {threads} threads, {amp}", [OURS, method, data, "12", amp, str(threads)], \
+                    PEER + [method, data, "4", str(threads)], bar
+    yield "ctgan, 4,000 values, 2 threads", [OURS, "ctgan", wide, "2", "off", "2"], PEER + ["ctgan", wide, "1", "2"], 20
+
+
+def main():
+    data = os.environ.get("DATA", "")
+    if not os.path.exists(data):
+        print("SKIP: bench-synth wants a table: make bench-synth DATA=adult.csv")
+        return
+    rounds = int(os.environ.get("ROUNDS", "3"))
+    level = run([OURS, "independent", data, "1", "off", "1"])["level"]
+    results, peers = {}, {}
+    with tempfile.TemporaryDirectory() as tmp:
+        wide = tmp + "/wide.csv"
+        make_wide(wide)
+        for number in range(rounds):
+            seen = {}
+            for name, ours, peer, bar in cases(data, wide, level):
+                results.setdefault((name, bar), []).append(run(ours))
+                if tuple(peer) not in seen:
+                    seen[tuple(peer)] = run(peer)
+                peers.setdefault(name, []).append(seen[tuple(peer)])
+            print(f"round {number + 1} of {rounds} done", file=sys.stderr)
+        mixture = [run([OURS, "mixture", data, "40", "off", "2"]) for _ in range(rounds)]
+
+    def med(rows, key):
+        return statistics.median(r[key] for r in rows)
+
+    print(f"level {level}, {rounds} rounds, medians; sample = 100,000 rows; RSS in MB")
+    print("| case | epoch s: ours | peer | ratio | bar | sample s: ours | peer | ratio | open s: ours | peer | ratio | RSS: ours | peer | ratio | step over floor |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for (name, bar), rows in results.items():
+        row = [name]
+        for key, digits in (("epoch", 3), ("sample", 3), ("open", 3), ("peak_mb", 0)):
+            ours, theirs = med(rows, key), med(peers[name], key)
+            row += [f"{ours:.{digits}f}", f"{theirs:.{digits}f}", f"{theirs / ours:.1f}x"]
+            if key == "epoch":
+                row.append(f"{bar}x" if bar else "")
+        floor = ""
+        if name.startswith("ctgan") and "values" not in name and name.endswith("off"):
+            floor = statistics.median(r["epoch"] / r["steps"] / (STEP_GFLOP / r["peak_gflops"]) for r in rows)
+            floor = f"{floor:.2f} ({med(rows, 'epoch') / rows[0]['steps'] * 1e3:.2f} ms at {med(rows, 'peak_gflops'):.0f} GF/s)"
+        print("| " + " | ".join(row + [floor]) + " |")
+    print(f"mixture: open {med(mixture, 'open'):.3f} s, 40 iterations {med(mixture, 'epoch') * 1:.3f} s an epoch, "
+          f"sampling {0.1 / med(mixture, 'sample'):.2f} M rows/s")
+
+
+if __name__ == "__main__":
+    main()

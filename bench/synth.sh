@@ -1,0 +1,10 @@
+#!/bin/sh
+# synth.sh - `make bench-synth DATA=table.csv`: see synth.py.
+set -eu
+if [ -z "${DATA-}" ]; then
+    echo "SKIP: bench-synth wants a table: make bench-synth DATA=adult.csv"
+    exit 0
+fi
+tools/venv.sh
+make -s build/release/bench/synth
+exec python3 bench/synth.py
