@@ -6,7 +6,10 @@ to=$3$4
 major=${version%%.*}
 
 install -d "$to/bin" "$to/lib/pkgconfig" "$to/include" "$to/share/bash-completion/completions"
-if [ -e "$build/tabmill" ]; then install "$build/tabmill" "$to/bin/tabmill"; fi
+if [ -e "$build/tabmill" ]; then
+    install "$build/tabmill" "$to/bin/tabmill"
+    ln -sf tabmill "$to/bin/genesis" # `genesis generate ...`
+fi
 install -m 644 "$build/libtabmill.a" "$to/lib/"
 install "$build/libtabmill.so.$version" "$to/lib/"
 ln -sf "libtabmill.so.$version" "$to/lib/libtabmill.so.$major"
@@ -14,6 +17,7 @@ ln -sf "libtabmill.so.$major" "$to/lib/libtabmill.so"
 if [ -e include/tabmill.h ]; then install -m 644 include/tabmill.h "$to/include/"; fi
 if [ -e tools/completion.bash ]; then
     install -m 644 tools/completion.bash "$to/share/bash-completion/completions/tabmill"
+    ln -sf tabmill "$to/share/bash-completion/completions/genesis"
 fi
 private=$(sed -n 's/.*\(-ljansson.*\)/\1/p' "$build/flags" | sed 's/ [^ ]*\.o//g')
 cat >"$to/lib/pkgconfig/tabmill.pc" <<END

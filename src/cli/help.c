@@ -12,7 +12,7 @@ static void print_wrapped(const char *text, int at)
     while (*text) {
         const int n = (int)strcspn(text, " ");
 
-        if (at + n + 1 > WIDTH && at > HELP_COLUMN) {
+        if (at + n > WIDTH && at > HELP_COLUMN) {
             printf("\n%*s", HELP_COLUMN, "");
             at = HELP_COLUMN;
         }

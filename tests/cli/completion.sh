@@ -1,0 +1,21 @@
+#!/bin/bash
+# completion.sh - the shell's completion knows the commands and their options, from the command itself.
+. tests/lib/cli.sh
+. "$ROOT/tools/completion.bash"
+
+complete_is() { # NAME WANTED WORDS...: completes the last word
+    COMP_WORDS=("$TABMILL" "${@:3}")
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    COMPREPLY=()
+    _tabmill
+    echo "${COMPREPLY[*]}" >out
+    : >err
+    holds "$1" grep -qx -e "$2" out
+}
+
+complete_is command "sample score" s
+complete_is option "--discriminator-dim --discriminator-lr --discriminator-decay --discriminator-steps" fit --discriminator
+complete_is boolean "--log-frequency" fit --log
+complete_is method "ctgan" fit -m c
+touch table.csv
+complete_is file "table.csv" fit -i tab

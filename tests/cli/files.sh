@@ -1,0 +1,113 @@
+#!/bin/bash
+# files.sh - outputs are never lost, never half there; data goes to stdout and talk to stderr.
+. tests/lib/cli.sh
+T=$TABMILL
+
+expect fit 0 "seed 0" "$T" fit -i "$PENGUINS" -o m.mill
+holds fit_says_nothing_on_stdout test ! -s out
+holds metrics_stay test -s m.mill.run/metrics.jsonl
+holds manifest_says_finished grep -q '"status": "finished"' m.mill.run/manifest.json
+holds checkpoints_go sh -c '! ls m.mill.run/step_*'
+expect fit_exists 1 "m.mill: exists; --force overwrites it" "$T" fit -i "$PENGUINS" -o m.mill
+cp m.mill first.mill
+expect fit_force 0 "*" "$T" fit -i "$PENGUINS" -o m.mill --force
+holds same_bytes cmp m.mill first.mill
+expect quiet 0 "" "$T" fit -i "$PENGUINS" -o q.mill -q
+holds seed_is_not_in_the_way cmp q.mill m.mill
+expect one_thread 0 "1 threads" "$T" fit -i "$PENGUINS" -o t1.mill --threads 1
+holds threads_same_bytes cmp t1.mill m.mill
+expect other_seed 0 "seed 5" "$T" fit -i "$PENGUINS" -o s5.mill --seed 5
+holds other_seed_other_bytes sh -c '! cmp s5.mill m.mill'
+expect keep 0 "*" "$T" fit -i "$PENGUINS" -o k.mill --keep 3 --checkpoint-every 0
+holds keep_keeps_three test "$(ls k.mill.run/step_*.mill | wc -l)" = 3
+expect run_dir 0 "*" "$T" fit -i "$PENGUINS" -o r.mill --run-dir elsewhere
+holds run_dir_used test -s elsewhere/metrics.jsonl
+expect stdin 0 "*" sh -c "'$T' fit -i - -o i.mill <'$PENGUINS'"
+holds stdin_same_model cmp i.mill m.mill
+expect pipe 0 "*" sh -c "cat '$PENGUINS' | '$T' fit -i - -o p.mill"
+holds pipe_same_model cmp p.mill m.mill
+expect stdout 0 "*" sh -c "'$T' fit -i '$PENGUINS' -o - >o.mill"
+holds stdout_same_model cmp o.mill m.mill
+holds no_passing_folders sh -c '! ls -d tabmill-*'
+
+expect sample 0 "" "$T" sample m.mill -n 100 -q
+holds sample_rows test "$(wc -l <out)" = 101
+says sample_header "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year"
+cp out s100.csv
+expect sample_file 0 "100 rows by mixture, seed 0" "$T" sample m.mill -n 100 -o s.csv --batch-size 7
+holds sample_same_in_batches cmp s.csv s100.csv
+expect sample_exists 1 "s.csv: exists" "$T" sample m.mill -n 100 -o s.csv
+expect sample_force 0 "*" "$T" sample m.mill -n 50 -o s.csv -f
+holds sample_forced test "$(wc -l <s.csv)" = 51
+expect sample_gz 0 "*" "$T" sample m.mill -n 100 -o s.csv.gz
+holds sample_gz_same sh -c 'gzip -dc s.csv.gz | cmp - s100.csv'
+expect sample_default_rows 0 "" "$T" sample m.mill -q
+holds sample_as_many_as_trained test "$(wc -l <out)" = 345
+expect sample_where 0 "" "$T" sample m.mill -n 200 -q --where species=Gentoo --where 'year>=2008'
+holds sample_where_holds sh -c 'tail -n +2 out | awk -F, "\$1 != \"Gentoo\" || \$8 < 2008 { exit 1 }"'
+expect where_unknown_column 1 "sqecies" "$T" sample m.mill -n 2 --where sqecies=Gentoo
+expect where_unknown_value 1 "Gentoo" "$T" sample m.mill -n 2 --where species=Gento
+expect broken_pipe 0 "*" bash -c "set -o pipefail; '$T' sample m.mill -n 3000000 -q | head -2 >/dev/null"
+holds broken_pipe_is_silent test ! -s err
+expect full_disk 1 "No space left" sh -c "'$T' sample m.mill -n 100000 -q >/dev/full"
+expect not_a_model 1 "penguins.csv" "$T" sample "$PENGUINS" -n 2
+expect no_model 1 "none.mill" "$T" sample none.mill -n 2
+head -c 3000 m.mill >cut.mill
+expect cut_model 1 "cut.mill" "$T" sample cut.mill -n 2
+cp m.mill flip.mill
+printf '\377' | dd of=flip.mill bs=1 seek=20000 conv=notrunc 2>/dev/null
+expect flipped_model 1 "flip.mill" "$T" sample flip.mill -n 2
+
+expect no_folder 1 "none" "$T" fit -i "$PENGUINS" -o none/m.mill
+expect is_a_folder 1 "is a folder" "$T" fit -i "$PENGUINS" -o elsewhere
+if [ "$(id -u)" = 0 ]; then echo "SKIP: root may write in any folder"; else
+    mkdir closed && chmod a-w closed
+    expect closed_folder 1 "cannot write in closed" "$T" fit -i "$PENGUINS" -o closed/m.mill
+fi
+
+expect generate 0 "seed 0" "$T" generate -i "$PENGUINS" -o g.csv -n 100
+holds generate_is_fit_and_sample cmp g.csv s100.csv
+holds generate_leaves_no_model test ! -e g.csv.run/model.mill
+expect generate_batches 0 "*" "$T" generate -i "$PENGUINS" -o g2.csv -n 100 --batch-size 9
+holds generate_bytes_ignore_the_batch cmp g.csv g2.csv
+ln -s "$T" genesis
+expect genesis 0 "*" ./genesis generate -i "$PENGUINS" -o g3.csv -n 100
+holds genesis_same cmp g.csv g3.csv
+expect generate_stdout 0 "" "$T" generate -i "$PENGUINS" -o - -n 100 -q
+holds generate_stdout_same cmp out g.csv
+expect generate_exists 1 "g.csv: exists" "$T" generate -i "$PENGUINS" -o g.csv -n 100
+
+expect inspect_model 0 "" "$T" inspect m.mill
+says inspect_names_method "a model of mixture, fitted on 344 rows"
+says inspect_lists_columns "bill_length_mm"
+expect inspect_hash 0 "" "$T" inspect --hash m.mill
+holds hash_is_32_digits grep -qE '^[0-9a-f]{32}$' out
+expect inspect_checkpoint 0 "" "$T" inspect "$(ls k.mill.run/step_*.mill | tail -1)"
+says inspect_checkpoint_words "a checkpoint of mixture"
+expect inspect_hash_of_a_table 1 "--hash is of models" "$T" inspect --hash "$PENGUINS"
+expect inspect_table 0 "344 rows, 8 columns" "$T" inspect "$PENGUINS"
+cp out types.json
+holds types_is_json python3 -m json.tool types.json
+sed -i '/"name": "year"/,/type/ s/integer/category/' types.json
+expect types 0 "*" "$T" fit -i "$PENGUINS" -o ty.mill --types types.json
+"$T" inspect ty.mill >out 2>err
+holds types_obeyed grep -q 'year *category' out
+expect discrete 0 "*" "$T" fit -i "$PENGUINS" -o di.mill -d year -d body_mass_g
+"$T" inspect di.mill >out 2>err
+holds discrete_obeyed grep -q 'body_mass_g *category' out
+expect drop 0 "7 columns" "$T" fit -i "$PENGUINS" -o dr.mill --drop year
+expect columns 0 "2 columns" "$T" fit -i "$PENGUINS" -o co.mill --columns species,year
+expect columns_unknown 1 "colour" "$T" fit -i "$PENGUINS" -o cx.mill --columns species,colour
+
+expect score 0 "mean log-likelihood" "$T" score m.mill -i "$PENGUINS" -o sc.csv
+holds score_rows test "$(wc -l <sc.csv)" = 345
+holds score_header grep -qx log_likelihood sc.csv
+
+expect estimate 0 "" "$T" estimate -i "$PENGUINS" -m mixture
+says estimate_fit "fit peak"
+says estimate_sampling "sampling peak"
+expect estimate_assumed 0 "half of the columns are numbers with 10 components" "$T" estimate --n-rows 1e6 --n-columns 50
+says estimate_assumed_rows "1000000 rows, 50 columns"
+expect memory_limit 1 "over the limit of 1.0 MiB" "$T" fit -i "$PENGUINS" -o ml.mill --memory-limit 1MiB
+holds memory_limit_starts_nothing test ! -e ml.mill
+expect memory_enough 0 "*" "$T" fit -i "$PENGUINS" -o ml.mill --memory-limit 1GiB

@@ -1,0 +1,34 @@
+#!/bin/bash
+# hostile.sh - bad tables get one clear line with file, line and column, status 1, and leave nothing behind.
+. tests/lib/cli.sh
+T=$TABMILL
+
+refuse() { # NAME WORDS: bad.csv must be refused by fit
+    rm -rf m.mill m.mill.run
+    expect "$1" 1 "$2" "$T" fit -i bad.csv -o m.mill -q "${@:3}"
+    holds "$1_one_line" test "$(wc -l <err)" = 1
+    holds "$1_no_model" test ! -e m.mill
+}
+
+: >bad.csv;                                     refuse empty "bad.csv"
+printf 'a,b\n' >bad.csv;                        refuse no_rows "bad.csv"
+printf 'a,b\n1,2\n3\n' >bad.csv;                refuse ragged "bad.csv:3"
+printf 'a,b\n1,2\n3,4,5\n' >bad.csv;            refuse ragged_long "bad.csv:3"
+printf 'a,b\n1,"x\n2,y\n' >bad.csv;             refuse unterminated "bad.csv:2"
+printf 'a,b\n1,2\n3,x\0y\n' >bad.csv;           refuse nul "bad.csv:3"
+printf 'a,b\n1,x\n3,\377\n' >bad.csv;           refuse utf8 "bad.csv:3"
+printf 'a,a\n1,2\n3,4\n' >bad.csv;              refuse duplicate_header "\"a\""
+printf 'a,b\n1,2\n3,"12,5"\n' >bad.csv;          refuse decimal_comma 'bad.csv:3: column "b": "12,5" is not a number'
+rm bad.csv;                                     refuse absent "bad.csv"
+mkdir bad.csv;                                  refuse folder "bad.csv"
+rmdir bad.csv
+printf 'a,b\n1,2\n' | gzip | head -c 20 >bad.csv; refuse cut_gzip "bad.csv"
+
+# What looks odd and is still a table.
+for i in $(seq 60); do echo "$i,const,,$((i % 2))"; done | sed '1i n,one,none,bit' >odd.csv
+expect odd_columns 0 "*" "$T" fit -i odd.csv -o odd.mill
+expect odd_sample 0 "" "$T" sample odd.mill -n 30 -q
+holds odd_constant_stays sh -c 'tail -n +2 out | awk -F, "\$2 != \"const\" { exit 1 }"'
+holds odd_missing_stays sh -c 'tail -n +2 out | awk -F, "\$3 != \"\" { exit 1 }"'
+printf 'x\n1\n2\n3\n' >one.csv
+expect one_column 0 "independent" "$T" fit -i one.csv -o one.mill

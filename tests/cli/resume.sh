@@ -1,0 +1,69 @@
+#!/bin/bash
+# resume.sh - what --resume does in each of its situations, and Ctrl-C.
+. tests/lib/cli.sh
+T=$TABMILL
+
+expect nothing_to_resume 0 "nothing to resume" "$T" fit -i "$PENGUINS" -o m.mill --resume
+cp m.mill first.mill
+stat -c %Y.%y m.mill >before
+expect finished 0 "this run is finished" "$T" fit -i "$PENGUINS" -o m.mill --resume
+stat -c %Y.%y m.mill >after
+holds finished_changes_nothing cmp before after
+expect finished_quiet 0 "" "$T" fit -i "$PENGUINS" -o m.mill --resume -q
+expect finished_other_seed 1 "seed was 0, is 1" "$T" fit -i "$PENGUINS" -o m.mill --resume --seed 1
+expect finished_other_option 1 "bins was 100, is 50" "$T" fit -i "$PENGUINS" -o m.mill --resume --bins 50
+head -300 "$PENGUINS" >fewer.csv
+expect other_input 1 "input.hash was" "$T" fit -i fewer.csv -o m.mill --resume
+rm -rf m.mill.run
+expect unknown_run 1 "does not say of which run" "$T" fit -i "$PENGUINS" -o m.mill --resume
+expect forced 0 "*" "$T" fit -i "$PENGUINS" -o m.mill --resume --force
+holds forced_same_model cmp m.mill first.mill
+
+# Killed after the third fsync of a checkpoint or so: an unfinished run lies there.
+rm -rf m.mill m.mill.run
+TABMILL_FAULT=rename:4:kill "$T" fit -i "$PENGUINS" -o m.mill --checkpoint-every 0 -q >out 2>err
+holds killed test ! -e m.mill
+holds checkpoint_there sh -c 'ls m.mill.run/step_*.mill'
+expect without_resume 1 "--resume goes on, --force starts over" "$T" fit -i "$PENGUINS" -o m.mill
+expect other_configuration 1 "seed was 0, is 1" "$T" fit -i "$PENGUINS" -o m.mill --resume --seed 1
+expect goes_on 0 "going on from step" "$T" fit -i "$PENGUINS" -o m.mill --resume
+holds goes_on_same_bytes cmp m.mill first.mill
+
+rm -rf m.mill m.mill.run
+TABMILL_FAULT=rename:4:kill "$T" fit -i "$PENGUINS" -o m.mill --checkpoint-every 0 -q >out 2>err
+expect force_resume 0 "going on with another configuration: iterations was 40, is 41" \
+    "$T" fit -i "$PENGUINS" -o m.mill --resume --force --iterations 41
+
+if [ "$("$T" devices | sed -n 's/^level *\(.*\) in use/\1/p')" = v3 ]; then
+    echo "SKIP: this processor has one level"
+else
+    rm -rf m.mill m.mill.run
+    TABMILL_ISA=v3 TABMILL_FAULT=rename:4:kill "$T" fit -i "$PENGUINS" -o m.mill --checkpoint-every 0 -q >out 2>err
+    expect other_level 1 "level v3" "$T" fit -i "$PENGUINS" -o m.mill --resume
+    expect allow_other_level 0 "going on" "$T" fit -i "$PENGUINS" -o m.mill --resume --allow-other-level
+fi
+
+# Ctrl-C and SIGTERM: sampling leaves no file; a table that will not end in time to be signalled.
+stop() { # NAME SIGNAL STATUS
+    rm -f big.csv
+    "$T" sample first.mill -n 100000000 -o big.csv -q >out 2>err &
+    local child=$!
+    sleep 0.5
+    kill -s "$2" $child
+    wait $child
+    local got=$?
+    verdict "$1" $((got != $3)) "status $got, not $3"
+    holds "$1_leaves_nothing" sh -c '! ls big.csv*'
+}
+stop sigterm TERM 143
+# bash starts background processes with SIGINT ignored, so another parent is needed
+cat >interrupt.py <<'END'
+import signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+p = subprocess.Popen(sys.argv[1:])
+time.sleep(0.5)
+p.send_signal(signal.SIGINT)
+sys.exit(p.wait())
+END
+expect sigint 130 "" python3 interrupt.py "$T" sample first.mill -n 100000000 -o big.csv -q
+holds sigint_leaves_nothing sh -c '! ls big.csv*'

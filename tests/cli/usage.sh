@@ -1,0 +1,71 @@
+#!/bin/bash
+# usage.sh - what is wrong with a command line is said in one line, with status 2.
+. tests/lib/cli.sh
+T=$TABMILL
+
+expect no_command 2 "usage: tabmill" "$T"
+expect unknown_command 2 "did you mean sample?" "$T" sampel
+expect unknown_command_far 2 "no such command" "$T" xyzzy
+expect version 0 "" "$T" --version
+says version_words "tabmill 0."
+expect help 0 "" "$T" --help
+says help_lists_fit "fit a synthesizer"
+for c in fit sample generate score estimate inspect devices; do
+    expect "help_$c" 0 "" "$T" $c --help
+    says "help_${c}_usage" "usage: tabmill $c"
+    expect "help_of_$c" 0 "" "$T" help $c
+done
+"$T" fit -h >out 2>err
+says default_from_the_row "latent (ctgan tvae; default 128)"
+"$T" generate -h >out 2>err
+says generate_renames_the_training_batch "--train-batch-size N"
+
+expect unknown_option 2 "did you mean --epochs?" "$T" fit --epoch 3
+expect unknown_option_far 2 "--xyzzyx: no such option" "$T" fit --xyzzyx
+expect unknown_letter 2 "-Z: no such option" "$T" fit -Z
+expect value_missing 2 "-i: its value is missing" "$T" fit -i
+expect not_a_number 2 "\"many\" is not a whole number" "$T" fit --epochs many
+expect out_of_range 2 "0 is not in 1 .. 1e+09" "$T" fit --epochs 0
+expect bad_size 2 "is not a size" "$T" fit --memory-limit big
+expect bad_widths 2 "is not a list of widths" "$T" fit --generator-dim 256,,
+expect twice 2 "given twice" "$T" fit --epochs 3 --epochs 4
+expect flag_with_value 2 "neither yes nor no" "$T" fit --resume=perhaps
+expect input_missing 2 "-i TABLE is missing" "$T" fit -o m.mill
+expect output_missing 2 "-o MODEL is missing" "$T" fit -i x.csv
+expect model_missing 2 "MODEL.mill is missing" "$T" sample
+expect argument_too_many 2 "one argument too many" "$T" sample a b
+expect estimate_needs_a_table 2 "--n-rows and --n-columns" "$T" estimate -m mixture
+expect score_needs_rows 2 "-i TABLE is missing" "$T" score m.mill
+expect method_unknown 2 "did you mean mixture?" "$T" fit -i x.csv -o m.mill -m mixtur
+expect method_copula 2 "no Gaussian copula yet" "$T" generate -i x.csv -o s.csv -m gaussian_copula
+expect multi_gpu 2 "no CUDA back end" "$T" generate -i x.csv -o s.csv --multi-gpu
+expect privacy 2 "no training with differential privacy" "$T" generate -i x.csv -o s.csv --privacy
+expect epsilon 2 "no training with differential privacy" "$T" generate -i x.csv -o s.csv --epsilon 1.0
+expect device_cuda 2 "no CUDA back end" "$T" fit -i x.csv -o m.mill --device cuda
+expect device_cuda_1 2 "no CUDA back end" "$T" generate -i x.csv -o s.csv --device cuda:1
+expect device_unknown 2 "neither cpu, auto nor cuda" "$T" fit -i x.csv -o m.mill --device tpu
+expect option_of_another_method 2 "does nothing with the method mixture" "$T" fit -i x.csv -o m.mill -m mixture -e 3
+expect option_of_another_method_by_auto 2 "does nothing with the method mixture" "$T" fit -i "$PENGUINS" -o m.mill -e 3
+expect amp_unknown 2 "neither off nor bf16" "$T" fit -i x.csv -o m.mill --amp fp8
+expect delimiter_long 1 "is not one character" "$T" fit -i "$PENGUINS" -o m.mill --delimiter ab
+
+# Both spellings of a name, = or a space, a number like 1e2.
+expect underscores 0 "*" "$T" fit -i "$PENGUINS" -o u.mill --trim_rare=1 --checkpoint_every 1e2
+expect devices 0 "" "$T" devices
+says devices_names_levels "v3       AVX2, FMA: usable"
+says devices_says_gpu "gpu"
+expect device_auto 0 "auto: the CPU" "$T" fit -i "$PENGUINS" -o a.mill --device auto
+
+# A configuration file reads any option; the command line goes before it.
+printf '{"trim_rare": 2, "seed": 7, "discrete": ["year"], "bins": 20}' >c.json
+expect config 0 "seed 8" "$T" fit -i "$PENGUINS" -o c.mill --config c.json --seed 8
+holds config_bins grep -q '"bins": 20' c.mill.run/manifest.json
+holds config_trim grep -q '"trim-rare": 2' c.mill.run/manifest.json
+holds config_discrete grep -q '"year"' c.mill.run/manifest.json
+echo '{"bims": 20}' >bad.json
+expect config_unknown 2 "did you mean --bins?" "$T" fit -i "$PENGUINS" -o d.mill --config bad.json
+echo '{"bins": ' >bad.json
+expect config_not_json 2 "bad.json:" "$T" fit -i "$PENGUINS" -o d.mill --config bad.json
+echo '{"bins": "x"}' >bad.json
+expect config_bad_value 2 "is not a whole number" "$T" fit -i "$PENGUINS" -o d.mill --config bad.json
+expect config_absent 2 "none.json" "$T" fit -i "$PENGUINS" -o d.mill --config none.json

@@ -1,0 +1,39 @@
+# cli.sh - sourced by the scripts of tests/cli: run the command, look at status and words.
+# shellcheck shell=bash
+set -u
+ROOT=$(pwd)
+PENGUINS=$ROOT/examples/penguins.csv
+cd "$TEST_TMP" || exit 1
+export TMPDIR=$TEST_TMP
+
+verdict() { # name, 0 or not, [why]
+    if [ "$2" = 0 ]; then echo "ok $1"; else
+        echo "FAIL $1: ${3-}"
+        sed 's/^/    out: /' out | head -5
+        sed 's/^/    err: /' err | head -5
+    fi
+}
+
+# expect NAME STATUS WORDS-ON-STDERR COMMAND...   ("" for words: stderr must be empty; "*": whatever)
+expect() {
+    local name=$1 status=$2 words=$3 got
+    shift 3
+    "$@" >out 2>err </dev/null
+    got=$?
+    if [ "$got" != "$status" ]; then verdict "$name" 1 "status $got, not $status"
+    elif [ "$words" = "*" ]; then verdict "$name" 0
+    elif [ -z "$words" ]; then verdict "$name" "$(wc -c <err)" "stderr is not empty"
+    elif grep -qF -e "$words" err; then verdict "$name" 0
+    else verdict "$name" 1 "stderr lacks: $words"; fi
+}
+
+# Further facts about what the last command left.
+holds() { # NAME COMMAND...
+    local name=$1
+    shift
+    if "$@" >/dev/null 2>&1; then verdict "$name" 0; else verdict "$name" 1 "$*"; fi
+}
+
+says() { # NAME WORDS: the last command's stdout
+    if grep -qF -e "$2" out; then verdict "$1" 0; else verdict "$1" 1 "stdout lacks: $2"; fi
+}

@@ -1,0 +1,24 @@
+# completion.bash - completes `tabmill` (and `genesis`) in bash.  Commands and options are asked of the command itself.
+_tabmill() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]} words
+    if [ "$COMP_CWORD" = 1 ]; then
+        words="$("$program" --help 2>/dev/null | sed -n 's/^  \([a-z]*\)  .*/\1/p') help --version --help"
+    elif [ "$before" = -m ] || [ "$before" = --method ]; then
+        words="auto mixture ctgan tvae independent"
+    elif [ "$before" = --device ]; then
+        words="cpu auto"
+    elif [ "$before" = --amp ]; then
+        words="off bf16"
+    elif [ "${COMP_WORDS[1]}" = help ]; then
+        words=$("$program" --help 2>/dev/null | sed -n 's/^  \([a-z]*\)  .*/\1/p')
+    elif [[ $word == -* ]]; then
+        words=$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null |
+            sed -n 's/^  \(-., \|    \)--\(\[no-\]\)\{0,1\}\([a-z0-9-]*\).*/--\3/p')
+    else
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames 2>/dev/null
+        return
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+complete -F _tabmill tabmill genesis
