@@ -18,7 +18,8 @@
 typedef void (*logits_fn)(float *, const float *, const float *, int, const int32_t *, int,
                           int64_t);
 typedef double (*softmax_fn)(float *, int64_t, float *, int64_t, int, int64_t);
-typedef void (*count_fn)(float *, const float *, const float *, int, const int32_t *, int, int64_t);
+typedef void (*count_fn)(float *, const float *, const float *, int, int, const int32_t *, int,
+                         int64_t);
 typedef void (*logs_fn)(float *, float *, const float *, const float *, int, int64_t);
 static const logits_fn logits[MILL_N_LEVEL] = MILL_LEVELS(em_logits);
 static const softmax_fn softmax[MILL_N_LEVEL] = MILL_LEVELS(em_softmax);
@@ -191,13 +192,19 @@ static void responsibilities(const walk *w, int64_t first, int64_t n, int64_t ch
     e->chunk_sum[chunk] = softmax[w->level](e->r, from, e->inverse, e->span, e->lanes, to - from);
 }
 
+static int64_t count_chunks(const em *e)
+{
+    return (int64_t)(e->n_cols + EM_TOGETHER - 1) / EM_TOGETHER * e->blocks;
+}
+
 static void add_counts(const walk *w, int64_t n, int64_t chunk)
 {
     em *e = w->e;
-    const int a = (int)(chunk / e->blocks), b = (int)(chunk % e->blocks), width = em_width(e, b);
+    const int a = (int)(chunk / e->blocks) * EM_TOGETHER, b = (int)(chunk % e->blocks);
+    const int m = e->n_cols - a < EM_TOGETHER ? e->n_cols - a : EM_TOGETHER;
 
     count[w->level](e->acc + em_at(e, b, 0), e->r + (int64_t)b * EM_BLOCK * e->span, e->inverse,
-                    width, e->code + a, e->n_cols, n);
+                    em_width(e, b), m, e->code + a, e->n_cols, n);
 }
 
 /* acc into total, zero behind it: a chunk is LOG_CODES codes of all blocks. */
@@ -284,9 +291,8 @@ static void walk_rows(void *ctx, int thread, mill_walk *p)
             continue;
         }
         /* The last chunk is the sum of the likelihoods, which nobody else touches meanwhile. */
-        STAGE(p, (int64_t)e->n_cols * e->blocks + 1,
-              chunk_ < (int64_t)e->n_cols * e->blocks ? add_counts(w, n, chunk_)
-                                                      : sum_chunks(w, n));
+        STAGE(p, count_chunks(e) + 1,
+              chunk_ < count_chunks(e) ? add_counts(w, n, chunk_) : sum_chunks(w, n));
         since += n;
         if (!e->total || (since < FLUSH && first + n < w->rows)) continue;
         since = 0;

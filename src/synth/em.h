@@ -22,7 +22,11 @@
 #include "base/level.h"
 #include "synth/codes.h"
 
-enum { EM_BLOCK = 64, EM_ROWS = 64 /* of a chunk */ };
+enum {
+    EM_BLOCK = 64,
+    EM_ROWS = 64 /* of a chunk */,
+    EM_TOGETHER = 3 /* columns counted at once */
+};
 
 typedef struct {
     const synth_codes *codes;
@@ -74,9 +78,9 @@ MILL_LEVEL_DECLARE(void, em_logits,
  * inverse[from], ...; the log-likelihood of the rows. */
 MILL_LEVEL_DECLARE(double, em_softmax,
                    (float *r, int64_t from, float *inverse, int64_t span, int lanes, int64_t rows));
-/* code: of row i at code[i * n_cols]. */
+/* m <= EM_TOGETHER columns: their codes of row i at code[i * n_cols], ... */
 MILL_LEVEL_DECLARE(void, em_count,
-                   (float *acc, const float *r, const float *inverse, int width,
+                   (float *acc, const float *r, const float *inverse, int width, int m,
                     const int32_t *code, int n_cols, int64_t rows));
 /* logp of n codes; acc is left zero. */
 MILL_LEVEL_DECLARE(void, em_logs,

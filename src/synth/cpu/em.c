@@ -87,34 +87,50 @@ double LEVEL_FN(em_softmax)(float *r, int64_t from, float *inverse, int64_t span
     return total;
 }
 
-VI void count_of(float *acc, const float *r, const float *inverse, int n, const int32_t *code,
-                 int n_cols, int64_t rows)
+/*
+ * m columns at once: a responsibility is read once for all of them, and where a column has the same
+ * code row after row the others hide the way through memory.
+ */
+VI void count_of(float *acc, const float *r, const float *inverse, int n, int m,
+                 const int32_t *code, int n_cols, int64_t rows)
 {
     for (int64_t i = 0; i < rows; i++) {
         const f16v scale = vset(inverse[i]);
-        float *a = acc + (int64_t)code[i * n_cols] * (16 * n);
-        for (int v = 0; v < n; v++) {
-            vstore(a + 16 * v, vfma(vload(r + (i * n + v) * 16), scale, vload(a + 16 * v)));
+        f16v x[4];
+        for (int v = 0; v < n; v++) x[v] = vload(r + (i * n + v) * 16);
+        for (int j = 0; j < m; j++) {
+            float *a = acc + (int64_t)code[i * n_cols + j] * (16 * n);
+            for (int v = 0; v < n; v++) vstore(a + 16 * v, vfma(x[v], scale, vload(a + 16 * v)));
         }
     }
 }
 
-void LEVEL_FN(em_count)(float *acc, const float *r, const float *inverse, int width,
+#define COUNT(n)                                             \
+    switch (m) {                                             \
+    case 3:                                                  \
+        count_of(acc, r, inverse, n, 3, code, n_cols, rows); \
+        break;                                               \
+    case 2:                                                  \
+        count_of(acc, r, inverse, n, 2, code, n_cols, rows); \
+        break;                                               \
+    default:                                                 \
+        count_of(acc, r, inverse, n, 1, code, n_cols, rows); \
+        break;                                               \
+    }                                                        \
+    break
+
+void LEVEL_FN(em_count)(float *acc, const float *r, const float *inverse, int width, int m,
                         const int32_t *code, int n_cols, int64_t rows)
 {
     switch (width) {
     case 64:
-        count_of(acc, r, inverse, 4, code, n_cols, rows);
-        break;
+        COUNT(4);
     case 48:
-        count_of(acc, r, inverse, 3, code, n_cols, rows);
-        break;
+        COUNT(3);
     case 32:
-        count_of(acc, r, inverse, 2, code, n_cols, rows);
-        break;
+        COUNT(2);
     default:
-        count_of(acc, r, inverse, 1, code, n_cols, rows);
-        break;
+        COUNT(1);
     }
 }
 
