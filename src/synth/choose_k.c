@@ -68,7 +68,7 @@ static mill_err rung(double *score, const synth_codes *codes, int k, const int32
     const int64_t train = n - n / 10;
     em *e;
 
-    TRY(em_new(&e, codes, k, row, train, pool));
+    TRY(em_new(&e, codes, k, row, train, true, pool));
     em_start(e, seed);
     for (int i = 0; i < LADDER_STEPS; i++) em_step(e);
     *score = em_score(e, row + train, n - train);

@@ -20,17 +20,18 @@ typedef void (*logits_fn)(float *, const float *, const float *, int, const int3
 typedef double (*softmax_fn)(float *, int64_t, float *, int64_t, int, int64_t);
 typedef void (*count_fn)(float *, const float *, const float *, int, int, const int32_t *, int,
                          int64_t);
-typedef void (*logs_fn)(float *, float *, const float *, const float *, int, int64_t);
+typedef void (*logs_fn)(float *, float *, const float *, const float *, const float *, int,
+                        int64_t);
 static const logits_fn logits[MILL_N_LEVEL] = MILL_LEVELS(em_logits);
 static const softmax_fn softmax[MILL_N_LEVEL] = MILL_LEVELS(em_softmax);
 static const count_fn count[MILL_N_LEVEL] = MILL_LEVELS(em_count);
 static const logs_fn logs[MILL_N_LEVEL] = MILL_LEVELS(em_logs);
 
 enum { FLUSH = 32768, STREAM_START = 0x454d0001, LOG_CODES = 256 };
-static const float PRIOR = 1;          /* a of em.h */
-static const float WEIGHT_PRIOR = 0.5; /* s of em.h */
-static const float START_ROW =
-    0.2f; /* of a component's first distribution is the row that it begins at */
+static const float PRIOR = 1;           /* a of em.h */
+static const float WEIGHT_PRIOR = 0.5f; /* s of em.h */
+/* of a component's first distribution is the row that it begins at */
+static const float START_ROW = 0.2f;
 static const float NEVER = -1e30f; /* logit of a lane that pads */
 
 static int lanes_of(int64_t k)
@@ -64,7 +65,7 @@ void em_free(em *e)
     mill_free(e->marginal);
     mill_free(e->logw);
     mill_free(e->mass);
-    mill_free(e->scale);
+    mill_free(e->strength);
     mill_free(e->r);
     mill_free(e->inverse);
     mill_free(e->code);
@@ -86,18 +87,18 @@ static mill_err make_tables(em *e)
     e->marginal = mill_alloc(codes, sizeof *e->marginal);
     e->logw = mill_alloc(lanes, sizeof *e->logw);
     e->mass = mill_alloc(lanes, sizeof *e->mass);
-    e->scale = mill_alloc(lanes, sizeof *e->scale);
+    e->strength = mill_alloc(codes, sizeof *e->strength);
     e->r = mill_alloc(span * lanes, sizeof *e->r);
     e->inverse = mill_alloc(span, sizeof *e->inverse);
     e->code = mill_alloc(span * (size_t)e->codes->n_cols + 1, sizeof *e->code);
     e->chunk_sum = mill_alloc(span / EM_ROWS, sizeof *e->chunk_sum);
     const bool good = e->col && e->logp && e->acc && e->marginal && e->logw && e->mass &&
-                      e->scale && e->r && e->inverse && e->code && e->chunk_sum;
+                      e->strength && e->r && e->inverse && e->code && e->chunk_sum;
     return good ? MILL_OK : MILL_ENOMEM;
 }
 
 mill_err em_new(em **out, const synth_codes *codes, int k, const int32_t *row, int64_t rows,
-                mill_pool *pool)
+                bool smooth, mill_pool *pool)
 {
     em *e = mill_alloc(1, sizeof *e);
     if (!e) return MILL_ENOMEM;
@@ -121,7 +122,13 @@ mill_err em_new(em **out, const synth_codes *codes, int k, const int32_t *row, i
         /* A code of the schema that no training row has (all of its rows were withheld) keeps a
          * trace. */
         const double n = codes->count[c] ? (double)codes->count[c] : 0.5;
-        e->marginal[c] = (float)((double)PRIOR * n / (double)codes->rows);
+        e->marginal[c] = (float)(n / (double)codes->rows);
+    }
+    for (int a = 0; a < e->n_cols; a++) {
+        const int j = e->col[a];
+        for (int32_t c = codes->base[j]; c < codes->base[j + 1]; c++) {
+            e->strength[c] = PRIOR + (smooth ? (float)codes->coder[j].n : 0.0f);
+        }
     }
     *out = e;
     return MILL_OK;
@@ -143,12 +150,12 @@ void em_start(em *e, uint64_t seed)
         float *table = e->logp + em_at(e, block, 0) + lane;
         e->logw[k] = k < e->k ? -mill_logf((float)e->k) : NEVER;
         for (int32_t c = 0; c < e->codes->n_codes; c++) {
-            table[(int64_t)c * width] = mill_logf((1 - START_ROW) / PRIOR * e->marginal[c]);
+            table[(int64_t)c * width] = mill_logf((1 - START_ROW) * e->marginal[c]);
         }
         for (int a = 0; a < e->n_cols; a++) {
             const int j = e->col[a];
             const int64_t c = base[j] + codes_at(e->codes, j, row);
-            table[c * width] = mill_logf((1 - START_ROW) / PRIOR * e->marginal[c] + START_ROW);
+            table[c * width] = mill_logf((1 - START_ROW) * e->marginal[c] + START_ROW);
         }
     }
 }
@@ -239,7 +246,6 @@ static void masses(em *e)
         }
         if (best < 0) sum = k == 0 ? (double)e->rows : 0;
         e->mass[k] = (float)sum;
-        e->scale[k] = (float)(1 / (sum + (double)PRIOR));
         const double weight = (sum + (double)WEIGHT_PRIOR) / rows;
         e->logw[k] = k < e->k ? (float)mill_log_f64(weight) : NEVER;
     }
@@ -258,7 +264,8 @@ static void new_logs(const walk *w, int64_t chunk)
     const int64_t at = em_at(e, b, from);
 
     logs[w->level](e->logp + at, (e->total ? e->total : e->acc) + at, e->marginal + from,
-                   e->scale + b * EM_BLOCK, em_width(e, b), most < LOG_CODES ? most : LOG_CODES);
+                   e->strength + from, e->mass + b * EM_BLOCK, em_width(e, b),
+                   most < LOG_CODES ? most : LOG_CODES);
 }
 
 #define STAGE(w, n, call)                                \

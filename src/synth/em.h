@@ -5,10 +5,12 @@
  *
  *     E:  r_ik = w_k prod_j p_j(x_ij | k) / p(x_i)
  *     M:  N_k = sum_i r_ik,   w_k = (N_k + s) / (n + K s),
- *         p_j(c | k) = (sum_{i: x_ij = c} r_ik + a m_j(c)) / (N_k + a),   m_j the marginal, a = 1
+ *         p_j(c | k) = (sum_{i: x_ij = c} r_ik + a_j m_j(c)) / (N_k + a_j),   m_j the marginal
  *
- * The last line is the mode under a Dirichlet prior of strength a shaped as the marginal, so no
- * code ever has probability 0.
+ * The last line is the mode under a Dirichlet prior of strength a_j shaped as the marginal, so no
+ * code ever has probability 0.  a_j is 1; with `smooth` 1 and the codes of the column more: that is
+ * what makes rows that were not seen likeliest, and what K is chosen by, but rows drawn from it are
+ * blurred (docs/synth.md has figures).
  *
  * Layout: components are lanes, padded to 16, in blocks of EM_BLOCK lanes; a table holds block
  * after block, in each one row of lanes per code.  The tables of a block (600 codes: 150 KB) stay
@@ -34,12 +36,12 @@ typedef struct {
     int64_t rows;       /* that are learnt from: */
     const int32_t *row; /* these ones; NULL: 0, 1, ... */
     int k, lanes, blocks;
-    int n_cols;   /* with codes */
-    int32_t *col; /* which */
-    int64_t span; /* rows at once: from the lanes alone */
-    float *logp, *acc, *total,
-        *marginal;              /* n_codes x lanes; total: NULL for few rows; marginal: per code */
-    float *logw, *mass, *scale; /* per lane */
+    int n_cols;                 /* with codes */
+    int32_t *col;               /* which */
+    int64_t span;               /* rows at once: from the lanes alone */
+    float *logp, *acc, *total;  /* n_codes x lanes; total: NULL for few rows */
+    float *marginal, *strength; /* per code: m_j(c), a_j */
+    float *logw, *mass;         /* per lane */
     float *r, *inverse;         /* of the span */
     int32_t *code;              /* of the span: rows x n_cols, among all codes */
     double *chunk_sum;          /* log-likelihood of each chunk of the span */
@@ -49,7 +51,7 @@ typedef struct {
 
 /* Borrows codes, pool and row.  Tables are set by em_start or em_load. */
 mill_err em_new(em **out, const synth_codes *codes, int k, const int32_t *row, int64_t rows,
-                mill_pool *pool);
+                bool smooth, mill_pool *pool);
 void em_free(em *e);
 void em_start(em *e, uint64_t seed); /* component k begins near a row drawn by (seed, k) */
 void em_step(em *e);                 /* one E and M step */
@@ -84,7 +86,7 @@ MILL_LEVEL_DECLARE(void, em_count,
                     const int32_t *code, int n_cols, int64_t rows));
 /* logp of n codes; acc is left zero. */
 MILL_LEVEL_DECLARE(void, em_logs,
-                   (float *logp, float *acc, const float *marginal, const float *scale, int width,
-                    int64_t n));
+                   (float *logp, float *acc, const float *marginal, const float *strength,
+                    const float *mass, int width, int64_t n));
 
 #endif

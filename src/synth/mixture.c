@@ -50,7 +50,7 @@ static mill_err open_fit(void **out, const mill_table *t, const synth_schema *s,
     f->iterations = k == 1 ? 1 : c->iterations;
     if ((err = synth_codes_fit(&f->codes, t, s, c, pool))) goto fail;
     if (!k && (err = mixture_choose_k(&chosen, f->codes, c->seed, pool))) goto fail;
-    if ((err = em_new(&f->em, f->codes, chosen, NULL, t->rows, pool))) goto fail;
+    if ((err = em_new(&f->em, f->codes, chosen, NULL, t->rows, false, pool))) goto fail;
     em_start(f->em, c->seed);
     *out = f;
     return MILL_OK;

@@ -134,14 +134,14 @@ void LEVEL_FN(em_count)(float *acc, const float *r, const float *inverse, int wi
     }
 }
 
-void LEVEL_FN(em_logs)(float *logp, float *acc, const float *marginal, const float *scale,
-                       int width, int64_t n)
+void LEVEL_FN(em_logs)(float *logp, float *acc, const float *marginal, const float *strength,
+                       const float *mass, int width, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        const float m = marginal[i];
+        const float b = strength[i], m = b * marginal[i];
         float *y = logp + i * width, *a = acc + i * width;
         for (int l = 0; l < width; l++) {
-            y[l] = mill_logf((a[l] + m) * scale[l]);
+            y[l] = mill_logf((a[l] + m) / (mass[l] + b));
             a[l] = 0;
         }
     }
