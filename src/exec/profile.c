@@ -19,7 +19,8 @@ static double node_flop(const mill_exec *e, mill_ref r)
     const mill_shape *y = &node->shape;
     double elems = (double)mill_elems(y), batch = 1;
     for (int i = 0; i + 2 < y->rank; i++) batch *= (double)y->dim[i];
-    for (int i = 0; i < 2; i++) elems *= (double)mill_elems(mill_shape_of(e->g, node->src[i]));
+    for (int i = node->n_src - 2; i < node->n_src; i++)
+        elems *= (double)mill_elems(mill_shape_of(e->g, node->src[i]));
     return 2 * sqrt(elems / batch);
 }
 

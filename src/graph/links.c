@@ -33,8 +33,8 @@ double graph_cost_ns(const mill_graph *g, mill_ref r)
     if ((node->op->flags & MILL_OP_PRODUCT) && node->n_src >= 2) {
         /* (n,k) (k,m) -> (n,m): the square root of the three sizes' product is n k m.  0.02 ns a
          * multiply-add. */
-        const double a = (double)mill_elems(mill_shape_of(g, node->src[0]));
-        const double b = (double)mill_elems(mill_shape_of(g, node->src[1]));
+        const double a = (double)mill_elems(mill_shape_of(g, node->src[node->n_src - 2]));
+        const double b = (double)mill_elems(mill_shape_of(g, node->src[node->n_src - 1]));
         return 50 + 0.25 * moved + 0.02 * sqrt(a * b * elems);
     }
     return 20 + (node->op->flags & MILL_OP_RANDOM ? 1.0 : 0.25) * moved;

@@ -79,7 +79,8 @@ typedef void (*mill_kernel)(const mill_call *c); /* cannot fail on the CPU */
 enum {
     MILL_OP_VIEW = 1,    /* no work: the output is the memory of source 0, from byte attr.i[0] on */
     MILL_OP_RANDOM = 2,  /* draws numbers: attr.i[MILL_MAX_ATTR-1] is its stream */
-    MILL_OP_PRODUCT = 4, /* a matrix product: the cast pass may set its node's bf16 flag */
+    MILL_OP_PRODUCT = 4, /* a matrix product of its last two sources: the cast pass may set its
+                            node's bf16 flag */
     MILL_OP_INPLACE = 8, /* the output IS source 0's memory, always (adam, assign, scatter_add):
                             source 0 dies here */
     MILL_OP_STOP = 16, /* no gradient passes, silently (detach, codes, masks); otherwise vjp NULL on
