@@ -160,7 +160,7 @@ TINY void random_graph_new(random_graph *d, uint64_t seed, int steps)
     *d = (random_graph){.rng = mill_rng_init(seed, 9, 9)};
     if (mill_graph_new(&d->g)) abort();
     for (int i = 0; i < 3; i++) {
-        char name[8];
+        char name[32];
         const int64_t h = height[mill_rng_below(&d->rng, 6)], w = width[mill_rng_below(&d->rng, 3)];
         snprintf(name, sizeof name, "in%d", i);
         const mill_ref x = mill_input(d->g, name, MILL_T_REAL, SHAPE(h, w));
@@ -171,7 +171,7 @@ TINY void random_graph_new(random_graph *d, uint64_t seed, int steps)
     for (int i = 0; i < steps; i++) random_step(d);
     for (int i = d->n; i-- > 0 && d->n_outputs < 4;)
         if (!d->x[i].dead && mill_rng_below(&d->rng, 3) == 0) {
-            char name[16];
+            char name[32];
             snprintf(name, sizeof name, "out%d", d->n_outputs++);
             mill_output(d->g, name, d->x[i].ref);
         }

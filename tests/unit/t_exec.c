@@ -14,7 +14,7 @@ enum { N_SEEDS = 300, N_STEPS = 3 };
 static void fill_inputs(mill_exec *e, uint64_t seed)
 {
     for (int i = 0; i < 3; i++) {
-        char name[8];
+        char name[32];
         exec_tensor t;
         mill_rng rng = mill_rng_init(seed, 77, (uint32_t)i);
         snprintf(name, sizeof name, "in%d", i);
@@ -37,7 +37,7 @@ static void assert_same_runs(mill_exec *want, mill_exec *have, int n_outputs, ui
 {
     assert_int_equal(mill_exec_n_states(want), mill_exec_n_states(have));
     for (int i = 0; i < n_outputs; i++) {
-        char name[16];
+        char name[32];
         exec_tensor a, b;
         snprintf(name, sizeof name, "out%d", i);
         assert_ok(mill_exec_output(&a, want, name));
@@ -293,7 +293,7 @@ void test_exec__first_values_depend_on_seed_name_and_element(void **state)
         mill_exec *e = NULL;
         assert_ok(mill_graph_new(&g[order]));
         for (int i = 0; i < 4; i++) {
-            char name[8];
+            char name[32];
             snprintf(name, sizeof name, "s%d", order ? 3 - i : i);
             mill_state(g[order], name, MILL_T_REAL, SHAPE(N), inits[order ? 3 - i : i]);
         }

@@ -59,7 +59,7 @@ void test_plan__independent_branches_share_stages(void **state)
     mill_graph *g = new_graph();
     (void)state;
     for (int b = 0; b < 3; b++) {
-        char name[8];
+        char name[32];
         snprintf(name, sizeof name, "in%d", b);
         mill_ref x = mill_input(g, name, MILL_T_REAL, SHAPE(200, 8));
         for (int i = 0; i < 4; i++) x = tiny_1(g, &tiny_flip, x);
@@ -162,7 +162,7 @@ void test_plan__products_with_large_operands_do_not_share_a_visit(void **state)
         mill_graph *g = new_graph();
         mill_ref x = mill_input(g, "a", MILL_T_REAL, SHAPE(256, width));
         for (int i = 0; i < 2; i++) {
-            char name[8];
+            char name[32];
             snprintf(name, sizeof name, "w%d", i);
             x = tiny_2(
                 g, &tiny_mm, x,
