@@ -1,7 +1,7 @@
 /*
  * synth.c - time the parts of a fit and of sampling, in one process; one JSON line on stdout.
  *
- *     synth METHOD DATA.csv EPOCHS AMP THREADS [COLUMN ...]     columns named are categories (-d)
+ *     synth METHOD DATA.csv EPOCHS AMP THREADS [OPTION=VALUE ...]
  *
  * Seconds: read (CSV to columns), open (transforms fitted and applied, graph compiled), epoch
  * (median of EPOCHS, the first left out where there are several), sample (100,000 rows to memory,
@@ -91,13 +91,13 @@ static double peak(mill_pool *pool)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(stderr, "usage: synth METHOD DATA.csv EPOCHS AMP THREADS [COLUMN ...]\n");
+        fprintf(stderr, "usage: synth METHOD DATA.csv EPOCHS AMP THREADS [OPTION=VALUE ...]\n");
         return 2;
     }
     const int epochs = atoi(argv[3]) < MAX_EPOCHS ? atoi(argv[3]) : MAX_EPOCHS;
     const synth_method *method = synth_method_find(argv[1]);
     synth_config c = synth_config_default();
-    csv_options o = CSV_DEFAULTS;
+    const csv_options o = CSV_DEFAULTS;
     synth_schema *schema;
     mill_pool *pool;
     mill_table *t;
@@ -111,7 +111,12 @@ int main(int argc, char **argv)
     c.amp = argv[4];
     c.epochs = epochs;
     c.probe_every = 0;
-    if (argc > 6) o.discrete = (const char *const *)(argv + 6);
+    for (int i = 6; i < argc; i++) {
+        char *equals = strchr(argv[i], '=');
+        check(equals ? MILL_OK : mill_fail(MILL_EINPUT, "%s: no OPTION=VALUE", argv[i]));
+        *equals = 0;
+        check(synth_config_set(&c, argv[i], equals + 1));
+    }
 
     double at = mill_clock();
     check(mill_table_read_csv(&t, argv[2], &o, pool));
