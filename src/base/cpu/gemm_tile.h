@@ -17,7 +17,11 @@
 #define MR 6
 #endif
 #ifdef __clang__
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNROLL_MR
+#else
 #define UNROLL_MR _Pragma("clang loop unroll(full)")
+#endif
 #else
 #define UNROLL_MR _Pragma("GCC unroll 16")
 #endif
