@@ -252,7 +252,7 @@ static inline void run_row(row_values *v, const op_row *row, int64_t n, int64_t 
 /* ---- a plain executor: every node of the graph in order, a buffer each, kernels of one level ----
  */
 
-static inline void note_op(const char *name);
+static inline void note_op(const mill_op *op);
 
 static inline void run_plain(row_values *v, const op_row *row, int64_t n, int64_t c, int level)
 {
@@ -282,7 +282,7 @@ static inline void run_plain(row_values *v, const op_row *row, int64_t n, int64_
                 for (int64_t e = 0; e < mill_elems(&node->shape); e++)
                     ((int32_t *)at[k])[e] = index_of(&r.b, i, e);
         if (!node->op) continue;
-        note_op(node->op->name);
+        note_op(node->op);
         if (node->op->flags & MILL_OP_VIEW) continue;
 
         const mill_split split =

@@ -1,0 +1,179 @@
+/*
+ * t_ops_states.c - operations that write states, over several steps, and operands that are refused.
+ *
+ * Oracles are the formulas of torch.optim and torch.nn.BatchNorm1d in double.
+ */
+#include "base/cpu.h"
+#include "base/philox.h"
+#include "exec/exec.h"
+#include "lib/test.h"
+#include "ops/ops.h"
+#include <math.h>
+
+static double draw(int which, int64_t e)
+{
+    return 2 * (double)mill_rand_u01(1, 0, (uint32_t)which, (uint64_t)e) - 1;
+}
+
+static void fill(mill_exec *e, const char *name, bool is_state, int which)
+{
+    exec_tensor t;
+    assert_ok(is_state ? mill_exec_state(&t, e, name) : mill_exec_input(&t, e, name));
+    for (int64_t i = 0; i < mill_elems(&t.shape); i++) ((real *)t.data)[i] = (real)draw(which, i);
+}
+
+static real state_at(mill_exec *e, const char *name, int64_t i)
+{
+    exec_tensor t;
+    assert_ok(mill_exec_state(&t, e, name));
+    return ((real *)t.data)[i];
+}
+
+void test_adam__keeps_its_moments_over_steps(void **state)
+{
+    const mill_adam_opts o = {.beta1 = 0.5, .beta2 = 0.9, .eps = 1e-8, .weight_decay = 1e-2};
+    const mill_shape shape = SHAPE(130, 7);
+    const mill_init zero = {INIT_ZERO, 0};
+    mill_graph *g;
+    mill_exec *e;
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    assert_ok(mill_graph_new(&g));
+    const mill_ref p = mill_state(g, "p", MILL_T_REAL, shape, zero);
+    const mill_ref m = mill_state(g, "m", MILL_T_REAL, shape, zero);
+    const mill_ref v = mill_state(g, "v", MILL_T_REAL, shape, zero);
+    const mill_ref grad = mill_input(g, "grad", MILL_T_REAL, shape);
+    assert_true(mill_adam(g, p, m, v, grad, mill_const_real(g, 0.05), &o));
+    assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 1}));
+    fill(e, "p", true, 1);
+
+    double want[3][910] = {{0}};
+    for (int i = 0; i < 910; i++) want[0][i] = (double)(real)draw(1, i);
+    for (uint32_t step = 0; step < 4; step++) {
+        fill(e, "grad", false, 10 + (int)step);
+        assert_ok(mill_exec_run(e, step));
+        for (int i = 0; i < 910; i++) {
+            const double d = draw(10 + (int)step, i) + o.weight_decay * want[0][i], t = step + 1;
+            want[1][i] = o.beta1 * want[1][i] + (1 - o.beta1) * d;
+            want[2][i] = o.beta2 * want[2][i] + (1 - o.beta2) * d * d;
+            want[0][i] -= 0.05 * want[1][i] / (1 - pow(o.beta1, t)) /
+                          (sqrt(want[2][i] / (1 - pow(o.beta2, t))) + o.eps);
+        }
+    }
+    for (int i = 0; i < 910; i++) { /* four updates of a few float roundings each */
+        assert_true(fabs((double)state_at(e, "p", i) - want[0][i]) < 3e-6);
+        assert_true(fabs((double)state_at(e, "m", i) - want[1][i]) < 1e-6);
+        assert_true(fabs((double)state_at(e, "v", i) - want[2][i]) < 1e-6);
+    }
+    mill_exec_free(e);
+    mill_graph_free(g);
+}
+
+/* Two forwards in one graph, as CTGAN's generator has them: the second starts from the first's
+ * states. */
+void test_batch_norm__moves_its_running_states_twice(void **state)
+{
+    const double momentum = 0.1;
+    const mill_shape shape = SHAPE(65, 3);
+    mill_graph *g;
+    mill_exec *e;
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    assert_ok(mill_graph_new(&g));
+    mill_ref mean = mill_state(g, "mean", MILL_T_REAL, SHAPE(3), (mill_init){INIT_ZERO, 0});
+    mill_ref var = mill_state(g, "var", MILL_T_REAL, SHAPE(3), (mill_init){INIT_ONE, 0});
+    const mill_ref a = mill_input(g, "a", MILL_T_REAL, shape);
+    const mill_ref b = mill_input(g, "b", MILL_T_REAL, shape);
+    mill_output(g, "ya", mill_batch_norm(g, a, 0, 0, &mean, &var, momentum, 1e-5, true));
+    mill_output(g, "yb", mill_batch_norm(g, b, 0, 0, &mean, &var, momentum, 1e-5, true));
+    assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 1}));
+    fill(e, "a", false, 1);
+    fill(e, "b", false, 2);
+    assert_ok(mill_exec_run(e, 0));
+
+    for (int j = 0; j < 3; j++) {
+        double want_mean = 0, want_var = 1;
+        for (int which = 1; which <= 2; which++) {
+            double mu = 0, sum = 0;
+            for (int i = 0; i < 65; i++) mu += draw(which, 3 * i + j) / 65;
+            for (int i = 0; i < 65; i++) sum += pow(draw(which, 3 * i + j) - mu, 2);
+            want_mean += momentum * (mu - want_mean);
+            want_var += momentum * (sum / 64 - want_var);
+        }
+        assert_true(fabs((double)state_at(e, "mean", j) - want_mean) < 1e-6);
+        assert_true(fabs((double)state_at(e, "var", j) - want_var) < 1e-6);
+    }
+    mill_exec_free(e);
+    mill_graph_free(g);
+}
+
+void test_batch_norm__does_not_lose_the_variance_of_large_numbers(void **state)
+{
+    mill_graph *g;
+    mill_exec *e;
+    exec_tensor t;
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    assert_ok(mill_graph_new(&g));
+    mill_ref mean = mill_state(g, "mean", MILL_T_REAL, SHAPE(1), (mill_init){INIT_ZERO, 0});
+    mill_ref var = mill_state(g, "var", MILL_T_REAL, SHAPE(1), (mill_init){INIT_ONE, 0});
+    const mill_ref x = mill_input(g, "x", MILL_T_REAL, SHAPE(500, 1));
+    mill_output(g, "y", mill_batch_norm(g, x, 0, 0, &mean, &var, 1, 1e-5, true));
+    assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 1}));
+    assert_ok(mill_exec_input(&t, e, "x"));
+    for (int i = 0; i < 500; i++) ((real *)t.data)[i] = (real)(10000 + (i % 2 ? 0.5 : -0.5));
+    assert_ok(mill_exec_run(e, 0));
+    /* variance 1/4 of numbers whose squares have an ulp of 8 */
+    assert_true(fabs((double)state_at(e, "var", 0) - 0.25 * 500 / 499) < 1e-4);
+    mill_exec_free(e);
+    mill_graph_free(g);
+}
+
+static void refused(const char *words, mill_graph *g, mill_ref r)
+{
+    assert_int_equal(r, 0);
+    assert_fails(MILL_ESHAPE, words, mill_graph_error(g));
+    mill_graph_free(g);
+}
+
+static mill_ref input(mill_graph **g, mill_shape shape)
+{
+    assert_ok(mill_graph_new(g));
+    return mill_input(*g, "x", MILL_T_REAL, shape);
+}
+
+void test_ops__refuse_operands_in_words(void **state)
+{
+    const int32_t gap[2][3] = {{0, 1, 0}, {2, 1, 1}}, twice[2] = {1, 1};
+    mill_graph *g;
+    mill_ref x;
+    (void)state;
+
+    x = input(&g, SHAPE(4, 3));
+    refused("add: operands do not broadcast: (4, 3) (4,)", g,
+            mill_add(g, x, mill_input(g, "b", MILL_T_REAL, SHAPE(4))));
+    x = input(&g, SHAPE(4, 3));
+    refused("inner dimensions differ", g, mill_matmul(g, x, x, false, false));
+    x = input(&g, SHAPE(4, 3));
+    refused("reshape: (4, 3) cannot become (5, 2)", g, mill_reshape(g, x, SHAPE(5, -1)));
+    x = input(&g, SHAPE(4, 3));
+    refused("slice", g, mill_slice(g, x, 1, 2, 4));
+    x = input(&g, SHAPE(4, 3));
+    refused("differ beside the axis", g,
+            mill_concat(g, 2, (mill_ref[]){x, mill_input(g, "b", MILL_T_REAL, SHAPE(4, 2))}, 0));
+    x = input(&g, SHAPE(4, 3));
+    refused("span_softmax: span 1 (2, 1, 1) is not the next one", g,
+            mill_span_softmax(g, x, mill_const(g, MILL_T_I32, SHAPE(2, 3), gap)));
+    x = input(&g, SHAPE(4, 3));
+    refused("column 1 twice", g,
+            mill_gather_cols(g, x, mill_const(g, MILL_T_I32, SHAPE(2), twice)));
+    x = input(&g, SHAPE(4, 3));
+    refused("operand 1 is not i32", g, mill_cross_entropy(g, x, x, 0));
+    x = input(&g, SHAPE(4, 3));
+    refused("leaky_relu: -1 is below 0", g, mill_leaky_relu(g, x, -1));
+    x = input(&g, SHAPE(4, 3));
+    refused("dropout: p = 1", g, mill_dropout(g, x, 1));
+}
