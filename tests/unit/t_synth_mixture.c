@@ -1,0 +1,447 @@
+/* LEVELS
+ * t_synth_mixture.c - EM, conditions, likelihood, determinism of the mixture. */
+#include "lib/planted.h"
+
+#include "base/vmath.h"
+
+static synth_config config(int64_t k)
+{
+    synth_config c = synth_config_default();
+    c.components = k;
+    c.iterations = 30;
+    c.seed = 5;
+    return c;
+}
+
+void test_em__makes_rows_likelier_in_every_step(void **state)
+{
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(3000);
+    synth_config c = config(8);
+    synth_schema *s;
+    void *fit;
+    double before = -1e9;
+
+    (void)state;
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_ok(synth_mixture.fit_open(&fit, t, s, &c, pool));
+    for (int i = 0; i < 12; i++) {
+        const double now = planted_train(fit, &synth_mixture, i, 1);
+        /* The prior may cost a trace of likelihood once EM has settled. */
+        assert_true(now > before - 1e-4);
+        if (i == 1) assert_true(now > before + 0.01);
+        before = now;
+    }
+    synth_mixture.fit_close(fit);
+    synth_schema_free(s);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+/* Of 20,000 drawn rows each kind of n (0.., 20.., 40..) has the planted share and its own flags and
+ * letters. */
+void test_mixture__finds_the_planted_kinds(void **state)
+{
+    static const double share[] = {0.5, 0.3, 0.2}, yes[] = {0.9, 0.5, 0.05};
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(8000);
+    synth_model *m = planted_model(t, config(6), pool);
+    mill_table *d = planted_sample(m, 20000, 1, NULL);
+
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        int n = 0, n_yes = 0, flags = 0, letter = 0, near = 0, numbers = 0;
+        for (int64_t i = 0; i < d->rows; i++) {
+            if (d->col[PLANTED_N].i64[i] / 20 != k) continue;
+            n++;
+            letter += d->col[PLANTED_KIND].code[i] ==
+                      column_find_value(&d->col[PLANTED_KIND], &"abc"[k], 1);
+            if (column_is_valid(&d->col[PLANTED_FLAG], i)) {
+                int len;
+                flags++;
+                n_yes +=
+                    *column_value(&d->col[PLANTED_FLAG], d->col[PLANTED_FLAG].code[i], &len) == 'y';
+            }
+            const double x = d->col[PLANTED_X].f64[i];
+            if (x > 0) {
+                numbers++;
+                near += x >= 1000 * k && x <= 1000 * k + 100;
+            }
+        }
+        /* Sampling noise of both tables, 4 sigma: sqrt(.25/8000 + .25/20000) 4 = .027; small parts
+         * twice that. */
+        assert_true(fabs(n / 20000.0 - share[k]) < 0.03);
+        assert_true(fabs((double)n_yes / flags - yes[k]) < 0.06);
+        assert_true(fabs((double)letter / n - 0.9) < 0.06);
+        assert_true((double)near / numbers > 0.97);
+    }
+    mill_table_free(d);
+    synth_model_close(m);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+/* How often the rows of t that meet all conditions have flag "yes", and the mean of n. */
+static void describe(double *yes, double *mean_n, double *mean_x, int64_t *kept,
+                     const mill_table *t, const synth_where *w, int n)
+{
+    *yes = *mean_n = *mean_x = 0;
+    *kept = 0;
+    for (int64_t i = 0; i < t->rows; i++) {
+        bool meets = true;
+        for (int k = 0; k < n; k++) meets = meets && synth_where_holds(&w[k], t, i);
+        if (!meets) continue;
+        int len;
+        const mill_column *flag = &t->col[PLANTED_FLAG];
+        *kept += 1;
+        *yes += column_is_valid(flag, i) && *column_value(flag, flag->code[i], &len) == 'y';
+        *mean_n += (double)t->col[PLANTED_N].i64[i];
+        *mean_x += t->col[PLANTED_X].f64[i];
+    }
+    *yes /= (double)*kept;
+    *mean_n /= (double)*kept;
+    *mean_x /= (double)*kept;
+}
+
+void test_mixture__conditions_agree_with_rejection(void **state)
+{
+    static const char *const cases[][4] = {
+        {"kind=b"},        {"n>=25", "kind!=c"},
+        {"flag=", "n<21"}, {"x>1033.3", "x<=2040"},
+        {"x=0", "kind=a"}, {"n!=41", "flag=yes", "x>2000"},
+    };
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(6000);
+    synth_model *m = planted_model(t, config(6), pool);
+    mill_table *all = planted_sample(m, 400000, 2, NULL);
+
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        synth_where w[4];
+        int n = 0;
+        double a[3], b[3];
+        int64_t kept, drawn;
+        for (; n < 4 && cases[c][n]; n++)
+            assert_ok(synth_where_parse(&w[n], m->schema, cases[c][n]));
+        assert_int_equal(m->method->native(m->model, w, n), (1u << n) - 1);
+        const char *list[5] = {cases[c][0], cases[c][1], cases[c][2], cases[c][3], NULL};
+        mill_table *d = planted_sample(m, 20000, 3, list);
+        describe(&a[0], &a[1], &a[2], &kept, all, w, n);
+        describe(&b[0], &b[1], &b[2], &drawn, d, w, n);
+        assert_int_equal(drawn, 20000); /* every row meets them */
+        assert_true(kept > 500);
+        /* 5 sigma of both samples; n and x spread over at most 60 and 2100. */
+        const double sigma = 5 * sqrt(0.25 / (double)kept + 0.25 / 20000);
+        if (fabs(a[0] - b[0]) > sigma) fail_msg("%s: yes %g, %g", cases[c][0], a[0], b[0]);
+        if (fabs(a[1] - b[1]) > sigma * 60) fail_msg("%s: n %g, %g", cases[c][0], a[1], b[1]);
+        if (fabs(a[2] - b[2]) > sigma * 2100) fail_msg("%s: x %g, %g", cases[c][0], a[2], b[2]);
+        mill_table_free(d);
+    }
+    mill_table_free(all);
+    synth_model_close(m);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+/* Four bins for all of x: the condition cuts deep into one, and what is left is spread as before.
+ */
+void test_mixture__cuts_ranges_inside_a_bin(void **state)
+{
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(6000);
+    synth_config c = config(3);
+    const char *where[] = {"x>=1010", "x<1030", NULL};
+    double part[2] = {0, 0}, all[2] = {0, 0};
+
+    (void)state;
+    c.bins = 4;
+    synth_model *m = planted_model(t, c, pool);
+    mill_table *d[2] = {planted_sample(m, 400000, 2, NULL), planted_sample(m, 20000, 3, where)};
+    for (int k = 0; k < 2; k++) {
+        for (int64_t i = 0; i < d[k]->rows; i++) {
+            const double x = d[k]->col[PLANTED_X].f64[i];
+            if (x < 1010 || x >= 1030) continue;
+            all[k]++;
+            part[k] += x < 1015;
+        }
+        mill_table_free(d[k]);
+    }
+    assert_true(all[0] > 1000 && all[1] == 20000);
+    /* a binomial share, 5 sigma */
+    assert_true(fabs(part[0] / all[0] - part[1] / all[1]) < 5 * sqrt(0.25 / all[0] + 0.25 / 20000));
+    synth_model_close(m);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+/* kind, flag (or missing) and n from 0 to 49: all the rows that the model can make, whose
+ * probabilities sum to 1. */
+void test_score__sums_to_one_over_a_small_domain(void **state)
+{
+    enum { N = 3 * 3 * 50 };
+    static const int cols[] = {PLANTED_KIND, PLANTED_FLAG, PLANTED_N};
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(4000), *three, *d;
+    double score[N], sum = 0;
+    synth_config c = config(5);
+
+    (void)state;
+    c.bins = 8; /* so that n has bins of several numbers */
+    assert_ok(table_take_cols(&three, t, cols, 3));
+    synth_model *m = planted_model(three, c, pool);
+    assert_ok(synth_schema_table(&d, m->schema, N));
+    for (int i = 0; i < N; i++) {
+        d->col[0].code[i] = i % 3;
+        d->col[1].code[i] = i / 3 % 3 == 2 ? 0 : i / 3 % 3;
+        if (i / 3 % 3 == 2) assert_ok(column_set_missing(&d->col[1], i));
+        d->col[2].i64[i] = i / 9;
+    }
+    assert_ok(m->method->score(m->model, score, d));
+    for (int i = 0; i < N; i++) sum += isfinite(score[i]) ? mill_exp_f64(score[i]) : 0;
+    assert_true(fabs(sum - 1) < 1e-5); /* probabilities are floats: 5 x 60 of them, 6e-8 each */
+    mill_table_free(d);
+    synth_model_close(m);
+    mill_table_free(three);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+void test_score__of_what_cannot_be_made_is_minus_infinity(void **state)
+{
+    mill_pool *pool = planted_pool(1);
+    mill_table *t = planted_table(2000), *d;
+    synth_model *m = planted_model(t, config(3), pool);
+    double score[3];
+
+    (void)state;
+    const int64_t rows[3] = {1, 2, 3};
+    assert_ok(table_take_rows(&d, t, rows, 3));
+    d->col[PLANTED_N].i64[1] = 4000;
+    d->col[PLANTED_X].f64[2] = -1;
+    assert_ok(m->method->score(m->model, score, d));
+    assert_true(isfinite(score[0]));
+    assert_true(isinf(score[1]) && score[1] < 0);
+    assert_true(isinf(score[2]) && score[2] < 0);
+    mill_table_free(d);
+    synth_model_close(m);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+void test_mixture__goes_on_where_it_was_saved(void **state)
+{
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(3000);
+    synth_config c = config(12);
+    synth_schema *s;
+    char part[64], a[64], b[64], hash[2][33];
+
+    (void)state;
+    planted_path(part, "part");
+    planted_path(a, "a");
+    planted_path(b, "b");
+    c.iterations = 9;
+    assert_ok(synth_schema_fit(&s, t, &c));
+    for (int resumed = 0; resumed < 2; resumed++) {
+        void *fit;
+        train_job job;
+        store *f;
+        assert_ok(synth_mixture.fit_open(&fit, t, s, &c, pool));
+        if (resumed) {
+            assert_ok(store_open(&f, part));
+            synth_mixture.fit_job(&job, fit);
+            assert_ok(job.load(job.ctx, f));
+            store_close(f);
+            planted_train(fit, &synth_mixture, 4, 99);
+        } else {
+            planted_train(fit, &synth_mixture, 0, 4);
+            store_writer *w;
+            json_t *meta = json_object();
+            synth_mixture.fit_job(&job, fit);
+            assert_ok(store_writer_new(&w));
+            assert_ok(job.save(job.ctx, w, meta));
+            assert_ok(store_writer_commit(w, part, meta));
+            store_writer_free(w);
+            json_decref(meta);
+            planted_train(fit, &synth_mixture, 4, 99);
+        }
+        assert_ok(synth_model_write(resumed ? b : a, &synth_mixture, fit, s, &c));
+        assert_ok(store_open(&f, resumed ? b : a));
+        assert_ok(store_hash(hash[resumed], f));
+        store_close(f);
+        synth_mixture.fit_close(fit);
+    }
+    assert_string_equal(hash[0], hash[1]);
+    assert_ok(file_remove(part));
+    assert_ok(file_remove(a));
+    assert_ok(file_remove(b));
+    synth_schema_free(s);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+void test_sampler__gives_the_same_rows_in_any_batches(void **state)
+{
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(2000), *whole;
+    synth_model *m = planted_model(t, config(4), pool);
+    /* "!=" inside a range of x is met by rejection; the other one by the mixture */
+    const char *where[] = {"x!=1050.01", "kind=b", NULL};
+    synth_where w[2];
+    synth_sampler *s;
+    int64_t at = 0;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) assert_ok(synth_where_parse(&w[i], m->schema, where[i]));
+    whole = planted_sample(m, 40000, 4, where);
+    assert_ok(synth_sampler_open(&s, m, 4, w, 2));
+    for (int64_t n = 1; at < 40000; at += n, n = n * 3 + 1) {
+        mill_table *part;
+        n = n < 40000 - at ? n : 40000 - at;
+        assert_ok(synth_sampler_next(s, &part, n));
+        for (int64_t i = 0; i < n; i++) {
+            for (int j = 0; j < part->n_cols; j++) {
+                const mill_column *p = &part->col[j], *q = &whole->col[j];
+                assert_int_equal(column_is_valid(p, i), column_is_valid(q, at + i));
+                if (!column_is_valid(p, i)) continue;
+                if (column_has_codes(p)) {
+                    int a, b;
+                    const char *x = column_value(p, p->code[i], &a);
+                    const char *y = column_value(q, q->code[at + i], &b);
+                    assert_int_equal(a, b);
+                    assert_memory_equal(x, y, (size_t)a);
+                } else {
+                    assert_int_equal(p->i64[i], q->i64[at + i]);
+                }
+            }
+        }
+        mill_table_free(part);
+    }
+    for (int64_t i = 0; i < whole->rows; i++) {
+        assert_int_equal(whole->col[PLANTED_KIND].code[i], w[1].code);
+        assert_true(whole->col[PLANTED_X].f64[i] != 1050.01);
+    }
+    assert_true(synth_sampler_acceptance(s) > 0.9);
+    synth_sampler_close(s);
+    mill_table_free(whole);
+    synth_model_close(m);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+/* A method that meets no condition itself: what all rejection looks like. */
+static unsigned meets_nothing(const void *model, const synth_where *w, int n)
+{
+    (void)model;
+    (void)w;
+    (void)n;
+    return 0;
+}
+
+void test_sampler__gives_up_on_what_never_comes(void **state)
+{
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(2000), *d;
+    synth_model *m = planted_model(t, config(4), pool);
+    synth_method blind = synth_mixture;
+    synth_sampler *s;
+    synth_where w;
+
+    (void)state;
+    blind.native = meets_nothing;
+    m->method = &blind;
+    assert_ok(synth_where_parse(&w, m->schema, "n=1000"));
+    assert_ok(synth_sampler_open(&s, m, 0, &w, 1));
+    assert_fails(MILL_EINPUT, "of 196608 rows drawn 0 met", synth_sampler_next(s, &d, 1));
+    synth_sampler_close(s);
+    assert_ok(synth_where_parse(&w, m->schema, "kind=c"));
+    assert_ok(synth_sampler_open(&s, m, 0, &w, 1));
+    assert_ok(synth_sampler_next(s, &d, 5000));
+    const double rate = synth_sampler_acceptance(s);
+    assert_true(rate > 0.15 && rate < 0.30); /* planted: .2 x .9 + .3 x .1 = .21 */
+    mill_table_free(d);
+    synth_sampler_close(s);
+    m->method = &synth_mixture;
+    assert_ok(synth_sampler_open(&s, m, 0, &w, 1));
+    synth_sampler_close(s);
+    assert_ok(synth_where_parse(&w, m->schema, "n=1000"));
+    assert_ok(synth_sampler_open(&s, m, 0, &w, 1));
+    assert_fails(MILL_EINPUT, "no row of this model", synth_sampler_next(s, &d, 1));
+    synth_sampler_close(s);
+    synth_model_close(m);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+void test_independent__relates_nothing(void **state)
+{
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(6000);
+    synth_model *m = planted_model(t, config(1), pool);
+    const char *where[] = {"kind=c", NULL};
+    mill_table *all = planted_sample(m, 50000, 1, NULL), *c = planted_sample(m, 50000, 1, where);
+    double a[3], b[3];
+    int64_t n;
+
+    (void)state;
+    assert_string_equal(m->method->name, "independent");
+    describe(&a[0], &a[1], &a[2], &n, all, NULL, 0);
+    describe(&b[0], &b[1], &b[2], &n, c, NULL, 0);
+    assert_true(fabs(a[1] - b[1]) <
+                0.5); /* mean of n is 18.5, and 43 where kind is c in the table */
+    mill_table_free(all);
+    mill_table_free(c);
+    synth_model_close(m);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+void test_choose_k__wants_more_than_one_for_kinds(void **state)
+{
+    mill_pool *pool = planted_pool(2);
+    mill_table *t = planted_table(3000);
+    synth_config c = config(0);
+    synth_schema *s;
+    synth_codes *codes;
+    int k, again;
+
+    (void)state;
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_ok(synth_codes_fit(&codes, t, s, &c, pool));
+    assert_ok(mixture_choose_k(&k, codes, 1, pool));
+    assert_ok(mixture_choose_k(&again, codes, 1, NULL));
+    assert_int_equal(k, again);
+    assert_true(k >= 25 && k <= 100); /* three kinds: more than the first rungs help nobody */
+    assert_int_equal(mixture_most_k(300, 100), 30);
+    assert_true(mixture_most_k(1000000, 300000) <= 80);
+    synth_codes_free(codes);
+    synth_schema_free(s);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+void test_mixture__survives_every_failed_allocation(void **state)
+{
+    mill_table *t = planted_table(300);
+    synth_config c = config(4);
+    mill_mem_stats before, after;
+    mill_err err = MILL_ENOMEM;
+
+    (void)state;
+    assert_ok(mill_cpu_init());
+    mill_mem_get_stats(&before);
+    for (int64_t n = 1; err != MILL_OK; n++) {
+        synth_schema *s = NULL;
+        void *fit = NULL;
+        mill_mem_fail_at(n);
+        err = synth_schema_fit(&s, t, &c);
+        if (err == MILL_OK) err = synth_mixture.fit_open(&fit, t, s, &c, NULL);
+        mill_mem_fail_at(0);
+        if (err != MILL_OK) assert_int_equal(err, MILL_ENOMEM);
+        if (fit) synth_mixture.fit_close(fit);
+        synth_schema_free(s);
+        mill_mem_get_stats(&after);
+        assert_int_equal(after.live, before.live);
+    }
+    mill_table_free(t);
+}

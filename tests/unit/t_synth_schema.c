@@ -1,0 +1,235 @@
+/* t_synth_schema.c - options, schemas, identifiers, conditions, and the model file around them. */
+#include "lib/planted.h"
+
+#include "base/text.h"
+
+static mill_table *ids(const char *const *value, int n)
+{
+    mill_table *t;
+    int32_t offset[16] = {0};
+    mill_text text = {0};
+
+    assert_ok(table_new(&t, n, 1));
+    assert_ok(column_init(&t->col[0], "id", MILL_IDENTIFIER, n));
+    for (int i = 0; i < n; i++) {
+        text_add(&text, "%s", value[i]);
+        offset[i + 1] = (int32_t)text.len;
+        t->col[0].code[i] = i;
+    }
+    assert_ok(column_set_dictionary(&t->col[0], n, offset, text.s));
+    text_free(&text);
+    return t;
+}
+
+static void expect_ids(const char *const *value, int n, const char *first, const char *second)
+{
+    const synth_config c = synth_config_default();
+    mill_table *t = ids(value, n), *out;
+    synth_schema *s;
+    int len;
+
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_ok(synth_schema_table(&out, s, 2));
+    assert_ok(synth_put_ids(out, s, 0));
+    const char *a = column_value(&out->col[0], out->col[0].code[0], &len);
+    assert_int_equal(len, strlen(first));
+    assert_memory_equal(a, first, strlen(first));
+    const char *b = column_value(&out->col[0], out->col[0].code[1], &len);
+    assert_int_equal(len, strlen(second));
+    assert_memory_equal(b, second, strlen(second));
+    mill_table_free(out);
+    synth_schema_free(s);
+    mill_table_free(t);
+}
+
+void test_identifiers__go_on_in_their_own_shape(void **state)
+{
+    (void)state;
+    expect_ids((const char *[]){"17", "4", "203"}, 3, "204", "205");
+    expect_ids((const char *[]){"-17", "-4"}, 2, "-3", "-2");
+    expect_ids((const char *[]){"C0007", "C0012", "C0009"}, 3, "C0013", "C0014");
+    expect_ids((const char *[]){"user-9", "user-10"}, 2, "user-11", "user-12");
+    expect_ids((const char *[]){"007", "012"}, 2, "013", "014");
+    expect_ids((const char *[]){"a3f9", "77c2"}, 2, "id_1", "id_2");
+    expect_ids((const char *[]){"a3f9", "id_41", "id_7x"}, 3, "id_42", "id_43");
+    expect_ids((const char *[]){"99999999999999999999", "1"}, 2, "id_1", "id_2");
+}
+
+void test_schema__leaves_out_rare_and_unused_values(void **state)
+{
+    static const int32_t at[] = {0, 1, 2, 3, 4};
+    synth_config c = synth_config_default();
+    mill_table *t;
+    synth_schema *s;
+    int32_t *map;
+
+    (void)state;
+    assert_ok(table_new(&t, 20, 1));
+    assert_ok(column_init(&t->col[0], "k", MILL_CATEGORY, 20));
+    assert_ok(column_set_dictionary(&t->col[0], 4, at, "abcd"));
+    for (int i = 0; i < 20; i++) t->col[0].code[i] = i < 2 ? 1 : i < 10 ? 3 : 0; /* c: nobody */
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_int_equal(s->col[0].n_values, 3);
+    assert_memory_equal(s->col[0].text, "abd", 3);
+    synth_schema_free(s);
+    c.trim_rare = 3;
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_int_equal(s->col[0].n_values, 2);
+    assert_memory_equal(s->col[0].text, "ad", 2);
+    assert_int_equal(s->col[0].n_missing, 2);
+    assert_ok(synth_code_map(&map, &s->col[0], &t->col[0]));
+    assert_int_equal(map[0], 0);
+    assert_int_equal(map[1], -1);
+    assert_int_equal(map[2], -1);
+    assert_int_equal(map[3], 1);
+    mill_free(map);
+    synth_schema_free(s);
+    mill_table_free(t);
+}
+
+void test_where__parses_and_refuses(void **state)
+{
+    const synth_config c = synth_config_default();
+    mill_table *t = planted_table(200);
+    synth_schema *s;
+    synth_where w;
+
+    (void)state;
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_ok(synth_where_parse(&w, s, "n>=30"));
+    assert_int_equal(w.col, PLANTED_N);
+    assert_int_equal(w.op, WHERE_GE);
+    assert_true(w.number == 30);
+    assert_ok(synth_where_parse(&w, s, "flag="));
+    assert_true(w.missing);
+    assert_ok(synth_where_parse(&w, s, "kind!=b"));
+    assert_int_equal(w.op, WHERE_NE);
+    assert_fails(MILL_EINPUT, "no value \"Yes\"; the nearest: \"yes\"",
+                 synth_where_parse(&w, s, "flag=Yes"));
+    assert_fails(MILL_EINPUT, "the nearest: \"flag\"", synth_where_parse(&w, s, "flog=yes"));
+    assert_fails(MILL_EINPUT, "only = and !=", synth_where_parse(&w, s, "kind<b"));
+    assert_fails(MILL_EINPUT, "not a number", synth_where_parse(&w, s, "n=1,5"));
+    assert_fails(MILL_EINPUT, "never missing", synth_where_parse(&w, s, "n="));
+    assert_fails(MILL_EINPUT, "identifiers", synth_where_parse(&w, s, "id=R0001"));
+    assert_fails(MILL_EINPUT, "COLUMN=VALUE", synth_where_parse(&w, s, "n"));
+    synth_schema_free(s);
+    mill_table_free(t);
+}
+
+void test_options__go_to_json_and_back(void **state)
+{
+    synth_config c = synth_config_default(), d = synth_config_default();
+    json_t *o;
+
+    (void)state;
+    assert_int_equal(c.epochs, 300);
+    assert_ok(synth_config_set(&c, "batch_size", "250"));
+    assert_ok(synth_config_set(&c, "generator-dim", "64, 32"));
+    assert_ok(synth_config_set(&c, "generator-lr", "1e-3"));
+    assert_ok(synth_config_set(&c, "log-frequency", "off"));
+    assert_ok(synth_config_set(&c, "seed", "18446744073709551615"));
+    assert_fails(MILL_EINPUT, "bins: from 2 to 10000", synth_config_set(&c, "bins", "1"));
+    assert_fails(MILL_EINPUT, "no option \"bin\"", synth_config_set(&c, "bin", "1"));
+    assert_fails(MILL_EINPUT, "generator-dim: \"64,\"",
+                 synth_config_set(&c, "generator-dim", "64,"));
+    assert_int_equal(c.bins, 100);
+    assert_ok(synth_config_json(&o, &c));
+    assert_ok(synth_config_read(&d, o));
+    assert_int_equal(d.batch_size, 250);
+    assert_string_equal(d.generator_dim, "64, 32");
+    assert_true(d.generator_lr == 1e-3);
+    assert_false(d.log_frequency);
+    assert_true(d.seed == UINT64_MAX);
+    json_decref(o);
+
+    int64_t dim[4];
+    int n;
+    assert_ok(synth_dims(dim, &n, 4, "256,256"));
+    assert_int_equal(n, 2);
+    assert_int_equal(dim[1], 256);
+    assert_fails(MILL_EINPUT, "more than 1 widths", synth_dims(dim, &n, 1, "1,2"));
+}
+
+/* No training value of the wide column lies in the file but at most a fourth, and no identifier at
+ * all. */
+void test_model__holds_no_column(void **state)
+{
+    enum { ROWS = 2000 };
+    mill_pool *pool = planted_pool(1);
+    mill_table *t = planted_table(ROWS);
+    synth_config c = synth_config_default();
+    synth_schema *s;
+    char path[64], *bytes;
+    size_t len;
+    void *fit;
+    int kept = 0;
+
+    (void)state;
+    planted_path(path, "leak");
+    c.components = 4;
+    c.iterations = 3;
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_ok(synth_mixture.fit_open(&fit, t, s, &c, pool));
+    planted_train(fit, &synth_mixture, 0, 3);
+    assert_ok(synth_model_write(path, &synth_mixture, fit, s, &c));
+    assert_ok(file_read_all(&bytes, &len, path));
+    for (int64_t i = 0; i < ROWS; i++) {
+        const double x = t->col[PLANTED_X].f64[i];
+        if (x == 0) continue;
+        for (size_t at = 0; at + 8 <= len; at += 8) {
+            if (memcmp(bytes + at, &x, sizeof x)) continue;
+            kept++;
+            break;
+        }
+        char id[16];
+        snprintf(id, sizeof id, "R%04d", (int)i + 1);
+        assert_null(memmem(bytes, len, id, strlen(id)));
+    }
+    assert_true(kept > 10 && kept < ROWS / 4);
+    mill_free(bytes);
+    assert_ok(file_remove(path));
+    synth_mixture.fit_close(fit);
+    synth_schema_free(s);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+void test_model__of_another_kind_is_refused(void **state)
+{
+    synth_model *m;
+    store_writer *w;
+    char path[64];
+    json_t *meta = json_pack("{s:s}", "kind", "checkpoint");
+    const int64_t one = 1;
+    const float x = 1;
+
+    (void)state;
+    planted_path(path, "kind");
+    assert_ok(store_writer_new(&w));
+    assert_ok(store_writer_add(w, "x", STORE_F32, 1, &one, &x));
+    assert_ok(store_writer_commit(w, path, meta));
+    store_writer_free(w);
+    json_decref(meta);
+    assert_fails(MILL_EINPUT, "not a model but checkpoint", synth_model_open(&m, path, NULL));
+    assert_ok(file_remove(path));
+}
+
+void test_choose__says_why(void **state)
+{
+    mill_table *t = planted_table(50), *one;
+    const char *method;
+    char why[256];
+    const int col = PLANTED_KIND;
+
+    (void)state;
+    assert_ok(synth_choose(&method, why, "auto", t));
+    assert_string_equal(method, "mixture");
+    assert_ok(table_take_cols(&one, t, &col, 1));
+    assert_ok(synth_choose(&method, why, "auto", one));
+    assert_string_equal(method, "independent");
+    assert_non_null(strstr(why, "one column"));
+    assert_fails(MILL_EINPUT, "no method \"copula\"; there are: auto, mixture",
+                 synth_choose(&method, why, "copula", t));
+    mill_table_free(one);
+    mill_table_free(t);
+}
