@@ -178,6 +178,25 @@ void test_bins__are_numpys(void **state)
     drop(v, t);
 }
 
+void test_bins__count_the_edges_at_or_below(void **state)
+{
+    (void)state;
+    enum { N = N_BINS + 1 };
+    mill_rng r = mill_rng_init(3, 0, 0);
+
+    for (int trial = 0; trial < 300;
+         trial++) { /* values on the edges themselves, where rounding decides */
+        const double first = mill_rng_f64(&r) * 10, last = first + mill_rng_f64(&r) * 100,
+                     step = (last - first) / N_BINS;
+        double x[N];
+        mill_table *t[2];
+        for (int i = 0; i < N; i++) x[i] = i < N_BINS ? i * step + first : last;
+        eval_view *v = view_numbers(t, x, N, x, N);
+        for (int i = 0; i < N; i++) assert_int_equal(v->col[0].side[SIDE_REAL].code[i], i + 1);
+        drop(v, t);
+    }
+}
+
 void test_correlation__is_compared_where_both_are_present(void **state)
 {
     (void)state;

@@ -125,6 +125,26 @@ void test_report__tells_related_columns_from_mixed_up_ones(void **state)
     mill_table_free(holdout);
 }
 
+void test_utility__without_a_holdout_does_not_test_on_what_it_learnt(void **state)
+{
+    (void)state;
+    mill_table *t = people(MOST_ROWS, 16, true); /* nothing can be learnt about "yes" */
+    const eval_options o = {.target = "yes", .parts = EVAL_UTILITY};
+    json_t *r = NULL;
+
+    assert_ok(mill_evaluate(&r, t, t, &o, NULL));
+    const json_t *trees = learner_of(r, "utility", "boosted_trees");
+    /* 800 rows of noise: .5 with a standard error of .02; rows that were learnt by heart reach .8
+     */
+    assert_near(number(json_object_get(trees, "train_on_real"), "auc"), 0.5, 0.1);
+    assert_true(number(json_object_get(trees, "train_on_synthetic"), "auc") >
+                0.7); /* the same rows, here */
+    assert_int_equal((int)number(json_object_get(r, "utility"), "real_train_rows"),
+                     MOST_ROWS * 4 / 5);
+    json_decref(r);
+    mill_table_free(t);
+}
+
 static char *text_of(const mill_table *real, const mill_table *syn, const eval_options *o,
                      int threads)
 {

@@ -34,7 +34,7 @@ void test_design__scales_by_median_and_quartiles(void **state)
 {
     (void)state;
     mill_features *f = made_features(5, 2);
-    const double x[] = {1, (double)NAN, 5, 6, 8};
+    const double x[] = {0, (double)NAN, 1, 3, 16};
     const int32_t c[] = {0, 0, 2, -1, 0};
     memcpy(made_number_feature(f, 0), x, sizeof x);
     memcpy(made_code_feature(f, 1, 3), c, sizeof c);
@@ -42,16 +42,18 @@ void test_design__scales_by_median_and_quartiles(void **state)
     design_rows *r = NULL;
 
     assert_ok(design_fit(&d, f));
-    f->col[1].code[4] = 1; /* was not there when the design was fitted */
+    f->col[1].code[0] = 1; /* was not there when the design was fitted */
+    f->col[1].code[4] = 7; /* could not be there */
+    f->col[1].n_codes = 8;
     assert_ok(design_apply(&r, d, f));
     assert_int_equal(r->width, 1 + 3); /* the number; codes 0 and 2, missing */
-    /* 1 5 5 6 8: mean 5 stands for the missing one, median 5, quartiles 5 and 6 */
-    for (int i = 0; i < 5; i++) assert_near(r->num[i], isnan(x[i]) ? 0 : x[i] - 5, 1e-15);
-    const int32_t slot[] = {1, 1, 2, 3, -1};
+    /* 0 1 3 5 16: the mean 5 stands for the missing one, median 3, quartiles 1 and 5 */
+    for (int i = 0; i < 5; i++) assert_near(r->num[i], ((isnan(x[i]) ? 5 : x[i]) - 3) / 4, 1e-15);
+    const int32_t slot[] = {-1, 1, 2, 3, -1};
     for (int i = 0; i < 5; i++) assert_int_equal(r->slot[i], slot[i]);
     /* three ones of five: 0 0 1 1 1, quartiles 0 and 1; one of five: both 0, and the width counts
      * as 1 */
-    for (int j = 0; j < 4; j++) assert_near(r->unit[j], 1, 1e-15);
+    for (int k = 0; k < 4; k++) assert_near(r->unit[k], 1, 1e-15);
     design_rows_free(r);
     design_free(d);
     features_free(f);
