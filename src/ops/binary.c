@@ -11,7 +11,8 @@
  *
  * An operand that is itself a broadcast is replaced by what it repeats, when the other operand has
  * the full shape: gradients of sums are never written out.  add of a dense value and of a scatter
- * adds the scatter in place (codes.c); add of two paddings that make a whole is a concatenation.
+ * adds the scatter in place (codes.c), and of a gradient and of a product multiplies onto it
+ * (product.c); add of two paddings that make a whole is a concatenation.
  */
 #include "ops/inner.h"
 
@@ -132,6 +133,7 @@ static mill_ref binary(mill_graph *g, const mill_op *op, mill_ref a, mill_ref b)
 mill_ref mill_add(mill_graph *g, mill_ref a, mill_ref b)
 {
     mill_ref merged = ops_merge_scatter(g, a, b);
+    if (!merged) merged = ops_merge_product(g, a, b);
     if (!merged) merged = ops_merge_pads(g, a, b);
     return merged ? merged : binary(g, &op_add, a, b);
 }

@@ -45,6 +45,7 @@ mill_err ops_shape_from_attr(mill_shape *out, mill_dtype *dtype, const mill_grap
 
 /* a + b where that is no addition: 0 if it is one after all. */
 mill_ref ops_merge_scatter(mill_graph *g, mill_ref a, mill_ref b); /* one is a scatter: in place */
+mill_ref ops_merge_product(mill_graph *g, mill_ref a, mill_ref b); /* b: a gradient's new product */
 mill_ref ops_merge_pads(mill_graph *g, mill_ref a, mill_ref b); /* two paddings that make a whole */
 
 #endif

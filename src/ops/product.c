@@ -238,3 +238,20 @@ mill_ref mill_linear(mill_graph *g, mill_ref x, mill_ref w, mill_ref b)
 {
     return mill_addmm(g, b, x, w, false, false);
 }
+
+/*
+ * a + b, where b is a product that a gradient has just made: c + op(a) op(b) in one node, which may
+ * be written over a.  A node that is not new may have, or get, another reader, for whom it would be
+ * computed a second time.
+ */
+mill_ref ops_merge_product(mill_graph *g, mill_ref a, mill_ref b)
+{
+    enum { NEW = 4 }; /* a vjp makes at most so many nodes behind the one that it hands over */
+    const mill_node *node = mill_get(g, b);
+
+    if (!node->op || !node->backward || b + NEW < mill_graph_n(g)) return 0;
+    if (node->op != &op_matmul_rows && node->op != &op_matmul_cols && node->op != &op_matmul_inner)
+        return 0;
+    if (!mill_shape_equal(mill_shape_of(g, a), &node->shape)) return 0;
+    return mill_addmm(g, a, node->src[0], node->src[1], node->attr.i[I_TA], node->attr.i[I_TB]);
+}
