@@ -31,10 +31,11 @@ OBJ    := $(call obj,.o,$(PLAIN)) $(call obj,.v3.o,$(LEVEL)) $(call obj,.v4.o,$(
 CLIOBJ := $(call obj,.o,$(CLI))
 
 OPT_release := -O2
-OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-OPT_tsan    := -O1 -fsanitize=thread
+# Sanitizers change what the compiler can follow, and so its warnings: the release build is their judge.
+OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
+OPT_tsan    := -O1 -fsanitize=thread -Wno-error
 OPT_f64     := -O2 -DMILL_ENGINE_REAL=double -DMILL_REAL_IS_DOUBLE=1
-OPT_fuzz    := $(OPT_asan) -fsanitize=fuzzer-no-link -Wno-error -Wno-double-promotion
+OPT_fuzz    := $(OPT_asan) -fsanitize=fuzzer-no-link -Wno-double-promotion
 OPT    := $(OPT_$(CONFIG))
 SAN    := $(filter -fsanitize=%,$(OPT))
 # -ffp-contract=off: the same bytes from every level (docs/processors.md); never a fast-math flag beyond these three.
@@ -64,9 +65,9 @@ $(OBJ) $(CLIOBJ): need
 need: ; @echo 'tabmill: libraries are missing ($(PKGS)); run `make deps`' >&2; exit 1
 endif
 
-# Rewritten only when the command line or the list of objects changes; all objects depend on it.
-$(shell mkdir -p $(B); f='$(subst ','\'',$(CC) $(OPT) $(V4) $(CFLAGS) $(LIBS) $(OBJ) $(CLIOBJ))'; \
-	[ "$$(cat $(B)/flags 2>/dev/null)" = "$$f" ] || echo "$$f" >$(B)/flags)
+# Rewritten only when they change: the command line, on which all objects depend, and the list of objects, for what is linked.
+note = f='$(subst ','\'',$(2))'; [ "$$(cat $(B)/$(1) 2>/dev/null)" = "$$f" ] || echo "$$f" >$(B)/$(1)
+$(shell mkdir -p $(B); $(call note,flags,$(CC) $(OPT) $(V4) $(CFLAGS) $(LIBS)); $(call note,objects,$(OBJ) $(CLIOBJ)))
 
 COMPILE = @mkdir -p $(@D); echo "CC $@"; $(CC) $(CFLAGS)
 $(B)/%.v3.o: src/%.c $(B)/flags
@@ -77,17 +78,17 @@ $(B)/%.v4.o: src/%.c $(B)/flags
 	$(COMPILE) $(V4) -c $< -o $@
 $(B)/%.o: src/%.c $(B)/flags
 	$(COMPILE) -march=x86-64 $(OPT) -c $< -o $@
-$(B)/libtabmill.a: $(OBJ)
+$(B)/libtabmill.a: $(OBJ) $(B)/objects
 	@rm -f $@; ar rcs $@ $(OBJ)
 $(B)/exports.map: $(wildcard include/tabmill.h)
 	@{ echo '{'; cat /dev/null $^ | sed -n 's/.*[ *]\(mill_[a-z0-9_]*\)(.*/global: \1;/p'; echo 'local: *; };'; } >$@
-$(B)/libtabmill.so.$(VERSION): $(OBJ) $(B)/exports.map
+$(B)/libtabmill.so.$(VERSION): $(OBJ) $(B)/objects $(B)/exports.map
 	@$(CC) -shared $(SAN) -Wl,-soname,libtabmill.so.$(SOMAJOR) -Wl,--version-script=$(B)/exports.map -Wl,--as-needed \
 		-o $@ $(OBJ) $(LIBS)
 $(B)/libtabmill.so: $(B)/libtabmill.so.$(VERSION)
 	@ln -sf libtabmill.so.$(VERSION) $(B)/libtabmill.so.$(SOMAJOR); ln -sf libtabmill.so.$(SOMAJOR) $@
-$(B)/tabmill: $(CLIOBJ) $(B)/libtabmill.a
-	@$(CC) $(SAN) -Wl,--as-needed -o $@ $^ $(LIBS)
+$(B)/tabmill: $(CLIOBJ) $(B)/libtabmill.a $(B)/objects
+	@$(CC) $(SAN) -Wl,--as-needed -o $@ $(CLIOBJ) $(B)/libtabmill.a $(LIBS)
 
 # Tests: tests/<kind>/[tf]_x.c -> $(B)/tests/<kind>/[tf]_x with a generated main; tests/lib/*.c serves all.
 units   = $(patsubst %.c,$(B)/%,$(wildcard $(1)))
@@ -104,7 +105,7 @@ $(B)/tests/%.o: tests/%.c $(B)/flags
 	$(COMPILE) -Itests -Wno-missing-prototypes -march=x86-64 $(OPT) -DTEST_BUILD='"$(B)"' -c $< -o $@
 $(B)/tests/%.main.o: $(B)/tests/%.main.c
 	@$(CC) -D_GNU_SOURCE $(SAN) -c $< -o $@
-$(FUZZERS): $(B)/%: $(B)/%.o $(B)/libtabmill.a
+$(FUZZERS): $(B)/%: $(B)/%.o $(B)/tests/lib.a $(B)/libtabmill.a
 	@$(CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(LIBS)
 PROGRAM = @mkdir -p $(@D); $(CC) $(CFLAGS) -march=x86-64 $(OPT) -o $@ $< $(B)/libtabmill.a $(LIBS)
 $(B)/bench/%: bench/%.c $(B)/libtabmill.a

@@ -19,7 +19,7 @@ if [ -e tools/completion.bash ]; then
     install -m 644 tools/completion.bash "$to/share/bash-completion/completions/tabmill"
     ln -sf tabmill "$to/share/bash-completion/completions/genesis"
 fi
-private=$(sed -n 's/.*\(-ljansson.*\)/\1/p' "$build/flags" | sed 's/ [^ ]*\.o//g')
+private=$(sed -n 's/.*\(-ljansson.*\)/\1/p' "$build/flags")
 cat >"$to/lib/pkgconfig/tabmill.pc" <<END
 prefix=$prefix
 libdir=\${prefix}/lib

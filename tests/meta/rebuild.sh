@@ -23,3 +23,5 @@ err=$TEST_TMP/b/base/err.o
 make -s B="$TEST_TMP/b" "$err" >/dev/null || echo "FAIL base/err.o does not build"
 if make -q B="$TEST_TMP/b" "$err"; then echo "ok the same flags build nothing"; else echo "FAIL the same flags build again"; fi
 expect "other flags build anew" 'base/err\.o' B="$TEST_TMP/b" EXTRA=-DOTHER "$err"
+# A new source file must not look like new flags, or it would rebuild all others.
+if grep -q '\.o' "$TEST_BUILD/flags"; then echo "FAIL flags name objects"; else echo "ok a new file is not a new flag"; fi
