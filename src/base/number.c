@@ -1,17 +1,23 @@
 /*
  * number.c - numbers to and from text, correctly rounded, without locale.
  *
- * Reading: at most 19 significant digits w and a power of ten e give w * 10^e; where w < 2^53 and
+ * Reading: at most 19 significant digits w and a power of ten e give w * 10^e; where w <= 2^53 and
  * |e| <= 22 both are exact in double, so one multiplication or division rounds once and is right
- * (Clinger, PLDI 1990).  Else strtod.
+ * (Clinger, PLDI 1990).  Else 10^e to 128 bits (power10.h) gives the product to within 2 units of
+ * its 128 bits, and unless a half lies in that gap this decides the rounding (the idea is in
+ * Lemire, "Number parsing at a gigabyte per second", 2021).  Else strtod.
  *
  * Writing the shortest text: for k = 0, 1, ... decimals, m = rint(x * 10^k) is the only candidate
  * of up to 15 digits, as any decimal of 15 digits is closer to x than half a unit of m; m / 10^k is
- * rounded once, so comparing it with x decides.  What needs 16 or 17 digits is tried by printf and
- * read back. Writing fixed decimals: the fraction is m / 2^s exactly, and m * 10^d < 2^103 is
- * rounded as an integer, half to even.
+ * rounded once, so comparing it with x decides.  What needs more digits or other exponents goes by
+ * Schubfach (Giulietti, "The Schubfach way to render doubles", 2020).
+ *
+ * Writing fixed decimals: the fraction is m / 2^s exactly, and m * 10^d < 2^103 is rounded as an
+ * integer, half to even.
  */
 #include "base/text.h"
+
+#include "base/power10.h"
 
 #include <locale.h>
 #include <math.h>
@@ -144,6 +150,31 @@ static double read_slow(const number *x)
     return strtod_l(text, NULL, c_locale);
 }
 
+/* w * 10^e, correctly rounded; false: too close to a half, no normal number, or not in the table.
+ */
+static bool scale_by_power10(double *y, uint64_t w, int64_t e)
+{
+    if (w == 0 || e < POWER10_MIN || e > POWER10_MAX) return false;
+    const mill_u128 m = power10_get((int)e);
+    const int zeros = __builtin_clzll(w);
+    const mill_u128 low = (mill_u128)(uint64_t)m * (w << zeros);
+    /* The product is in [p, p + 2) * 2^64: one for what is cut off here, one for what m lacks. */
+    const mill_u128 p = (mill_u128)(uint64_t)(m >> 64) * (w << zeros) + (uint64_t)(low >> 64);
+    const int top = (int)(p >> 127), cut = 74 + top; /* p >= 2^126; 53 bits of it stay */
+    const mill_u128 half = (mill_u128)1 << (cut - 1), rest = p & ((half << 1) - 1);
+    if (rest + 2 >= half && rest <= half) return false;
+    uint64_t c = (uint64_t)(p >> cut) + (rest > half);
+    int exponent = 63 - zeros + power10_log2((int)e) + top; /* 2^exponent <= y */
+    if (c == UINT64_C(1) << 53) {
+        c >>= 1;
+        exponent++;
+    }
+    if (exponent < -1022 || exponent > 1023) return false;
+    const uint64_t bits = (c & ((UINT64_C(1) << 52) - 1)) | (uint64_t)(exponent + 1023) << 52;
+    memcpy(y, &bits, 8);
+    return true;
+}
+
 bool mill_parse_f64(double *out, const char *s, size_t n)
 {
     number x;
@@ -153,7 +184,7 @@ bool mill_parse_f64(double *out, const char *s, size_t n)
     if (!x.dropped && x.first <= UINT64_C(1) << 53 && x.exponent >= -22 && x.exponent <= 22)
         y = x.exponent < 0 ? (double)x.first / ten_to[-x.exponent]
                            : (double)x.first * ten_to[x.exponent];
-    else
+    else if (x.dropped || !scale_by_power10(&y, x.first, x.exponent))
         y = read_slow(&x);
     if (!isfinite(y)) return false; /* larger than any double: not a number that we could keep */
     *out = x.negative ? -y : y;
@@ -301,26 +332,49 @@ static char *put_decimal(char *at, uint64_t digits, int exponent)
     return at + n + 1;
 }
 
-/* The digits of %.*e, as a number. */
-static char *put_by_printf(char *at, double x)
+/* floor(g * c / 2^128), with the last bit set if anything was cut off ("round to odd"); g may be
+ * too large by less than one unit, which shows as a one where an exact product has a zero. */
+static uint64_t times_rounded_to_odd(mill_u128 g, uint64_t c)
 {
-    char text[40];
+    const mill_u128 low = (mill_u128)(uint64_t)g * c;
+    const mill_u128 y = (mill_u128)(uint64_t)(g >> 64) * c + (uint64_t)(low >> 64);
 
-    pthread_once(&once, make_locale);
-    for (int n = x < 0x1p-1022 ? 1 : 15; n <= 17; n++) { /* denormals have fewer digits */
-        snprintf(text, sizeof text, "%.*e", n - 1, x);
-        if (n > 1 && !is_digit(text[1])) text[1] = '.'; /* whatever the locale's point is */
-        if (n == 17 || strtod_l(text, NULL, c_locale) == x) break;
+    return (uint64_t)(y >> 64) | ((uint64_t)y > 1);
+}
+
+/*
+ * Schubfach.  x = c 2^q; 10^k is the largest power of ten that fits into the interval of what
+ * rounds to x.  So that interval has at least one multiple of 10^k and at most one of 10^(k+1).
+ * `lower`, `value`, `upper`: the ends of the interval and x, in quarters of 10^k.
+ */
+static char *put_shortest(char *at, double x)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &x, 8);
+    const int biased = (int)(bits >> 52);
+    const uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    const uint64_t c = biased ? fraction | UINT64_C(1) << 52 : fraction;
+    const int q = (biased ? biased : 1) - 1075;
+    const bool is_power = fraction == 0 && biased > 1; /* the neighbour below is half as far away */
+    /* floor(log10(2^q)), or of 3/4 2^q */
+    const int k = (q * 1262611 - (is_power ? 524031 : 0)) >> 22;
+    const int h = q + power10_log2(-k) + 1;
+    const bool is_exact = -k >= POWER10_FIRST_EXACT && -k <= POWER10_LAST_EXACT;
+    const mill_u128 g = power10_get(-k) + !is_exact;
+    const uint64_t odd = c & 1; /* an odd c does not own the ends of its interval */
+    const uint64_t lower = times_rounded_to_odd(g, (4 * c - (is_power ? 1 : 2)) << h) + odd;
+    const uint64_t value = times_rounded_to_odd(g, (4 * c) << h);
+    const uint64_t upper = times_rounded_to_odd(g, (4 * c + 2) << h) - odd;
+    const uint64_t s = value / 4, tens = s / 10;
+
+    if (s >= 10) {
+        const bool has_below = lower <= 40 * tens, has_above = 40 * tens + 40 <= upper;
+        if (has_below != has_above) return put_decimal(at, tens + has_above, k + 1);
     }
-    uint64_t digits = 0;
-    int n = 0;
-    char *s = text;
-    for (; *s != 'e'; s++)
-        if (is_digit(*s)) {
-            digits = 10 * digits + (uint64_t)(*s - '0');
-            n++;
-        }
-    return put_decimal(at, digits, atoi(s + 1) - (n - 1));
+    const bool has_below = lower <= 4 * s, has_above = 4 * s + 4 <= upper;
+    if (has_below != has_above) return put_decimal(at, s + has_above, k);
+    return put_decimal(at, s + (value > 4 * s + 2 || (value == 4 * s + 2 && (s & 1))), k);
 }
 
 int mill_format_f64(char *buf, double x)
@@ -344,7 +398,7 @@ int mill_format_f64(char *buf, double x)
             if (m >= 1e15 || m / ten_to[k] == x) break;
         }
         const bool exact = k <= 22 && m > 0 && m < 1e15;
-        at = exact ? put_decimal(at, (uint64_t)m, -k) : put_by_printf(at, x);
+        at = exact ? put_decimal(at, (uint64_t)m, -k) : put_shortest(at, x);
     }
     *at = '\0';
     return (int)(at - buf);

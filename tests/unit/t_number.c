@@ -5,6 +5,7 @@
 #include "lib/test.h"
 
 #include "base/philox.h"
+#include "base/power10.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -206,6 +207,24 @@ void test_parse__integers_up_to_the_ends_of_their_range(void **state)
     }
     mill_format_i64(s, INT64_MIN);
     assert_string_equal(s, "-9223372036854775808");
+}
+
+/* Against strtold, whose 64 bits are correctly rounded. */
+void test_power10__is_ten_to_the_e(void **state)
+{
+    char s[16];
+
+    (void)state;
+    for (int e = POWER10_MIN; e <= POWER10_MAX; e++) {
+        int exponent;
+        snprintf(s, sizeof s, "1e%d", e);
+        const uint64_t want = (uint64_t)ldexpl(frexpl(strtold(s, NULL), &exponent), 64);
+        const uint64_t got = (uint64_t)(power10_get(e) >> 64);
+        assert_int_equal(power10_log2(e), exponent - 1);
+        assert_true(got == want || got + 1 == want); /* rounded, and cut off */
+    }
+    /* Exact where it claims to be: 5^27 < 2^64 fits, and times 10 is times 10. */
+    assert_true(power10_get(27) << 64 == 0 && power10_get(POWER10_LAST_EXACT) % 2 == 1);
 }
 
 /* The fewest digits of %.*e that read back as x: the definition, tried from one upwards. */
