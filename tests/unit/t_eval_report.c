@@ -141,6 +141,8 @@ void test_utility__without_a_holdout_does_not_test_on_what_it_learnt(void **stat
                 0.7); /* the same rows, here */
     assert_int_equal((int)number(json_object_get(r, "utility"), "real_train_rows"),
                      MOST_ROWS * 4 / 5);
+    assert_true(json_is_null(json_object_get(r, "trends_thresholded"))); /* no two are related */
+    assert_true(is_skipped(r, "trends_thresholded", NULL));
     json_decref(r);
     mill_table_free(t);
 }
