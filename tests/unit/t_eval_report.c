@@ -87,6 +87,17 @@ static const json_t *learner_of(const json_t *report, const char *part, const ch
     return json_object_get(json_object_get(report, part), learner);
 }
 
+/* AUC after learning on the synthetic table, and the score of detection. */
+static void get_learner(double *auc, double *score, const json_t *report, const char *learner)
+{
+    const json_t *u = learner_of(report, "utility", learner);
+    const double real_auc = number(json_object_get(u, "train_on_real"), "auc");
+
+    *auc = number(json_object_get(u, "train_on_synthetic"), "auc");
+    *score = number(learner_of(report, "detection", learner), "score");
+    assert_near(number(json_object_get(u, "ratio"), "auc"), *auc / real_auc, 1e-12);
+}
+
 void test_report__tells_related_columns_from_mixed_up_ones(void **state)
 {
     (void)state;
@@ -104,15 +115,9 @@ void test_report__tells_related_columns_from_mixed_up_ones(void **state)
     assert_true(number(r[1], "trends") < 0.75);
     assert_true(number(r[1], "trends_thresholded") < 0.75);
     for (int l = 0; l < 2; l++) {
-        const char *learner = l ? "boosted_trees" : "logistic";
         double auc[2], score[2];
-        for (int k = 0; k < 2; k++) {
-            const json_t *u = learner_of(r[k], "utility", learner);
-            auc[k] = number(json_object_get(u, "train_on_synthetic"), "auc");
-            const double real_auc = number(json_object_get(u, "train_on_real"), "auc");
-            assert_near(number(json_object_get(u, "ratio"), "auc"), auc[k] / real_auc, 1e-12);
-            score[k] = number(learner_of(r[k], "detection", learner), "score");
-        }
+        for (int k = 0; k < 2; k++)
+            get_learner(&auc[k], &score[k], r[k], l ? "boosted_trees" : "logistic");
         assert_true(auc[0] > 0.8);
         assert_true(auc[1] < 0.65);
         assert_true(score[0] > 0.9);

@@ -183,7 +183,7 @@ static void check_rings(boost_loss loss, int k)
     fit_rings(p, y, loss, k, 1);
     for (int threads = 2; threads <= 7; threads += 5) {
         fit_rings(q, y, loss, k, threads);
-        assert_memory_equal(p, q, RING_ROWS * 3 * sizeof *p);
+        assert_memory_equal(p, q, 3 * sizeof *p * RING_ROWS);
     }
     for (int64_t i = 0; i < RING_ROWS; i++) {
         int32_t guess = p[i] > 0.5;
