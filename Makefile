@@ -81,7 +81,7 @@ $(B)/%.o: src/%.c $(B)/flags
 $(B)/libtabmill.a: $(OBJ) $(B)/objects
 	@rm -f $@; ar rcs $@ $(OBJ)
 $(B)/exports.map: $(wildcard include/tabmill.h)
-	@{ echo '{'; cat /dev/null $^ | sed -n 's/.*[ *]\(mill_[a-z0-9_]*\)(.*/global: \1;/p'; echo 'local: *; };'; } >$@
+	@{ echo '{'; cat /dev/null $^ | sed -n 's/.*[ *]\(mill_[a-z0-9_]*\)(.*/\1;/p' | sort -u | sed '1i global:'; echo 'local: *; };'; } >$@
 $(B)/libtabmill.so.$(VERSION): $(OBJ) $(B)/objects $(B)/exports.map
 	@$(CC) -shared $(SAN) -Wl,-soname,libtabmill.so.$(SOMAJOR) -Wl,--version-script=$(B)/exports.map -Wl,--as-needed \
 		-o $@ $(OBJ) $(LIBS)
