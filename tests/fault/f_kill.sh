@@ -12,18 +12,21 @@ KILLS=10
 awk 'BEGIN { srand(3); print "a,b,c,d,e"; for (i = 0; i < 20000; i++) { k = int(4 * rand());
     printf "%d,%.3f,v%d,%s,w%d\n", 10 * k + 8 * rand(), k + rand(), k, rand() < .1 ? "" : int(99 * rand()), 9 * rand() * rand() } }' >t.csv
 
+head -1001 t.csv >few.csv
+
+# What makes a fit of about a second with checkpoints, probes and early stop in it.
 options() { case $1 in
-    mixture) echo --components 100 --iterations 60 ;;
-    ctgan) echo --epochs 12 --probe-every 4 ;;
-    tvae) echo --epochs 20 --probe-every 5 --early-stop 3 ;;
-    *) echo ;;
+    mixture) echo -i t.csv --components 100 --iterations 60 ;;
+    ctgan) echo -i few.csv --epochs 30 --probe-every 4 --generator-dim 64,64 --discriminator-dim 64,64 --batch-size 100 ;;
+    tvae) echo -i few.csv --epochs 40 --probe-every 3 --early-stop 4 --batch-size 100 ;;
+    *) echo -i t.csv ;;
 esac; }
 
 sweep() { # METHOD
     local method=$1 began took killed=0 bad=0 fit
     # The command itself, not a function: what is killed must be the process that writes.
     # shellcheck disable=SC2207
-    fit=("$T" fit -i t.csv -o m.mill -m "$method" $(options "$method") --seed 3 --checkpoint-every 0.01 -q --resume)
+    fit=("$T" fit -o m.mill -m "$method" $(options "$method") --seed 3 --checkpoint-every 0.01 -q --resume)
     rm -rf m.mill m.mill.run
     began=$(date +%s%N)
     "${fit[@]}" || { echo "FAIL $method: does not fit"; return; }
