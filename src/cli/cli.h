@@ -20,12 +20,13 @@ typedef struct {
 int cmd_fit(int argc, char **argv);
 int cmd_sample(int argc, char **argv);
 int cmd_generate(int argc, char **argv);
+int cmd_evaluate(int argc, char **argv);
 int cmd_score(int argc, char **argv);
 int cmd_estimate(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
-extern const opt_set fit_set, sample_set, generate_set, score_set, estimate_set, inspect_set,
-    devices_set;
+extern const opt_set fit_set, sample_set, generate_set, evaluate_set, score_set, estimate_set,
+    inspect_set, devices_set;
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
 typedef struct {

@@ -17,6 +17,7 @@ static const command commands[] = {
     {"fit", cmd_fit, &fit_set, "fit a synthesizer to a table"},
     {"sample", cmd_sample, &sample_set, "draw rows from a model"},
     {"generate", cmd_generate, &generate_set, "fit and sample in one"},
+    {"evaluate", cmd_evaluate, &evaluate_set, "compare a synthetic table with a real one"},
     {"score", cmd_score, &score_set, "log-likelihood of rows under a model"},
     {"estimate", cmd_estimate, &estimate_set, "memory that a fit and sampling will take"},
     {"inspect", cmd_inspect, &inspect_set, "what is in a model or a table"},

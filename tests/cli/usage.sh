@@ -10,7 +10,7 @@ expect version 0 "" "$T" --version
 says version_words "tabmill 0."
 expect help 0 "" "$T" --help
 says help_lists_fit "fit a synthesizer"
-for c in fit sample generate score estimate inspect devices; do
+for c in fit sample generate evaluate score estimate inspect devices; do
     expect "help_$c" 0 "" "$T" $c --help
     says "help_${c}_usage" "usage: tabmill $c"
     expect "help_of_$c" 0 "" "$T" help $c
