@@ -333,10 +333,17 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
 
     TRY(spans_assume(&spans, &rows, s));
     if ((err = ctgan_draw_init(&draw, spans, NULL))) goto done;
-    tvae_parts p = {c, spans, &draw, c->batch_size, 1, c->batch_size};
-    err =
-        net_estimate(fit_bytes, sample_bytes, (net_build[]){build_step, build_sample}, &p, threads);
-    if (!err) *fit_bytes += rows + (c->probe_every ? *sample_bytes : 0);
+    const int64_t n = s->rows > 0 ? s->rows : 1, batch = c->batch_size < n ? c->batch_size : n;
+    int64_t smaller = 0; /* an epoch's last batch has a graph of its own */
+    tvae_parts p = {c, spans, &draw, batch, (n + batch - 1) / batch, n % batch};
+    if (p.rows)
+        err = net_estimate(&smaller, sample_bytes, (net_build[]){build_step, build_sample}, &p,
+                           threads);
+    p.rows = batch;
+    if (!err)
+        err = net_estimate(fit_bytes, sample_bytes, (net_build[]){build_step, build_sample}, &p,
+                           threads);
+    if (!err) *fit_bytes += rows + smaller + (c->probe_every ? *sample_bytes : 0);
 done:
     ctgan_draw_deinit(&draw);
     spans_free(spans);
