@@ -124,6 +124,9 @@ int cli_fit(fitted *out, const fitting *f,
 mill_err cli_fit_finish(const fitted *out, const fitting *f);
 void cli_fitted_deinit(fitted *f);
 
+/* What the process holds before a fit by `m` begins, and what the libraries that it calls will add.
+ */
+int64_t cli_program_bytes(const synth_method *m);
 /* memory.c: the largest batch whose fit takes at most `bytes`; 0: none, or the method has no
  * batches. */
 int64_t cli_largest_batch(const synth_method *m, const synth_schema *s, const synth_config *c,

@@ -111,8 +111,8 @@ static mill_err print_estimate(const opt_parsed *p, const estimate_options *o,
                                const synth_schema *s, int threads)
 {
     const synth_method *m = synth_method_find(o->synth.method);
-    const int64_t program =
-        o->estimate.input ? mill_cpu_rss_bytes() : mill_cpu_rss_bytes() + table_bytes(s);
+    const int64_t assumed = o->estimate.input ? 0 : table_bytes(s);
+    const int64_t program = cli_program_bytes(m) + assumed;
     const int64_t limit =
         o->estimate.memory_limit ? o->estimate.memory_limit : mill_cpu_memory_bytes();
     int64_t fit_bytes, sample_bytes;

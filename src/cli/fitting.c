@@ -169,7 +169,7 @@ static mill_err look_at_run(work *w)
 static mill_err check_memory(work *w)
 {
     const int64_t limit = w->f->run->memory_limit;
-    const int64_t now = mill_cpu_rss_bytes();
+    const int64_t now = cli_program_bytes(w->method);
     int64_t fit_bytes, sample_bytes;
     char a[32], b[32];
 
