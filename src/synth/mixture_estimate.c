@@ -1,19 +1,19 @@
 /*
  * mixture_estimate.c - how much memory a fit and a sampler will take, before anything is allocated.
  *
- * Fit, the larger of
- *     coding: the codes, and for the longest number column its values twice over (radix sort)
- *     EM:     the codes, three tables of (codes x lanes) floats (two up to 32,768 rows), the span;
- * at the end the probabilities as they go to the file Sampling: probabilities (mapped), alias
- * tables of 8 bytes per probability, random bits per thread. The table that is read and the batch
- * that is written are not in it: synth_table_bytes().
+ * A fit takes the larger of coding (one number column's values and the radix sort's two arrays of
+ * keys) and EM: the codes; three tables of (codes x lanes) floats (two up to 32,768 rows) and the
+ * span; at the end the probabilities as they go to the file.
+ *
+ * Sampling takes the probabilities (mapped), alias tables of 8 bytes for each, random bits per
+ * thread. The table that is read and the batch that is written are in neither: synth_table_bytes().
  *
  * A number's codes are not known before its values are sorted: `bins` is assumed, and the largest K
  * where K is to be chosen.
  */
 #include "synth/mixture.h"
 
-enum { BYTES_PER_PROBABILITY = 4 + 8, SAMPLE_ROWS = 1024 };
+enum { BYTES_PER_PROBABILITY = 4 + 8, SAMPLE_ROWS = 1024, SORT_BYTES = 3 * 8 /* per value */ };
 
 int64_t synth_table_bytes(const synth_schema *s, int64_t rows)
 {
@@ -53,14 +53,14 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
         n_codes += n;
         code_bytes += s->rows * width;
         words += n ? 1 + number + (n > MIXTURE_MANY_CODES) : 0;
-        if (number) sort_bytes = 16 * (s->rows - s->col[j].n_missing);
+        if (number) sort_bytes = SORT_BYTES * s->rows;
     }
     if (n_codes > INT32_MAX) return mill_fail(MILL_EINPUT, "more than 2^31 different values");
     if (!k) k = mixture_most_k(s->rows, (int32_t)n_codes);
 
     const synth_codes shape = {.n_codes = (int32_t)n_codes, .n_cols = s->n};
     const int64_t tables = em_bytes(&shape, s->rows, k) + n_codes * k * 4 + n_codes * 8;
-    *fit_bytes = code_bytes + (tables > sort_bytes ? tables : sort_bytes);
+    *fit_bytes = code_bytes + tables > sort_bytes ? code_bytes + tables : sort_bytes;
     *sample_bytes =
         n_codes * k * BYTES_PER_PROBABILITY + (int64_t)threads * SAMPLE_ROWS * (words * 4 + 8);
     return MILL_OK;
