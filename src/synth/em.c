@@ -31,7 +31,7 @@ enum { FLUSH = 32768, STREAM_START = 0x454d0001, LOG_CODES = 256 };
 static const float PRIOR = 1;           /* a of em.h */
 static const float WEIGHT_PRIOR = 0.5f; /* s of em.h */
 /* of a component's first distribution is the row that it begins at */
-static const float START_ROW = 0.2f;
+static const float START_ROW = 0.05f;
 static const float NEVER = -1e30f; /* logit of a lane that pads */
 
 static int lanes_of(int64_t k)

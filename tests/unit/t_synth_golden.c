@@ -3,8 +3,8 @@
 #include "lib/planted.h"
 
 /* Made by this program.  They change when the formulas do, and then the commit says why. */
-#define GOLDEN_MODEL "1d65c76bbae6171f4810bda7aa61a271"
-#define GOLDEN_ROWS  0xdd0ad089u
+#define GOLDEN_MODEL "4982266e4d99f0a0c06aeb077cd0a392"
+#define GOLDEN_ROWS  0xafe3f032u
 
 static uint32_t digest(const mill_table *t)
 {
