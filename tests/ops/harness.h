@@ -75,6 +75,8 @@ typedef struct {
     unsigned flags;
 } op_row;
 
+/* Behind the input stands an operation: so a source has memory that can be taken over, and a false
+ * claim of reading row by row shares a visit with rows that are not there yet. */
 static inline mill_ref X(row_build *b, mill_shape shape, double lo, double hi)
 {
     static const char *const name[MAX_X] = {"x0", "x1", "x2", "x3", "x4", "x5"};
@@ -82,7 +84,8 @@ static inline mill_ref X(row_build *b, mill_shape shape, double lo, double hi)
     b->shape[i] = shape;
     b->lo[i] = lo;
     b->hi[i] = hi;
-    return b->x[i] = mill_input(b->g, name[i], MILL_T_REAL, shape);
+    b->x[i] = mill_input(b->g, name[i], MILL_T_REAL, shape);
+    return mill_scale(b->g, b->x[i], 1, 0);
 }
 
 static inline mill_ref INDEX(row_build *b, mill_shape shape, int64_t below)
