@@ -34,9 +34,7 @@ EACH_LANE(l_fma, fma(a.v[i], b.v[i], d.v[i]), lanes a, lanes b, lanes d)
 EACH_LANE(l_max, a.v[i] > b.v[i] ? a.v[i] : b.v[i], lanes a, lanes b)
 EACH_LANE(l_sqrt, sqrt(a.v[i]), lanes a)
 EACH_LANE(l_exp, mill_exp_f64(a.v[i]), lanes a)
-EACH_LANE(l_log, mill_log_f64(a.v[i]), lanes a)
 EACH_LANE(l_tanh, mill_tanh_f64(a.v[i]), lanes a)
-EACH_LANE(l_quantile, mill_quantile_f64(a.v[i]), lanes a)
 EACH_LANE(l_if_le, a.v[i] <= b.v[i] ? yes.v[i] : no.v[i], lanes a, lanes b, lanes yes, lanes no)
 INLINE void l_store(double *p, lanes a)
 {
@@ -45,6 +43,11 @@ INLINE void l_store(double *p, lanes a)
 INLINE void l_store_n(double *p, lanes a, int n)
 {
     for (int i = 0; i < n; i++) p[i] = a.v[i];
+}
+INLINE lanes l_add_at(lanes a, int64_t lane, double x) /* nothing if there is no such lane */
+{
+    if (lane >= 0 && lane < 16) a.v[lane] += x;
+    return a;
 }
 #define LANE_TREE(name, e)                               \
     INLINE double name(lanes t)                          \
@@ -59,12 +62,18 @@ INLINE void l_store_n(double *p, lanes a, int n)
 LANE_TREE(l_sum, a + b)
 LANE_TREE(l_hmax, a > b ? a : b)
 
-/* Uniforms of the elements 64 b .. 64 b + 63 of a stream. */
-INLINE void l_uniforms(double u[64], uint64_t seed, uint32_t step, uint32_t stream, uint64_t b)
-{
-    for (int i = 0; i < 64; i++)
-        u[i] = (double)mill_rand_u01(seed, step, stream, 64 * b + (uint64_t)i);
-}
+/* Uniform, normal and Gumbel numbers of the elements 64 b .. 64 b + 63 of a stream. */
+#define LANE_DRAW(name, e)                                                                    \
+    INLINE void name(double y[64], uint64_t seed, uint32_t step, uint32_t stream, uint64_t b) \
+    {                                                                                         \
+        for (int i = 0; i < 64; i++) {                                                        \
+            const double u = (double)mill_rand_u01(seed, step, stream, 64 * b + (uint64_t)i); \
+            y[i] = (e);                                                                       \
+        }                                                                                     \
+    }
+LANE_DRAW(l_uniforms, u)
+LANE_DRAW(l_normals, mill_quantile_f64(u))
+LANE_DRAW(l_gumbels, -mill_log_f64(-mill_log_f64(u)))
 
 #else
 
@@ -82,21 +91,29 @@ typedef f16v lanes;
 #define l_max(a, b)         vmax(a, b)
 #define l_sqrt(a)           vsqrt(a)
 #define l_exp(a)            vexp(a)
-#define l_log(a)            vlog(a)
 #define l_tanh(a)           vtanh(a)
-#define l_quantile(a)       vquantile(a)
 #define l_if_le(a, b, y, n) vsel(vle(a, b), y, n)
 #define l_store(p, a)       vstore(p, a)
 #define l_store_n(p, a, n)  vstore_n(p, a, n)
 #define l_sum(a)            vsum(a)
 #define l_hmax(a)           vhmax(a)
 
-INLINE void l_uniforms(float u[64], uint64_t seed, uint32_t step, uint32_t stream, uint64_t b)
+INLINE lanes l_add_at(lanes a, int64_t lane, float x) /* nothing if there is no such lane */
 {
-    i16v bits[4];
-    vrand_bits(bits, seed, step, stream, b);
-    for (int w = 0; w < 4; w++) vstore(u + 16 * w, vu01(bits[w]));
+    const i16v at = ieq(iiota(), iset((uint32_t)lane));
+    return vsel(at, vadd(a, vset(x)), a);
 }
+
+#define LANE_DRAW(name, of_bits)                                                             \
+    INLINE void name(float y[64], uint64_t seed, uint32_t step, uint32_t stream, uint64_t b) \
+    {                                                                                        \
+        i16v bits[4];                                                                        \
+        vrand_bits(bits, seed, step, stream, b);                                             \
+        for (int w = 0; w < 4; w++) vstore(y + 16 * w, of_bits(bits[w]));                    \
+    }
+LANE_DRAW(l_uniforms, vu01)
+LANE_DRAW(l_normals, vnormal)
+LANE_DRAW(l_gumbels, vgumbel)
 
 #endif
 

@@ -33,9 +33,7 @@ KERNEL(op_cross_entropy_grad)
             row_fill(dx, 0, n);
             continue;
         }
-        const real sum = row_exp(dx, (const real *)c->src[1] + i * n, n, 1);
-        const lanes factor = l_set(dy[i] / sum), even = l_set(-dy[i] * e / (real)n);
-        BLOCKS(j, w, n) l_put(dx + j, l_fma(l_take(dx + j, w, 0), factor, even), w);
-        dx[t] -= dy[i] * (K(1) - e);
+        row_ce_grad(dx, (const real *)c->src[1] + i * n, n, t, dy[i], K(1) - e,
+                    -dy[i] * e / (real)n);
     }
 }

@@ -5,7 +5,7 @@ KERNEL(op_softmax)
 {
     const int64_t n = mill_cols(&c->node->shape);
     for (int64_t i = c->begin; i < c->end; i++)
-        row_softmax((real *)c->out + i * n, (const real *)c->src[0] + i * n, n, 1);
+        row_softmax((real *)c->out + i * n, (const real *)c->src[0] + i * n, NULL, n, 1);
 }
 
 KERNEL(op_softmax_grad)

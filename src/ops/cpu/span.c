@@ -9,10 +9,15 @@ typedef struct {
     int32_t start, length, kind;
 } span;
 
-INLINE void one_hot_of_max(real *y, const real *x, int64_t n)
+INLINE void one_hot_of_max(real *y, const real *x, const real *noise, int64_t n)
 {
     int64_t best = 0;
-    for (int64_t j = 1; j < n; j++) best = x[j] > x[best] ? j : best;
+    real most = -K(INFINITY);
+    for (int64_t j = 0; j < n; j++) {
+        const real v = noise ? x[j] + noise[j] : x[j];
+        best = v > most ? j : best;
+        most = v > most ? v : most;
+    }
     row_fill(y, 0, n);
     y[best] = 1;
 }
@@ -26,34 +31,24 @@ INLINE void row_tanh(real *y, const real *x, int64_t n)
     BLOCKS(j, w, n) l_put(y + j, l_tanh(l_take(x + j, w, 0)), w);
 }
 
-INLINE void activate_row(real *y, const real *o, const span *s, int64_t S, int mode, real scale)
-{
-    for (int64_t k = 0; k < S; k++) {
-        real *to = y + s[k].start;
-        const real *from = o + s[k].start;
-        const int64_t n = s[k].length;
-        if (s[k].kind == TANH)
-            row_tanh(to, from, n);
-        else if (mode == GUMBEL || mode == SOFT)
-            row_softmax(to, from, n, scale);
-        else
-            one_hot_of_max(to, from, n);
-    }
-}
+typedef struct {
+    const span *spans;
+    int64_t n;
+    bool choose;
+    real scale;
+} activation;
 
-/* Softmax spans of y become o + noise; tanh spans o. */
-INLINE void add_noise(real *y, const real *o, const real *noise, const span *s, int64_t S)
+INLINE void activate_row(real *y, const real *o, const real *noise, const activation *a)
 {
-    for (int64_t k = 0; k < S; k++) {
-        const int64_t at = s[k].start, n = s[k].length;
-        if (s[k].kind == TANH)
-            row_copy(y + at, o + at, n);
+    for (int64_t k = 0; k < a->n; k++) {
+        const int64_t at = a->spans[k].start, n = a->spans[k].length;
+        const real *own = noise ? noise + at : NULL;
+        if (a->spans[k].kind == TANH)
+            row_tanh(y + at, o + at, n);
+        else if (a->choose)
+            one_hot_of_max(y + at, o + at, own, n);
         else
-            BLOCKS(j, w, n)
-            {
-                const lanes sum = l_add(l_take(o + at + j, w, 0), l_take(noise + at + j, w, 0));
-                l_put(y + at + j, sum, w);
-            }
+            row_softmax(y + at, o + at, own, n, a->scale);
     }
 }
 
@@ -61,24 +56,19 @@ INLINE void add_noise(real *y, const real *o, const real *noise, const span *s, 
 KERNEL(op_span_activate)
 {
     const int mode = (int)c->node->attr.i[0];
-    const real scale = (real)(1.0 / c->node->attr.f[0]);
-    const int64_t D = mill_cols(&c->node->shape), S = c->src_shape[1]->dim[0];
-    const span *spans = c->src[1];
+    const int64_t D = mill_cols(&c->node->shape);
+    const activation a = {c->src[1], c->src_shape[1]->dim[0], mode == SAMPLE || mode == HARD,
+                          (real)(1.0 / c->node->attr.f[0])};
     const bool noisy = mode == GUMBEL || mode == SAMPLE;
-    const int64_t rows_at_once = 2048 / D > 1 ? 2048 / D : 1;
+    const int64_t at_once = 2048 / D > 1 ? 2048 / D : 1;
+    real *noise = noisy ? c->scratch : NULL;
 
-    for (int64_t i = c->begin; i < c->end; i++) {
-        const real *o = (const real *)c->src[0] + i * D;
-        real *y = (real *)c->out + i * D;
-        if (noisy) {
-            const int64_t at = (i - c->begin) % rows_at_once;
-            const int64_t rows = c->end - i < rows_at_once ? c->end - i : rows_at_once;
-            real *noise = c->scratch;
-            if (at == 0) fill_gumbel(noise, source_of(c), i * D, rows * D);
-            add_noise(y, o, noise + at * D, spans, S);
-            o = y;
-        }
-        activate_row(y, o, spans, S, mode, scale);
+    for (int64_t i = c->begin; i < c->end; i += at_once) {
+        const int64_t rows = c->end - i < at_once ? c->end - i : at_once;
+        if (noisy) fill_gumbel(noise, source_of(c), i * D, rows * D);
+        for (int64_t r = 0; r < rows; r++)
+            activate_row((real *)c->out + (i + r) * D, (const real *)c->src[0] + (i + r) * D,
+                         noisy ? noise + r * D : NULL, &a);
     }
 }
 
@@ -113,7 +103,7 @@ KERNEL(op_span_softmax)
     FOR_SPANS(i)
     {
         const int64_t at = i * D + spans[k].start;
-        row_softmax((real *)c->out + at, (const real *)c->src[0] + at, spans[k].length, 1);
+        row_softmax((real *)c->out + at, (const real *)c->src[0] + at, NULL, spans[k].length, 1);
     }
 }
 
@@ -181,10 +171,7 @@ KERNEL(op_span_ce_grad)
                 row_fill(dx, 0, n);
                 continue;
             }
-            const real sum = row_exp(dx, (const real *)c->src[1] + at, n, 1);
-            const lanes factor = l_set(dy[i] / sum);
-            BLOCKS(j, w, n) l_put(dx + j, l_mul(l_take(dx + j, w, 0), factor), w);
-            dx[target[k]] -= dy[i];
+            row_ce_grad(dx, (const real *)c->src[1] + at, n, target[k], dy[i], 1, 0);
         }
     }
 }
