@@ -27,7 +27,7 @@ static const softmax_fn softmax[MILL_N_LEVEL] = MILL_LEVELS(em_softmax);
 static const count_fn count[MILL_N_LEVEL] = MILL_LEVELS(em_count);
 static const logs_fn logs[MILL_N_LEVEL] = MILL_LEVELS(em_logs);
 
-enum { FLUSH = 32768, STREAM_START = 0x454d0001, LOG_CODES = 256 };
+enum { FLUSH = 32768, FLUSH_CODES = 1024, STREAM_START = 0x454d0001, LOG_CODES = 256 };
 static const float PRIOR = 1;           /* a of em.h */
 static const float WEIGHT_PRIOR = 0.5f; /* s of em.h */
 /* of a component's first distribution is the row that it begins at */
@@ -51,7 +51,7 @@ int64_t em_bytes(const synth_codes *codes, int64_t rows, int64_t k)
 {
     const int64_t lanes = lanes_of(k), span = span_of((int)lanes);
     const int64_t tables = rows > FLUSH ? 3 : 2;
-    return tables * lanes * codes->n_codes * 4 + codes->n_codes * 4 + 3 * lanes * 4 +
+    return tables * lanes * codes->n_codes * 4 + codes->n_codes * 12 + 2 * lanes * 4 +
            span * (lanes * 4 + 4 + codes->n_cols * 4) + span / EM_ROWS * 8;
 }
 
@@ -66,6 +66,7 @@ void em_free(em *e)
     mill_free(e->logw);
     mill_free(e->mass);
     mill_free(e->strength);
+    mill_free(e->wait);
     mill_free(e->r);
     mill_free(e->inverse);
     mill_free(e->code);
@@ -85,6 +86,7 @@ static mill_err make_tables(em *e)
     e->acc = mill_alloc(cells, sizeof *e->acc);
     if (e->rows > FLUSH && !(e->total = mill_alloc(cells, sizeof *e->total))) return MILL_ENOMEM;
     e->marginal = mill_alloc(codes, sizeof *e->marginal);
+    e->wait = mill_alloc(codes, sizeof *e->wait);
     e->logw = mill_alloc(lanes, sizeof *e->logw);
     e->mass = mill_alloc(lanes, sizeof *e->mass);
     e->strength = mill_alloc(codes, sizeof *e->strength);
@@ -93,7 +95,7 @@ static mill_err make_tables(em *e)
     e->code = mill_alloc(span * (size_t)e->codes->n_cols + 1, sizeof *e->code);
     e->chunk_sum = mill_alloc(span / EM_ROWS, sizeof *e->chunk_sum);
     const bool good = e->col && e->logp && e->acc && e->marginal && e->logw && e->mass &&
-                      e->strength && e->r && e->inverse && e->code && e->chunk_sum;
+                      e->strength && e->wait && e->r && e->inverse && e->code && e->chunk_sum;
     return good ? MILL_OK : MILL_ENOMEM;
 }
 
@@ -127,6 +129,7 @@ mill_err em_new(em **out, const synth_codes *codes, int k, const int32_t *row, i
     for (int a = 0; a < e->n_cols; a++) {
         const int j = e->col[a];
         for (int32_t c = codes->base[j]; c < codes->base[j + 1]; c++) {
+            e->wait[c] = codes->coder[j].n / FLUSH_CODES + 1;
             e->strength[c] = PRIOR + (smooth ? (float)codes->coder[j].n : 0.0f);
         }
     }
@@ -214,16 +217,24 @@ static void add_counts(const walk *w, int64_t n, int64_t chunk)
                     em_width(e, b), m, e->code + a, e->n_cols, n);
 }
 
-/* acc into total, zero behind it: a chunk is LOG_CODES codes of all blocks. */
-static void flush(em *e, int64_t chunk)
+/*
+ * acc into total, zero behind it, LOG_CODES codes of a block at a time.  A column of many codes
+ * waits for as many more rows, which are spread over its codes: else 300,000 categories would be
+ * walked over every FLUSH rows.
+ */
+static void flush(em *e, int64_t chunk, int64_t rows, bool is_last)
 {
-    const int64_t n = (int64_t)e->codes->n_codes * e->lanes;
-    const int64_t size = (int64_t)LOG_CODES * EM_BLOCK, from = chunk * size;
-    const int64_t to = from + size < n ? from + size : n;
+    const int b = (int)(chunk % e->blocks), width = em_width(e, b);
+    const int64_t from = chunk / e->blocks * LOG_CODES;
+    const int64_t to = from + LOG_CODES < e->codes->n_codes ? from + LOG_CODES : e->codes->n_codes;
 
-    for (int64_t i = from; i < to; i++) {
-        e->total[i] += e->acc[i];
-        e->acc[i] = 0;
+    for (int64_t c = from; c < to; c++) {
+        if (!is_last && rows / FLUSH % e->wait[c]) continue;
+        float *total = e->total + em_at(e, b, c), *acc = e->acc + em_at(e, b, c);
+        for (int l = 0; l < width; l++) {
+            total[l] += acc[l];
+            acc[l] = 0;
+        }
     }
 }
 
@@ -285,8 +296,6 @@ static void walk_rows(void *ctx, int thread, mill_walk *p)
 {
     walk *w = ctx;
     em *e = w->e;
-    const int64_t flushes =
-        ((int64_t)e->codes->n_codes * e->lanes + LOG_CODES * EM_BLOCK - 1) / (LOG_CODES * EM_BLOCK);
     int64_t since = 0;
 
     (void)thread;
@@ -303,7 +312,7 @@ static void walk_rows(void *ctx, int thread, mill_walk *p)
         since += n;
         if (!e->total || (since < FLUSH && first + n < w->rows)) continue;
         since = 0;
-        STAGE(p, flushes, flush(e, chunk_));
+        STAGE(p, log_chunks(e), flush(e, chunk_, first + n, first + n == w->rows));
     }
     if (!w->learn) return;
     STAGE(p, 1, masses(e));

@@ -41,6 +41,7 @@ typedef struct {
     int64_t span;               /* rows at once: from the lanes alone */
     float *logp, *acc, *total;  /* n_codes x lanes; total: NULL for few rows */
     float *marginal, *strength; /* per code: m_j(c), a_j */
+    int32_t *wait;              /* per code: flushes that it waits for */
     float *logw, *mass;         /* per lane */
     float *r, *inverse;         /* of the span */
     int32_t *code;              /* of the span: rows x n_cols, among all codes */

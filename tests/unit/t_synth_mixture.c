@@ -445,3 +445,55 @@ void test_mixture__survives_every_failed_allocation(void **state)
     }
     mill_table_free(t);
 }
+
+/*
+ * 150,000 rows, 3 values and 3,000 values: counts are flushed several times, those of the second
+ * column less often.  After a step exp(log p) (N_k + a) - a m, summed over the components, is each
+ * code's number of rows.
+ */
+void test_em__counts_every_row_once(void **state)
+{
+    enum { ROWS = 150000, MANY = 3000, K = 20 };
+    mill_pool *pool = planted_pool(2);
+    synth_config c = synth_config_default();
+    int32_t *offset = calloc(MANY + 1, sizeof *offset);
+    char *text = malloc(MANY * 8);
+    mill_table *t;
+    synth_schema *s;
+    synth_codes *codes;
+    em *e;
+
+    (void)state;
+    for (int v = 0; v < MANY; v++) offset[v + 1] = offset[v] + sprintf(text + offset[v], "%d", v);
+    assert_ok(table_new(&t, ROWS, 2));
+    for (int j = 0; j < 2; j++) {
+        assert_ok(column_init(&t->col[j], j ? "many" : "few", MILL_CATEGORY, ROWS));
+        assert_ok(column_set_dictionary(&t->col[j], j ? MANY : 3, offset, text));
+    }
+    for (int i = 0; i < ROWS; i++) t->col[0].code[i] = i % 7 % 3;
+    for (int i = 0; i < ROWS; i++) t->col[1].code[i] = (int)(i * 7919LL % 5000 % MANY);
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_ok(synth_codes_fit(&codes, t, s, &c, pool));
+    assert_ok(em_new(&e, codes, K, NULL, ROWS, false, pool));
+    em_start(e, 1);
+    for (int step = 0; step < 2; step++) {
+        em_step(e);
+        for (int32_t code = 0; code < codes->n_codes; code++) {
+            double rows = 0;
+            for (int k = 0; k < K; k++) {
+                const double logp = (double)e->logp[em_at(e, 0, code) + k];
+                rows += mill_exp_f64(logp) * ((double)e->mass[k] + 1) - (double)e->marginal[code];
+            }
+            /* floats: sums of up to 32,768 terms, some 1e-5 of what they come to */
+            assert_true(fabs(rows - (double)codes->count[code]) <
+                        1e-4 * (double)codes->count[code] + 0.01);
+        }
+    }
+    em_free(e);
+    synth_codes_free(codes);
+    synth_schema_free(s);
+    mill_table_free(t);
+    free(offset);
+    free(text);
+    mill_pool_free(pool);
+}
