@@ -33,7 +33,8 @@ static void runs_free(runs *r)
     mill_free(r->count);
 }
 
-static mill_err runs_of(runs *r, const synth_column *s, const mill_column *c)
+/* All of the column's values sorted: where it has very many different ones. */
+static mill_err runs_of_many(runs *r, const synth_column *s, const mill_column *c)
 {
     const int64_t present = c->rows - c->n_missing;
     double *x = mill_alloc((size_t)present + 1, sizeof *x);
@@ -59,6 +60,31 @@ static mill_err runs_of(runs *r, const synth_column *s, const mill_column *c)
     r->n = n;
     r->rows = k;
     return MILL_OK;
+}
+
+static mill_err runs_of_few(runs *r, const synth_values *v)
+{
+    r->x = mill_alloc((size_t)v->n + 1, sizeof *r->x);
+    r->count = mill_alloc((size_t)v->n + 1, sizeof *r->count);
+    if (!r->x || !r->count) return MILL_ENOMEM;
+    r->n = synth_values_list(r->x, v);
+    TRY(sort_f64(r->x, r->n));
+    for (int64_t i = 0; i < r->n; i++) {
+        r->count[i] = synth_values_of(v, r->x[i]);
+        r->rows += r->count[i];
+    }
+    return MILL_OK;
+}
+
+static mill_err runs_of(runs *r, const synth_column *s, const mill_column *c)
+{
+    synth_values v;
+
+    TRY(synth_values_count(&v, c, s->least, s->most));
+    const bool is_few = v.n <= SYNTH_FEW_VALUES;
+    const mill_err err = is_few ? runs_of_few(r, &v) : MILL_OK;
+    synth_values_free(&v);
+    return is_few ? err : runs_of_many(r, s, c);
 }
 
 static double unit_of(const runs *r, mill_coltype type)

@@ -1,9 +1,10 @@
 /*
  * mixture_estimate.c - how much memory a fit and a sampler will take, before anything is allocated.
  *
- * A fit takes the larger of coding (one number column's values and the radix sort's two arrays of
- * keys) and EM: the codes; three tables of (codes x lanes) floats (two up to 32,768 rows) and the
- * span; at the end the probabilities as they go to the file.
+ * A fit takes the larger of coding (of a number column with more than 32,768 different values all
+ * of them, and the radix sort's two arrays of keys) and EM: the codes; three tables of (codes x
+ * lanes) floats (two up to 32,768 rows) and the span; at the end the probabilities as they go to
+ * the file.
  *
  * Sampling takes the probabilities (mapped), alias tables of 8 bytes for each, random bits per
  * thread. The table that is read and the batch that is written are in neither: synth_table_bytes().
@@ -53,7 +54,7 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
         n_codes += n;
         code_bytes += s->rows * width;
         words += n ? 1 + number + (n > MIXTURE_MANY_CODES) : 0;
-        if (number) sort_bytes = SORT_BYTES * s->rows;
+        if (number && s->col[j].n_different > SYNTH_FEW_VALUES) sort_bytes = SORT_BYTES * s->rows;
     }
     if (n_codes > INT32_MAX) return mill_fail(MILL_EINPUT, "more than 2^31 different values");
     if (!k) k = mixture_most_k(s->rows, (int32_t)n_codes);

@@ -87,6 +87,10 @@ static mill_err fit_range(synth_column *s, const mill_column *c, int64_t nth)
         mill_free(x);
         TRY(err);
     }
+    synth_values v;
+    TRY(synth_values_count(&v, c, least, most));
+    s->n_different = v.n;
+    synth_values_free(&v);
     s->least = n ? least : 0;
     s->most = n ? most : 0;
     return MILL_OK;

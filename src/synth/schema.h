@@ -19,4 +19,19 @@ mill_err synth_fit_ids(synth_column *s, const mill_column *c);
 /* A present number meets a condition that is not about missing. */
 bool synth_number_holds(const synth_where *w, double x);
 
+/*
+ * The different present values of a number column, taken into [least, most], with their counts: n
+ * of them, or more than SYNTH_FEW_VALUES, and then not all.
+ */
+enum { SYNTH_FEW_VALUES = 32768 };
+typedef struct {
+    double *key;
+    int64_t *count; /* 0: a free slot */
+    int64_t n;
+} synth_values;
+mill_err synth_values_count(synth_values *out, const mill_column *c, double least, double most);
+int64_t synth_values_list(double *x, const synth_values *v); /* n of them, in no order */
+int64_t synth_values_of(const synth_values *v, double x);    /* how often x came */
+void synth_values_free(synth_values *v);
+
 #endif

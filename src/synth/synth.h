@@ -52,6 +52,7 @@ typedef struct {
     char *format;
     double least, most; /* of present values; numbers and datetimes */
     int64_t n_missing;
+    int64_t n_different; /* of numbers, up to 32,769; of a fitted schema alone */
     int32_t n_values, *offset;
     char *text;      /* dictionary; empty for identifiers */
     int64_t *count;  /* per dictionary value, or NULL */
