@@ -16,12 +16,10 @@
 #else
 #define MR 6
 #endif
-#ifdef __clang__
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || MILL_CLANG_SANITIZES
 #define UNROLL_MR
-#else
+#elif defined __clang__
 #define UNROLL_MR _Pragma("clang loop unroll(full)")
-#endif
 #else
 #define UNROLL_MR _Pragma("GCC unroll 16")
 #endif
