@@ -62,8 +62,8 @@ mill_ref mill_codes_matmul(mill_graph *g, mill_ref c, mill_ref w, mill_ref codes
 /* out[v,:] = sum over (i,j) with codes[i,j] = v of val[i,j] y[i,:]   y (n, m) -> (V, m); codes i32
  * (n, s) or (n). */
 mill_ref mill_scatter(mill_graph *g, int64_t V, mill_ref y, mill_ref codes, mill_ref val);
-/* The same, added onto dst (V, m) in its memory; dst dies here. mill_add(dense, scatter) becomes
- * this by itself. */
+/* The same, added onto dst (V, m), whose memory may be taken over.  mill_add(dense, scatter)
+ * becomes this by itself. */
 mill_ref mill_scatter_add(mill_graph *g, mill_ref dst, mill_ref y, mill_ref codes, mill_ref val);
 /* w (V, m), idx i32 (n) -> (n, m): w[idx[i],:]; -1 gives zeros */
 mill_ref mill_gather_rows(mill_graph *g, mill_ref w, mill_ref idx);
