@@ -27,6 +27,7 @@
 enum { I_TA, I_TB, I_HAS_C }; /* attributes */
 enum { WIDE = 64 }; /* columns of a block; rows below which blocks of columns are dealt: */
 enum { FEW_ROWS = 128 };
+enum { MANY_ROWS = 256 }; /* four tiles */
 
 /* ---- shapes ---- */
 
@@ -199,7 +200,12 @@ static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc)
     const mill_shape sa = *mill_shape_of(g, a), sb = *mill_shape_of(g, b);
 
     if (at) dsrc[0] = mill_sum_to(g, dy, mill_shape_of(g, mill_src(g, y, 0)));
-    const mill_ref da = ta ? mill_matmul(g, b, dy, tb, true) : mill_matmul(g, dy, b, false, !tb);
+    /* A tile of rows packs a transposed operand anew; with many tiles it is turned once, as a node.
+     */
+    const bool turn = !ta && !tb && sb.rank == 2 && mill_rows(mill_shape_of(g, dy)) >= MANY_ROWS;
+    const mill_ref bt = turn ? mill_transpose(g, b, 0, 1) : b;
+    const mill_ref da =
+        ta ? mill_matmul(g, b, dy, tb, true) : mill_matmul(g, dy, bt, false, !tb && !turn);
     dsrc[at] = mill_sum_to(g, da, &sa);
 
     if (sb.rank == 2 && sa.rank > 2 && !ta) {
