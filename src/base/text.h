@@ -34,7 +34,7 @@ const char *mill_format_size(char buf[32], double bytes);
 bool mill_parse_f64(double *out, const char *s, size_t n);
 bool mill_parse_i64(int64_t *out, const char *s, size_t n); /* false on overflow too */
 
-/* Shortest text that reads back as x, or fixed decimals; no locale.  Return the length; buf >= 32. */
+/* Shortest text that reads back as x, or fixed decimals; no locale.  Return the length; buf >= 40. */
 int mill_format_f64(char *buf, double x);
 int mill_format_fixed(char *buf, double x, int decimals); /* decimals 0..15, |x| < 1e15; rounds half to even */
 int mill_format_i64(char *buf, int64_t x);

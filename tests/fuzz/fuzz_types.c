@@ -1,0 +1,40 @@
+/* fuzz_types.c - any bytes as a types file (JSON) for a small table. */
+#include "fuzz/fuzz_file.h"
+
+#include "base/cpu.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "table/csv.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const char table[] =
+    "id,age,when,city\n1,30,2020-01-02,Rome\n2,,2021-05-06,\"a,b\"\n3,41,2019-12-31,Rome\n";
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    static char path[] = "/tmp/fuzz_types_XXXXXX";
+    static int fd = -1;
+    csv_options o = CSV_DEFAULTS;
+    mill_table *t = NULL;
+    mill_mem_stats stats;
+
+    if (fd < 0) {
+        fd = mkstemp(path);
+        MUST(fd >= 0 && write(fd, table, sizeof table - 1) == (ssize_t)sizeof table - 1);
+    }
+    MUST(mill_cpu_init() == MILL_OK);
+    o.types = fuzz_path(data, n);
+    const mill_err err = mill_table_read_csv(&t, path, &o, NULL);
+    MUST(!err == !!t);
+    if (err)
+        MUST(*mill_error());
+    else
+        MUST(t->rows == 3 && t->n_cols == 4);
+    mill_table_free(t);
+    mill_mem_get_stats(&stats);
+    MUST(stats.live == 0);
+    return 0;
+}
