@@ -210,7 +210,8 @@ class TVAE:
         x, target = self.d.rows[picked], self.d.target[picked]
         h = self.dense("enc", x, False)
         mu, lv = self.dense("mu", h, True), self.dense("logvar", h, True)
-        z = mu + noise.normal(self.batch, 128) * torch.exp(lv / 2)
+        batch = len(picked)  # the last one of an epoch is smaller
+        z = mu + noise.normal(batch, 128) * torch.exp(lv / 2)
         o = self.dense("dec", z, True)
         recon, number = 0, 0
         for k, (s, n, kind) in enumerate(self.d.spans):
@@ -220,8 +221,8 @@ class TVAE:
                 number += 1
             else:
                 recon = recon + torch.nn.functional.cross_entropy(o[:, s:s + n], target[:, k], reduction="sum")
-        kl = -0.5 * (1 + lv - mu ** 2 - lv.exp()).sum() / self.batch
-        loss = 2 * recon / self.batch + kl
+        kl = -0.5 * (1 + lv - mu ** 2 - lv.exp()).sum() / batch
+        loss = 2 * recon / batch + kl
         self.adam.zero_grad()
         loss.backward()
         self.adam.step()

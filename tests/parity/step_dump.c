@@ -57,12 +57,13 @@ static void keep_states(store_writer *w, const train_job *job, int step)
     json_decref(meta);
 }
 
-/* The draws of every step, from a graph that has only them, with the streams that they have in the
- * whole. */
-static void keep_draws(store_writer *w, bool ctgan, const ctgan_draw *d, int steps,
+/* One step's draws, from a graph that has only them, with the streams that they have in the whole.
+ */
+static void keep_draws(store_writer *w, bool ctgan, const ctgan_draw *d, int step,
                        const synth_config *c)
 {
     const int64_t batch = c->batch_size, per_epoch = (d->rows->n + batch - 1) / batch;
+    const int64_t left = d->rows->n - step % per_epoch * batch; /* tvae's last batch is smaller */
     mill_graph *g;
     mill_exec *e;
     exec_tensor t;
@@ -70,21 +71,19 @@ static void keep_draws(store_writer *w, bool ctgan, const ctgan_draw *d, int ste
     check(mill_graph_new(&g));
     mill_output(g, "first",
                 ctgan ? ctgan_draw_batch(g, d, batch, true)
-                      : ctgan_shuffled_rows(g, d, batch, batch, per_epoch));
+                      : ctgan_shuffled_rows(g, d, left < batch ? left : batch, batch, per_epoch));
     if (ctgan) { /* between the two draws: the noise and the Gumbel numbers of the first batch */
         mill_stream(g);
         mill_stream(g);
         mill_output(g, "second", ctgan_draw_batch(g, d, batch, true));
     }
     check(mill_exec_new(&e, g, &(exec_options){.seed = c->seed}));
-    for (int i = 0; i < steps; i++) {
-        check(mill_exec_run(e, (uint32_t)i));
-        for (int k = 0; k <= ctgan; k++) {
-            char *name = mill_alloc(32, 1);
-            sprintf(name, "%s@%d", k ? "second" : "first", i);
-            check(mill_exec_output(&t, e, k ? "second" : "first"));
-            check(store_writer_add(w, name, STORE_I32, 2, t.shape.dim, copy(t.data, t.bytes)));
-        }
+    check(mill_exec_run(e, (uint32_t)step));
+    for (int k = 0; k <= ctgan; k++) {
+        char *name = mill_alloc(32, 1);
+        sprintf(name, "%s@%d", k ? "second" : "first", step);
+        check(mill_exec_output(&t, e, k ? "second" : "first"));
+        check(store_writer_add(w, name, STORE_I32, 2, t.shape.dim, copy(t.data, t.bytes)));
     }
     mill_exec_free(e);
     mill_graph_free(g);
@@ -136,7 +135,7 @@ int main(int argc, char **argv)
 
     check(store_writer_new(&w));
     keep_rows(w, s, &rows);
-    keep_draws(w, ctgan, &d, steps, &c);
+    for (int i = 0; i < steps; i++) keep_draws(w, ctgan, &d, i, &c);
     keep_states(w, &job, 0);
     for (int i = 0; i < steps; i++) {
         check(job.step(job.ctx, i));
