@@ -83,8 +83,12 @@ static double peak(mill_pool *pool)
     double each[64] = {0}, sum = 0;
     const int n = mill_pool_threads(pool) < 64 ? mill_pool_threads(pool) : 64;
 
-    mill_pool_run(pool, n, peak_of_thread, each);
-    for (int i = 0; i < n; i++) sum += each[i];
+    for (int round = 0; round < 5; round++) { /* the best: a peak is what it can do */
+        double now = 0;
+        mill_pool_run(pool, n, peak_of_thread, each);
+        for (int i = 0; i < n; i++) now += each[i];
+        sum = now > sum ? now : sum;
+    }
     return sum;
 }
 

@@ -62,7 +62,7 @@ typedef struct {
     synth_probe *probe;
     net_sampler sampler;    /* of the probe; opened when first asked */
     mill_graph *g[2];       /* the step; tvae: and the step of an epoch's last, smaller batch */
-    mill_exec *e[2], *last; /* last: whichever ran the newest step */
+    mill_exec *e[2];
     int64_t steps_per_epoch;
 } net_fit;
 

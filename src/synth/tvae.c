@@ -26,6 +26,7 @@ typedef struct {
     const synth_spans *s;
     const ctgan_draw *d;
     int64_t batch, per_epoch, rows; /* of the step */
+    bool silent;                    /* no losses: they are read at the end of an epoch only */
 } tvae_parts;
 
 typedef struct {
@@ -143,6 +144,7 @@ static mill_err build_step(mill_graph *g, const void *ctx)
                                  .t_add = 1};
     nn_adam(&n.p, loss, mill_const_real(g, p->c->lr), &opts);
     if (n.sigma >= 0) mill_assign(g, n.p.ref[n.sigma], mill_clip(g, n.p.ref[n.sigma], 0.01, 1));
+    if (p->silent) return MILL_OK; /* and what only they need is dead code */
     mill_output(g, "loss", loss);
     mill_output(g, "kl", kl);
     return MILL_OK;
@@ -192,9 +194,11 @@ static mill_err fit_open(void **fit, const mill_table *t, const synth_schema *s,
 
     const int64_t n = f->rows.n, batch = c->batch_size < n ? c->batch_size : n;
     f->steps_per_epoch = (n + batch - 1) / batch;
-    tvae_parts p = {&f->c, f->s, &f->draw, batch, f->steps_per_epoch, batch};
+    const int64_t last = n - (f->steps_per_epoch - 1) * batch;
+    tvae_parts p = {&f->c, f->s, &f->draw, batch, f->steps_per_epoch, batch, last < batch};
     if ((err = net_fit_compile(f, 0, build_step, &p))) goto fail;
-    p.rows = n - (f->steps_per_epoch - 1) * batch;
+    p.rows = last;
+    p.silent = false;
     if (p.rows < batch && (err = net_fit_compile(f, 1, build_step, &p))) goto fail;
     *fit = f;
     return MILL_OK;
@@ -205,18 +209,19 @@ fail:
 
 static mill_err job_step(void *ctx, int64_t step)
 {
-    net_fit *f = ctx;
+    const net_fit *f = ctx;
     const bool last = step % f->steps_per_epoch == f->steps_per_epoch - 1;
 
-    f->last = last && f->e[1] ? f->e[1] : f->e[0];
-    return mill_exec_run(f->last, (uint32_t)step);
+    return mill_exec_run(last && f->e[1] ? f->e[1] : f->e[0], (uint32_t)step);
 }
 
+/* Of the newest step that ends an epoch; where all batches are alike, of the newest step. */
 static void job_metrics(void *ctx, double *values)
 {
-    mill_exec *e = ((net_fit *)ctx)->last;
-    values[0] = e ? mill_exec_output_scalar(e, "loss") : 0;
-    values[1] = e ? mill_exec_output_scalar(e, "kl") : 0;
+    const net_fit *f = ctx;
+    mill_exec *e = f->e[1] ? f->e[1] : f->e[0];
+    values[0] = mill_exec_output_scalar(e, "loss");
+    values[1] = mill_exec_output_scalar(e, "kl");
 }
 
 static mill_err job_probe(void *ctx, int64_t step, double *quality)
@@ -335,7 +340,7 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
     if ((err = ctgan_draw_init(&draw, spans, NULL))) goto done;
     const int64_t n = s->rows > 0 ? s->rows : 1, batch = c->batch_size < n ? c->batch_size : n;
     int64_t smaller = 0; /* an epoch's last batch has a graph of its own */
-    tvae_parts p = {c, spans, &draw, batch, (n + batch - 1) / batch, n % batch};
+    tvae_parts p = {c, spans, &draw, batch, (n + batch - 1) / batch, n % batch, false};
     if (p.rows)
         err = net_estimate(&smaller, sample_bytes, (net_build[]){build_step, build_sample}, &p,
                            threads);

@@ -235,14 +235,18 @@ def compare(method, table, steps, batch, dump):
         subprocess.run([dump, method, table, out.name, str(steps), str(batch)], check=True)
         f = read_mill(out.name)
     model = {"ctgan": CTGAN, "tvae": TVAE}[method](Data(f), f, batch)
-    worst = 0
+    rows, worst, compared = len(f["rows.u"]), 0, 0
+    per_epoch = -(-rows // batch)
     for i in range(steps):
         theirs = np.array(model.step(i, f))
+        if method == "tvae" and rows % batch and i % per_epoch != per_epoch - 1:
+            continue  # tvae tells its loss in the smaller batch that ends an epoch
+        compared += 1
         gap = np.abs(theirs - f["loss"][i]) / (1 + np.abs(theirs))
         worst = max(worst, gap.max())
-    name = f"trajectory_{method}"
+    name = f"trajectory_{method}_by_{batch}"
     ok = worst < 1e-5
-    print(f"{'ok' if ok else 'FAIL'} {name}_losses: {steps} steps, largest relative difference {worst:.2e}")
+    print(f"{'ok' if ok else 'FAIL'} {name}_losses: {compared} of {steps} steps, largest relative difference {worst:.2e}")
     moved = differs = 0.0
     for key, value in model.w.items():
         ours, before = f[f"{key}@{steps}"].astype(float), f[f"{key}@0"].astype(float)
@@ -256,4 +260,5 @@ if __name__ == "__main__":
     build = os.environ.get("TEST_BUILD", "build/release")
     dump, table = sys.argv[1:3] if len(sys.argv) > 2 else (build + "/tests/parity/step_dump", "examples/penguins.csv")
     compare("ctgan", table, 10, 100, dump)
-    compare("tvae", table, 10, 100, dump)
+    compare("tvae", table, 10, 86, dump)  # 344 penguins: four alike
+    compare("tvae", table, 10, 100, dump)  # and three with a smaller last one
