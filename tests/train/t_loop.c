@@ -210,8 +210,8 @@ void test_loop__names_what_differs_from_the_run_to_resume(void **state)
     o.config = is;
     assert_fails(MILL_EINPUT, "epochs was 300, is 400; input.hash was \"ab\", is \"cd\"",
                  train_loop(&end, &job, &o));
-    assert_null(strstr(mill_error(), "lr"));
-    assert_null(strstr(mill_error(), "bytes"));
+    assert_null(strstr(mill_error(), "lr was")); /* the path may have any letters */
+    assert_null(strstr(mill_error(), "bytes was"));
     o.force = true;
     t.steps_run = 0;
     assert_ok(train_loop(&end, &job, &o));
