@@ -10,6 +10,7 @@
 #include "synth/synth.h"
 
 #include <math.h>
+#include <unistd.h>
 
 enum { ROWS = 600 };
 
@@ -221,6 +222,16 @@ void test_draws__shuffle_every_row_once_an_epoch(void **state)
 
 /* ---- jobs ---- */
 
+/* A path of this process alone: the levels are tested side by side. */
+static const char *tmp(const char *name)
+{
+    static char path[8][64];
+    static int next;
+    char *p = path[next++ % 8];
+    snprintf(p, sizeof path[0], "/tmp/t_ctgan_%d_%s.mill", (int)getpid(), name);
+    return p;
+}
+
 static synth_config small_config(const char *method)
 {
     synth_config c = synth_config_default();
@@ -296,14 +307,14 @@ void test_nets__are_the_same_bytes_for_1_2_and_7_threads(void **state)
             assert_ok(mill_pool_new(&pool, threads));
             run r = run_open(methods[m], t, pool);
             run_steps(&r, 0, 12);
-            save(&r, threads == 1 ? "/tmp/t_ctgan_1.mill" : "/tmp/t_ctgan_n.mill");
-            if (threads > 1) assert_same_file("/tmp/t_ctgan_1.mill", "/tmp/t_ctgan_n.mill");
+            save(&r, threads == 1 ? tmp("1") : tmp("n"));
+            if (threads > 1) assert_same_file(tmp("1"), tmp("n"));
             run_close(&r);
             mill_pool_free(pool);
         }
     mill_table_free(t);
-    remove("/tmp/t_ctgan_1.mill");
-    remove("/tmp/t_ctgan_n.mill");
+    remove(tmp("1"));
+    remove(tmp("n"));
 }
 
 void test_nets__resume_to_the_bit(void **state)
@@ -315,22 +326,22 @@ void test_nets__resume_to_the_bit(void **state)
         store *s;
         run a = run_open(methods[m], t, NULL), b = run_open(methods[m], t, NULL);
         run_steps(&a, 0, 7);
-        save(&a, "/tmp/t_ctgan_a.mill");
+        save(&a, tmp("a"));
         run_steps(&a, 7, 13);
-        assert_ok(store_open(&s, "/tmp/t_ctgan_a.mill"));
+        assert_ok(store_open(&s, tmp("a")));
         run_steps(&b, 0, 2); /* another state, that has to go */
         assert_ok(b.job.load(b.job.ctx, s));
         store_close(s);
         run_steps(&b, 7, 13);
-        save(&a, "/tmp/t_ctgan_a.mill");
-        save(&b, "/tmp/t_ctgan_b.mill");
-        assert_same_file("/tmp/t_ctgan_a.mill", "/tmp/t_ctgan_b.mill");
+        save(&a, tmp("a"));
+        save(&b, tmp("b"));
+        assert_same_file(tmp("a"), tmp("b"));
         run_close(&a);
         run_close(&b);
     }
     mill_table_free(t);
-    remove("/tmp/t_ctgan_a.mill");
-    remove("/tmp/t_ctgan_b.mill");
+    remove(tmp("a"));
+    remove(tmp("b"));
 }
 
 void test_nets__allocate_nothing_between_steps(void **state)
@@ -382,7 +393,7 @@ static mill_table *sample(const char *path, int64_t n, int64_t batch, const char
 
 void test_nets__sample_the_same_rows_in_any_batches(void **state)
 {
-    static const char path[] = "/tmp/t_ctgan_m.mill";
+    const char *path = tmp("m");
     mill_table *t = make_table();
 
     (void)state;
@@ -402,7 +413,7 @@ void test_nets__sample_the_same_rows_in_any_batches(void **state)
 
 void test_nets__meet_a_condition(void **state)
 {
-    static const char path[] = "/tmp/t_ctgan_w.mill";
+    const char *path = tmp("w");
     mill_table *t = make_table();
 
     (void)state;
