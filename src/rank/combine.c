@@ -1,0 +1,160 @@
+/*
+ * combine.c - the small collectives, all from one: exchange, after which everybody can read a block
+ * of everybody.
+ *
+ * Every rank computes the result itself, from the same blocks in the same order, so all have the
+ * same bits.
+ */
+#include "rank/inner.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Where the tree over n > 1 leaves splits: the largest power of two below n. */
+static int split(int n)
+{
+    int left = 1;
+
+    while (2 * left < n) left *= 2;
+    return left;
+}
+
+#define TREE(type, name)                                             \
+    static type name(const type *x, int n)                           \
+    {                                                                \
+        if (n == 1) return x[0];                                     \
+        return name(x, split(n)) + name(x + split(n), n - split(n)); \
+    }
+TREE(float, tree_f32)
+TREE(double, tree_f64)
+TREE(uint64_t, tree_u64) /* wraps */
+
+/* The n-th value of each rank's block, one behind the other. */
+#define COLLECT(type, v, i) \
+    for (int r = 0; r < world; r++) v[r] = ((const type *)m->block(g, r))[i]
+
+static void reduce_f64(rank_group *g, double *x, int64_t n, rank_op op)
+{
+    const rank_methods *m = g->methods;
+    const int world = g->who.world;
+    double v[RANK_MAX_WORLD];
+
+    for (int64_t i = 0; i < n; i++) {
+        COLLECT(double, v, i);
+        x[i] = op == RANK_SUM ? tree_f64(v, world) : v[0];
+        for (int r = 1; r < world && op != RANK_SUM; r++)
+            if (isnan(v[r]) || (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i])) x[i] = v[r];
+    }
+}
+
+static void reduce_f32(rank_group *g, float *x, int64_t n, rank_op op)
+{
+    const rank_methods *m = g->methods;
+    const int world = g->who.world;
+    float v[RANK_MAX_WORLD];
+
+    for (int64_t i = 0; i < n; i++) {
+        COLLECT(float, v, i);
+        x[i] = op == RANK_SUM ? tree_f32(v, world) : v[0];
+        for (int r = 1; r < world && op != RANK_SUM; r++)
+            if (isnan(v[r]) || (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i])) x[i] = v[r];
+    }
+}
+
+static void reduce_i64(rank_group *g, int64_t *x, int64_t n, rank_op op)
+{
+    const rank_methods *m = g->methods;
+    const int world = g->who.world;
+    int64_t v[RANK_MAX_WORLD];
+
+    for (int64_t i = 0; i < n; i++) {
+        COLLECT(int64_t, v, i);
+        x[i] = op == RANK_SUM ? (int64_t)tree_u64((const uint64_t *)v, world) : v[0];
+        for (int r = 1; r < world && op != RANK_SUM; r++)
+            if (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i]) x[i] = v[r];
+    }
+}
+
+mill_err rank_combine(rank_group *g, void *x, int64_t n, rank_type type, rank_op op)
+{
+    const int64_t size = type == RANK_F32 ? 4 : 8, most = RANK_SMALL / size;
+
+    TRY(rank_wait(g));
+    for (int64_t at = 0; at < n; at += most) {
+        const int64_t part = n - at < most ? n - at : most;
+        void *p = (char *)x + at * size;
+
+        TRY(g->methods->exchange(g, p, (size_t)(part * size)));
+        if (type == RANK_F32)
+            reduce_f32(g, p, part, op);
+        else if (type == RANK_F64)
+            reduce_f64(g, p, part, op);
+        else
+            reduce_i64(g, p, part, op);
+    }
+    return MILL_OK;
+}
+
+mill_err rank_broadcast(rank_group *g, void *p, size_t n, int root)
+{
+    if (root < 0 || root >= g->who.world)
+        return mill_fail(MILL_EINPUT, "a broadcast from rank %d of %d", root, g->who.world);
+    TRY(rank_wait(g));
+    for (size_t at = 0; at < n; at += RANK_SMALL) {
+        const size_t part = n - at < RANK_SMALL ? n - at : RANK_SMALL;
+        char *here = (char *)p + at;
+
+        TRY(g->methods->exchange(g, here, part));
+        if (root != g->who.rank) memcpy(here, g->methods->block(g, root), part);
+    }
+    return MILL_OK;
+}
+
+mill_err rank_gather(rank_group *g, void *all, const void *mine, size_t n)
+{
+    TRY(rank_wait(g));
+    for (size_t at = 0; at < n; at += RANK_SMALL) {
+        const size_t part = n - at < RANK_SMALL ? n - at : RANK_SMALL;
+
+        TRY(g->methods->exchange(g, (const char *)mine + at, part));
+        for (int r = 0; r < g->who.world; r++)
+            memcpy((char *)all + (size_t)r * n + at, g->methods->block(g, r), part);
+    }
+    return MILL_OK;
+}
+
+mill_err rank_barrier(rank_group *g)
+{
+    TRY(rank_wait(g));
+    return g->methods->exchange(g, "", 0);
+}
+
+mill_err rank_vote(rank_group *g, uint64_t *all, uint64_t mine)
+{
+    TRY(rank_wait(g));
+    TRY(g->methods->exchange(g, &mine, sizeof mine));
+    *all = 0;
+    for (int r = 0; r < g->who.world; r++) *all |= *(const uint64_t *)g->methods->block(g, r);
+    return MILL_OK;
+}
+
+typedef struct {
+    int64_t err;
+    char words[RANK_WORDS];
+} verdict;
+
+mill_err rank_agree(rank_group *g, mill_err mine)
+{
+    verdict v = {.err = mine};
+
+    if (mine) snprintf(v.words, sizeof v.words, "%s", mill_error());
+    if (g->who.world == 1) return mine;
+    TRY(rank_wait(g));
+    TRY(g->methods->exchange(g, &v, sizeof v));
+    for (int r = 0; r < g->who.world; r++) {
+        const verdict *of = g->methods->block(g, r);
+        if (of->err) return mill_fail((mill_err)of->err, "rank %d: %s", r, of->words);
+    }
+    return MILL_OK;
+}
