@@ -11,6 +11,7 @@
  */
 #include "base/file.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -252,30 +253,46 @@ static mill_err sync_fd(int fd, const char *path)
     return io_fail(path, "fsync");
 }
 
-/* Make a rename in the file's folder last. */
-static mill_err sync_folder(const char *path)
+/* The folder that `path` lies in. */
+static mill_err open_folder(int *fd, const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *dir =
         slash ? mill_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mill_strdup(".");
 
     if (!dir) return MILL_ENOMEM;
-    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const mill_err err = fd < 0 ? io_fail(dir, "open") : sync_fd(fd, dir);
-    if (fd >= 0) close(fd);
+    *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const mill_err err = *fd < 0 ? io_fail(dir, "open") : MILL_OK;
     mill_free(dir);
     return err;
 }
 
+/*
+ * All that can fail comes before the rename, but for the fsync that makes the rename itself last.
+ * By then the new file stands whole under its name, and to report a failure would be untrue: it is
+ * a warning.
+ */
 mill_err file_commit(mill_file *f)
 {
+    int folder;
+
     TRY(file_flush(f));
     TRY(sync_fd(f->fd, f->path));
     if (!f->tmp) return MILL_OK;
-    if (!step(FILE_OP_RENAME) || rename(f->tmp, f->path) != 0) return io_fail(f->path, "rename to");
+    TRY(open_folder(&folder, f->path));
+    if (!step(FILE_OP_RENAME) || rename(f->tmp, f->path) != 0) {
+        const mill_err err = io_fail(f->path, "rename to");
+        close(folder);
+        return err;
+    }
     mill_free(f->tmp);
     f->tmp = NULL;
-    return sync_folder(f->path);
+    if (sync_fd(folder, f->path))
+        mill_log(MILL_LOG_WARN,
+                 "%s: written, but its folder could not be synced: a power failure may undo it",
+                 f->path);
+    close(folder);
+    return MILL_OK;
 }
 
 int64_t file_tell(const mill_file *f)

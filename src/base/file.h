@@ -26,7 +26,11 @@ mill_err file_open_append(mill_file **out, const char *path);
 mill_err file_write(mill_file *f, const void *p, size_t n);
 mill_err file_printf(mill_file *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 mill_err file_flush(mill_file *f);
-mill_err file_commit(mill_file *f); /* flush, fsync, rename, fsync folder */
+/*
+ * flush, fsync, rename, fsync folder.  On error nothing has changed under the name.  Where only the last of them fails the new
+ * file is there, whole: that is MILL_OK with a warning, since a power failure might still undo the rename.
+ */
+mill_err file_commit(mill_file *f);
 int64_t file_tell(const mill_file *f);
 void file_close(mill_file *f); /* NULL is allowed; never fails: whoever cares has called flush or commit */
 
