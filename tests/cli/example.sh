@@ -1,5 +1,6 @@
 #!/bin/sh
 # examples/fit_sample.c fits and samples through the public header: against libtabmill.a, and against an installed copy.
+: "${TEST_TMP:?tools/run_tests runs this and makes the folder}"
 set -u
 root=$(pwd)
 case $TEST_BUILD in /*) build=$TEST_BUILD ;; *) build=$root/$TEST_BUILD ;; esac

@@ -2,6 +2,7 @@
 # f_kill.sh - `fit` killed with SIGKILL at a random moment, any number of times, and resumed, ends in the same model file.
 # For each method that the program has: 10 moments in `make check`, 200 in full, 3 under sanitizers.  Seeded; a moment is a share of the time that
 # an undisturbed fit takes, so that kills fall everywhere between reading the table and writing the model.
+: "${TEST_TMP:?tools/run_tests runs this and makes the folder}"
 set -u
 T=$TABMILL
 cd "$TEST_TMP" || exit 1

@@ -1,5 +1,6 @@
 # cli.sh - sourced by the scripts of tests/cli: run the command, look at status and words.
 # shellcheck shell=bash
+: "${TEST_TMP:?tools/run_tests runs this and makes the folder}"
 set -u
 ROOT=$(pwd)
 PENGUINS=$ROOT/examples/penguins.csv

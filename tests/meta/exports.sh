@@ -1,5 +1,6 @@
 #!/bin/sh
 # libtabmill.so exports what include/tabmill.h declares and nothing else, and has its soname.
+: "${TEST_TMP:?tools/run_tests runs this and makes the folder}"
 so=$TEST_BUILD/libtabmill.so
 if [ ! -e include/tabmill.h ]; then
     echo "SKIP: include/tabmill.h is not there yet"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # `tabmill X -h` is what docs/cli.md shows: there every command has a block that begins with the line `$ tabmill X -h`.
+: "${TEST_TMP:?tools/run_tests runs this and makes the folder}"
 if [ ! -x "$TABMILL" ] || [ ! -e docs/cli.md ]; then
     echo "SKIP: the command or docs/cli.md is not there yet"
     exit 0

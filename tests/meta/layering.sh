@@ -1,5 +1,6 @@
 #!/bin/sh
 # A room includes only from its own and from those below it (tools/layers.txt); the checker itself is seen to object.
+: "${TEST_TMP:?tools/run_tests runs this and makes the folder}"
 files=$(find src -name '*.[ch]' -o -name '*.cu' | sort)
 # shellcheck disable=SC2086
 if awk -f tools/layers.awk tools/layers.txt $files; then echo "ok no file includes upward"; else echo "FAIL layering"; fi

@@ -1,6 +1,7 @@
 #!/bin/bash
 # make does nothing when nothing has changed, and what it has to when something has.  `make -W file` pretends that the file is
 # new, so that nothing is touched.
+: "${TEST_TMP:?tools/run_tests runs this and makes the folder}"
 unset MAKEFLAGS MAKELEVEL
 says() { make -n "$@" 2>&1; }
 expect() { # name wanted-text make-arguments...

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The runner of these tests can fail: on a failed assertion, on a test that dies, on a script that says nothing, on golden output.
+: "${TEST_TMP:?tools/run_tests runs this and makes the folder}"
 here=$PWD
 mkdir -p "$TEST_TMP/tools" "$TEST_TMP/tests/unit" "$TEST_TMP/tests/cli" "$TEST_TMP/build/release/tests/unit"
 cp tools/run_tests tools/gen_tests "$TEST_TMP/tools/"
@@ -35,6 +36,10 @@ try "a bad exit status is a failure" "0 passed, 1 failed, 0 skipped" "$a exit(3)
 script "silence is a failure" "0 passed, 1 failed, 0 skipped" "exit 0"
 script "a bad status is a failure" "1 passed, 1 failed, 0 skipped" "echo ok a; exit 1"
 script "FAIL lines are counted" "1 passed, 2 failed, 1 skipped" "echo ok a; echo FAIL b; echo FAIL c; echo SKIP: d"
+# shellcheck disable=SC2016
+GIT_DIR=$here/.git script "tests do not see git's variables" "1 passed, 0 failed, 0 skipped" 'test -z "${GIT_DIR-}" && echo ok a'
+# shellcheck disable=SC2016
+script "tests have a folder of their own" "1 passed, 0 failed, 0 skipped" 'cd "$TEST_TMP" && test -z "$(ls)" && echo ok a'
 echo "hello *" >tests/cli/try.stdout.glob
 script "a golden glob matches" "1 passed, 0 failed, 0 skipped" "echo hello world"
 script "a golden glob refuses" "0 passed, 1 failed, 0 skipped" "echo hell"

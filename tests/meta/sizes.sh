@@ -1,5 +1,6 @@
 #!/bin/sh
 # No file above 800 lines, no function above 60 without a reason; and the script sees one that is.
+: "${TEST_TMP:?tools/run_tests runs this and makes the folder}"
 if tools/size.py --check; then echo "ok sizes"; else echo "FAIL sizes"; fi
 mkdir -p "$TEST_TMP/tools" "$TEST_TMP/src/base"
 cp tools/size.py "$TEST_TMP/tools/"
