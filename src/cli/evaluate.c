@@ -2,10 +2,10 @@
 #include "cli/cli.h"
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "eval/evaluate.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
@@ -74,15 +74,15 @@ static mill_err read_tables(evaluate_work *w, const opt_parsed *p, const evaluat
 
 static mill_err write_json(const evaluate_work *w, const char *path)
 {
-    char *text = json_dumps(w->report, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    char *text;
     mill_err err = MILL_OK;
 
-    if (!text) return mill_fail(MILL_ENOMEM, "out of memory for the report");
+    TRY(mill_evaluate_json(&text, w->report));
     if (!strcmp(path, "-"))
         puts(text);
     else
         err = file_write_all(path, text, strlen(text));
-    free(text);
+    mill_free(text);
     return err;
 }
 

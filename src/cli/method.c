@@ -54,12 +54,7 @@ int cli_check_device(const opt_set *set, const char *device)
 
 bool cli_row_is_used(const opt_row *r, const char *method)
 {
-    const size_t n = strlen(method);
-
-    if (!strcmp(r->value, "all")) return true;
-    for (const char *s = r->value; (s = strstr(s, method)); s += n)
-        if ((s == r->value || s[-1] == ' ') && (s[n] == 0 || s[n] == ' ')) return true;
-    return false;
+    return synth_is_for(r->value, method);
 }
 
 int cli_check_used(const opt_parsed *p, const char *method)

@@ -3,14 +3,14 @@
  *
  * The report is one JSON object; docs/evaluate.md describes every key.  At its top:
  *
- *     shapes                       mean over columns of 1 - KS (numbers, dates) or 1 - TV
- * (categories, booleans) trends                       mean over pairs of columns: 1 - |r - r'| / 2
- * for two numbers, else 1 - TV of the joint table, numbers in ten bins between the real column's
- * least and largest value trends_own_bins              the same, each table in bins of its own
- * (what SDMetrics does) trends_thresholded           trends_own_bins over pairs with |r| > .5 or
- * Cramer's V > .3 in the real table trends_thresholded_real_bins likewise, real bins overall mean
- * of shapes and trends; with sdmetrics_compat of shapes and trends_thresholded diagnostic, utility,
- * detection, columns, pairs, options, rows, seed, notes, skipped
+ *   - shapes: mean over columns of 1 - KS (numbers, dates) or 1 - TV (categories, booleans)
+ *   - trends: mean over pairs of columns of 1 - |r - r'| / 2 for two numbers, else 1 - TV of the
+ *     joint table, numbers in ten bins between the real column's least and largest value
+ *   - trends_own_bins: the same, each table in bins of its own (what SDMetrics does)
+ *   - trends_thresholded: trends_own_bins over pairs with |r| > .5 or Cramer's V > .3 in the real
+ *     table; trends_thresholded_real_bins: likewise, in real bins
+ *   - overall: mean of shapes and trends; with sdmetrics_compat of shapes and trends_thresholded
+ *   - diagnostic, utility, detection, columns, pairs, options, rows, seed, notes, skipped
  *
  * What could not be computed is null and stands in `skipped` with the reason; what was done to the
  * data (rows drawn, types read otherwise, a split of the real table) stands in `notes`.
@@ -47,6 +47,9 @@ typedef struct {
  * such target. */
 mill_err mill_evaluate(json_t **report, const mill_table *real, const mill_table *synthetic,
                        const eval_options *o, mill_pool *pool);
+
+/* The report as text, indented, keys in their order; mill_free. */
+mill_err mill_evaluate_json(char **out, const json_t *report);
 
 /* The report as a few lines for people. */
 mill_err mill_evaluate_summary(mill_text *out, const json_t *report);

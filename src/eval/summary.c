@@ -9,6 +9,9 @@
  */
 #include "eval/evaluate.h"
 
+#include "base/mem.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 static void number_line(mill_text *t, const char *name, const json_t *value)
@@ -64,6 +67,17 @@ static void utility_lines(mill_text *t, json_t *utility)
             text_add(t, "\n");
         }
     }
+}
+
+mill_err mill_evaluate_json(char **out, const json_t *report)
+{
+    char *text = json_dumps(report, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    char *copy = text ? mill_strdup(text) : NULL;
+
+    free(text);
+    if (!copy) return mill_fail(MILL_ENOMEM, "out of memory for the report");
+    *out = copy;
+    return MILL_OK;
 }
 
 mill_err mill_evaluate_summary(mill_text *out, const json_t *report)

@@ -17,11 +17,12 @@ typedef struct {
     const char *name;
     size_t at; /* offset in synth_config */
     double least, most;
+    const char *who; /* methods that it is an option of */
 } option;
 
 static const option options[] = {
 #define OPT(kind, field, name, letter, def, least, most, who, help) \
-    {OPTION_##kind, name, offsetof(synth_config, field), least, most},
+    {OPTION_##kind, name, offsetof(synth_config, field), least, most, who},
 #include "synth/options.def"
 #undef OPT
 };
@@ -75,6 +76,26 @@ static bool same_name(const char *a, const char *b)
         if ((*a == '_' ? '-' : *a) != (*b == '_' ? '-' : *b)) return false;
     }
     return *a == *b;
+}
+
+bool synth_is_for(const char *who, const char *method)
+{
+    const size_t n = strlen(method);
+
+    if (!strcmp(who, "all")) return true;
+    for (const char *s = who; (s = strstr(s, method)); s += n)
+        if ((s == who || s[-1] == ' ') && (s[n] == 0 || s[n] == ' ')) return true;
+    return false;
+}
+
+mill_err synth_option_check(const char *name, const char *method)
+{
+    for (int i = 0; i < N_OPTIONS; i++)
+        if (same_name(name, options[i].name) && !synth_is_for(options[i].who, method))
+            return mill_fail(MILL_EINPUT,
+                             "%s does nothing with the method %s: it is an option of %s",
+                             options[i].name, method, options[i].who);
+    return MILL_OK;
 }
 
 static mill_err check_range(const option *o, double value)

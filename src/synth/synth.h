@@ -34,6 +34,10 @@ mill_err synth_dims(int64_t *dim, int *n, int max, const char *text); /* "256,25
  * was.
  */
 mill_err synth_config_set(synth_config *c, const char *name, const char *value);
+/* Whether the list of methods in an option's row ("ctgan tvae") has this one. */
+bool synth_is_for(const char *who, const char *method);
+/* MILL_EINPUT if the method does not use the option. */
+mill_err synth_option_check(const char *name, const char *method);
 /* All options as one object, keys by long name, with method and seed; and back (text borrowed from
  * o). */
 mill_err synth_config_json(json_t **out, const synth_config *c);
