@@ -47,28 +47,32 @@ void mill_engine_close(mill_engine *e); /* NULL is allowed */
 
 /*
  * Read a table: CSV (also .gz, .zst), .npy or .npz, by its name.  options: "key=value" strings,
- * NULL at the end, or NULL for none: delimiter=;        instead of sniffing          header=yes|no
- * instead of sniffing na=NA,?            words that mean missing      types=FILE         as
- * `tabmill inspect` writes it columns=a,b        only these                   drop=a,b not these
- *     discrete=NAME      is a category; repeats
+ * NULL at the end, or NULL for none:
+ *
+ *   - delimiter=; and header=yes|no instead of sniffing
+ *   - na=NA,? are the words that mean missing
+ *   - types=FILE has the columns' types, as `tabmill inspect` writes it
+ *   - columns=a,b reads only these, drop=a,b not these
+ *   - discrete=NAME is a category; repeats
  */
 int mill_table_open(mill_table **out, mill_engine *e, const char *path, const char *const *options);
+/* The same; columns that `like` has as well get its types: a synthetic table, a holdout. */
+int mill_table_open_like(mill_table **out, mill_engine *e, const char *path, const mill_table *like,
+                         const char *const *options);
 void mill_table_free(mill_table *t); /* NULL is allowed */
 
-/* Write a table by the suffix of the name, "-" is stdout as CSV.  Never over a file unless `force`.
- */
+/* Write a table by its name's suffix ("-" is stdout, as CSV); over a file only with `force`. */
 int mill_table_save(const mill_table *t, mill_engine *e, const char *path, int force);
 
 int64_t mill_table_rows(const mill_table *t);
 int mill_table_columns(const mill_table *t);
 /* NULL if there is no such column; belongs to the table. */
 const char *mill_table_name(const mill_table *t, int column);
-/* "integer", "real", "boolean", "category", "datetime" or "identifier"; NULL if there is no such
- * column. */
+/* "integer", "real", "boolean", "category", "datetime", "identifier"; NULL: no such column. */
 const char *mill_table_type(const mill_table *t, int column);
 /*
- * One cell of an integer, real or datetime (seconds since 1970 UTC) column.  1: *value was set; 0:
- * missing, or no such cell, or text.
+ * One cell of an integer, real or datetime (seconds since 1970 UTC) column.
+ * 1: *value was set; 0: missing, or no such cell, or text.
  */
 int mill_table_number(double *value, const mill_table *t, int column, int64_t row);
 /*
@@ -86,9 +90,13 @@ typedef int (*mill_progress)(void *ctx, int64_t step, int64_t steps, double valu
 
 /*
  * Fit a synthesizer to a table and write its model file, whole or not at all; a file of that name
- * is replaced.  options are the long options of `tabmill fit` as "key=value", NULL at the end, or
- * NULL for none: "method=ctgan", "epochs=100", "seed=7", ...  The default method is auto.
- * Checkpoints and early stopping are the command's: early-stop is refused here.
+ * is replaced.  options are the training options of `tabmill fit` as "key=value", NULL at the end,
+ * or NULL for none: "method=ctgan", "epochs=100", "seed=7", ...  The default method is auto; an
+ * option that the method does not use is refused.
+ *
+ * The file is the command's, byte for byte.  With "early-stop=N" the fit ends after N probes
+ * ("probe-every=K" epochs apart) without a better quality, and the best state is the one that is
+ * written; until then it is kept in memory.  Checkpoints and resuming are the command's alone.
  */
 int mill_model_fit(const char *path, mill_engine *e, const mill_table *t,
                    const char *const *options, mill_progress progress, void *ctx);
@@ -114,10 +122,27 @@ int mill_model_sample_file(const char *path, mill_model *m, int64_t n, uint64_t 
 
 /*
  * Log-likelihood of each row of a table, in nats: out has room for all its rows.  -inf: the model
- * cannot make such a row. TABMILL_EINPUT if the method has no likelihood, or the table lacks a
+ * cannot make such a row.  TABMILL_EINPUT if the method has no likelihood, or the table lacks a
  * column.
  */
 int mill_model_score(double *out, mill_model *m, const mill_table *t);
+
+/*
+ * Compare a synthetic table with the real one: what `tabmill evaluate --json` writes, as one JSON
+ * text with a NUL (docs/evaluate.md has its keys); mill_report_free it.  holdout: real rows that
+ * the synthesizer was not fitted to, or NULL.  options, NULL at the end, or NULL for none:
+ *
+ *   - target=COLUMN is what learners are to predict; without it there is no utility
+ *   - sdmetrics-compat=yes|no: all details as SDMetrics has them
+ *   - seed=N of the learners' folds and draws (0)
+ *
+ * Types are the real table's; open the others with mill_table_open_like().  TABMILL_EINPUT where a
+ * table has no rows, no column is common, or the target is not there.
+ */
+int mill_table_evaluate(char **json, mill_engine *e, const mill_table *real,
+                        const mill_table *synthetic, const mill_table *holdout,
+                        const char *const *options);
+void mill_report_free(char *json); /* NULL is allowed */
 
 #ifdef __cplusplus
 }

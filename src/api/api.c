@@ -1,9 +1,7 @@
 /*
  * api.c - include/tabmill.h over the rooms below: engines and tables.
  *
- * The library's codes are mill_err's; its thread-local message is the caller's.  Every entry that
- * may start work sets MXCSR to its default for as long as it runs (processors.md, trap 2): the pool
- * does so for its own threads.
+ * The library's codes are mill_err's; its thread-local message is the caller's.
  */
 #include "api/api.h"
 
@@ -82,8 +80,10 @@ static mill_err read_option(csv_options *o, const char **discrete, const char *o
     return MILL_OK;
 }
 
-int mill_table_open(mill_table **out, mill_engine *e, const char *path, const char *const *options)
+int mill_table_open_like(mill_table **out, mill_engine *e, const char *path, const mill_table *like,
+                         const char *const *options)
 {
+    API_ENTER;
     csv_options o = CSV_DEFAULTS;
     size_t n = 0;
     mill_err err = MILL_OK;
@@ -93,13 +93,20 @@ int mill_table_open(mill_table **out, mill_engine *e, const char *path, const ch
     if (!discrete) return MILL_ENOMEM;
     for (size_t i = 0; i < n && err == MILL_OK; i++) err = read_option(&o, discrete, options[i]);
     o.discrete = discrete;
+    o.like = like;
     if (err == MILL_OK) err = mill_table_read(out, path, &o, e->pool);
     mill_free(discrete);
     return err;
 }
 
+int mill_table_open(mill_table **out, mill_engine *e, const char *path, const char *const *options)
+{
+    return mill_table_open_like(out, e, path, NULL, options);
+}
+
 int mill_table_save(const mill_table *t, mill_engine *e, const char *path, int force)
 {
+    API_ENTER;
     return mill_table_write(t, path, force != 0, e->pool);
 }
 

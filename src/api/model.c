@@ -1,4 +1,4 @@
-/* model.c - include/tabmill.h: fit, open, sample, score. */
+/* model.c - include/tabmill.h: a model file opened; rows drawn and scored. */
 #include "api/api.h"
 
 #include "base/mem.h"
@@ -6,77 +6,11 @@
 
 #include <string.h>
 
-enum { FILE_BATCH = 65536, MAX_WHERE = 32, MAX_NAME = 64 };
-
-static mill_err read_config(synth_config *c, const char *const *options, const mill_table *t)
-{
-    const char *method = "auto";
-    char why[256];
-
-    for (; options && *options; options++) {
-        const char *value = strchr(*options, '=');
-        char name[MAX_NAME];
-        if (!value || value - *options >= MAX_NAME) {
-            return mill_fail(MILL_EINPUT, "\"%s\": an option is key=value", *options);
-        }
-        memcpy(name, *options, (size_t)(value - *options));
-        name[value - *options] = 0;
-        if (!strcmp(name, "method")) {
-            method = value + 1;
-        } else {
-            TRY(synth_config_set(c, name, value + 1));
-        }
-    }
-    if (c->early_stop) {
-        return mill_fail(MILL_EINPUT, "early-stop: only the command stops early, with checkpoints");
-    }
-    return synth_choose(&c->method, why, method, t);
-}
-
-static mill_err train(void *fit, const synth_method *method, mill_progress progress, void *ctx)
-{
-    train_job job = {0};
-    double value[JOB_MAX_METRICS] = {0};
-    int64_t i = 0;
-
-    method->fit_job(&job, fit);
-    for (; i < job.n_steps && !(job.done && job.done(job.ctx)); i++) {
-        TRY(job.step(job.ctx, i));
-        if (!progress) continue;
-        if (job.n_metrics) job.metrics(job.ctx, value);
-        if (i + 1 < job.n_steps && progress(ctx, i + 1, job.n_steps, value[0])) {
-            return mill_fail(MILL_EINPUT, "stopped after step %lld of %lld", (long long)i + 1,
-                             (long long)job.n_steps);
-        }
-    }
-    if (progress && progress(ctx, job.n_steps, job.n_steps, value[0])) {
-        return mill_fail(MILL_EINPUT, "stopped after the last step");
-    }
-    return MILL_OK;
-}
-
-int mill_model_fit(const char *path, mill_engine *e, const mill_table *t,
-                   const char *const *options, mill_progress progress, void *ctx)
-{
-    synth_config c = synth_config_default();
-    synth_schema *s = NULL;
-    void *fit = NULL;
-    mill_err err;
-
-    TRY(read_config(&c, options, t));
-    const synth_method *method = synth_method_find(c.method);
-    if ((err = synth_schema_fit(&s, t, &c))) goto done;
-    if ((err = method->fit_open(&fit, t, s, &c, e->pool))) goto done;
-    if ((err = train(fit, method, progress, ctx))) goto done;
-    err = synth_model_write(path, method, fit, s, &c);
-done:
-    if (fit) method->fit_close(fit);
-    synth_schema_free(s);
-    return err;
-}
+enum { FILE_BATCH = 65536, MAX_WHERE = 32 };
 
 int mill_model_open(mill_model **out, mill_engine *e, const char *path)
 {
+    API_ENTER;
     mill_model *m = mill_alloc(1, sizeof *m);
     if (!m) return MILL_ENOMEM;
     m->engine = e;
@@ -120,6 +54,7 @@ static mill_err open_sampler(synth_sampler **out, mill_model *m, int64_t n, uint
 int mill_model_sample(mill_table **out, mill_model *m, int64_t n, uint64_t seed,
                       const char *const *where)
 {
+    API_ENTER;
     synth_sampler *s;
 
     TRY(open_sampler(&s, m, n, seed, where));
@@ -157,6 +92,7 @@ static mill_err write_batches(const char *path, mill_model *m, synth_sampler *s,
 int mill_model_sample_file(const char *path, mill_model *m, int64_t n, uint64_t seed,
                            const char *const *where, int force)
 {
+    API_ENTER;
     synth_sampler *s;
     mill_err err;
 
@@ -175,6 +111,7 @@ int mill_model_sample_file(const char *path, mill_model *m, int64_t n, uint64_t 
 
 int mill_model_score(double *out, mill_model *m, const mill_table *t)
 {
+    API_ENTER;
     if (!m->synth->method->score) {
         return mill_fail(MILL_EINPUT, "the method %s has no likelihood", m->synth->method->name);
     }

@@ -226,11 +226,12 @@ mill_err store_writer_commit(store_writer *w, const char *path, const json_t *me
 /* ---- reading ---- */
 
 struct store {
-    const char *map;
+    const char *map; /* NULL: a copy */
     size_t len;
+    char *copy; /* tensors and their names; NULL: a mapping */
     char *path;
     json_t *root;
-    store_tensor *tensor; /* by offset; names belong to root */
+    store_tensor *tensor; /* by offset; names belong to root, or to the copy */
     int n;
 };
 
@@ -351,10 +352,55 @@ mill_err store_open(store **out, const char *path)
     return err;
 }
 
+/* Tensors at multiples of ALIGN, then their names. */
+static mill_err copy_tensors(store *s, const store_writer *w)
+{
+    size_t bytes = 0, at = 0;
+
+    for (int i = 0; i < w->n; i++)
+        bytes += align_up(w->tensor[i].bytes) + strlen(w->tensor[i].name) + 1;
+    s->copy = mill_alloc(bytes + 1, 1);
+    s->tensor = mill_alloc((size_t)w->n + 1, sizeof *s->tensor);
+    if (!s->copy || !s->tensor) return MILL_ENOMEM;
+    for (int i = 0; i < w->n; i++) {
+        s->tensor[i] = w->tensor[i];
+        if (w->tensor[i].bytes) memcpy(s->copy + at, w->tensor[i].data, w->tensor[i].bytes);
+        s->tensor[i].data = s->copy + at;
+        at += align_up(w->tensor[i].bytes);
+    }
+    char *name = s->copy + at;
+    for (int i = 0; i < w->n; i++) {
+        s->tensor[i].name = strcpy(name, w->tensor[i].name);
+        name += strlen(name) + 1;
+    }
+    s->n = w->n;
+    return MILL_OK;
+}
+
+mill_err store_writer_copy(store **out, const store_writer *w, const json_t *meta)
+{
+    store *s = mill_alloc(1, sizeof *s);
+    mill_err err = MILL_ENOMEM;
+
+    if (!s) return err;
+    if ((s->path = mill_strdup("a copy in memory"))) err = copy_tensors(s, w);
+    if (!err) {
+        json_t *copy = meta ? json_deep_copy(meta) : json_object();
+        s->root = json_pack("{s:o}", "meta", copy);
+        if (!s->root) err = mill_fail(MILL_ENOMEM, "no memory for a copy of a state");
+    }
+    if (err)
+        store_close(s);
+    else
+        *out = s;
+    return err;
+}
+
 void store_close(store *s)
 {
     if (!s) return;
     json_decref(s->root);
+    mill_free(s->copy);
     if (s->map) file_unmap(s->map, s->len);
     mill_free(s->tensor);
     mill_free(s->path);

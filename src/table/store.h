@@ -38,7 +38,7 @@ mill_err store_writer_add(store_writer *w, const char *name, store_dtype dtype, 
 mill_err store_writer_commit(store_writer *w, const char *path, const json_t *meta); /* atomic */
 void store_writer_free(store_writer *w);
 
-/* Reader: a mapping; tensors point into it until store_close. */
+/* Reader: a mapping (or a copy); tensors point into it until store_close. */
 typedef struct store store;
 mill_err store_open(store **out, const char *path);
 void store_close(store *s);
@@ -46,6 +46,8 @@ const json_t *store_meta(const store *s);
 int store_n_tensors(const store *s);
 const store_tensor *store_tensor_at(const store *s, int i); /* in file order */
 const store_tensor *store_find(const store *s, const char *name); /* NULL if absent */
+/* What store_open() would give after a commit, copied to memory and without the file. */
+mill_err store_writer_copy(store **out, const store_writer *w, const json_t *meta);
 /* Found, with this dtype and shape (dim -1: any), or MILL_EINPUT. */
 mill_err store_get(const store_tensor **out, const store *s, const char *name, store_dtype dtype, int rank, const int64_t *dim);
 size_t store_dtype_size(store_dtype d);

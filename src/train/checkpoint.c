@@ -39,6 +39,19 @@ static int64_t step_of(const char *name)
     return step;
 }
 
+bool loop_state_probed(loop_state *s, double quality)
+{
+    const bool is_best = s->best_step < 0 || quality > s->best_quality;
+
+    s->quality = quality;
+    s->since_best = is_best ? 0 : s->since_best + 1;
+    if (is_best) {
+        s->best_step = s->step;
+        s->best_quality = quality;
+    }
+    return is_best;
+}
+
 static json_t *loop_json(const train_job *job, const loop_state *s)
 {
     return json_pack("{s:s,s:I,s:I,s:o,s:I,s:o,s:b,s:b}", "job", job->name, "step",

@@ -19,6 +19,10 @@ typedef struct {
     bool stopped_early;
 } loop_state;
 
+/* Counts a probe of `quality` after s->step; true if none was better, and its state is to be kept.
+ */
+bool loop_state_probed(loop_state *s, double quality);
+
 /* The kept checkpoints of a run, oldest first: what rotation must know of each. */
 enum { CHECKPOINT_MAX = 64 };
 typedef struct {

@@ -113,15 +113,13 @@ static void save_or_warn(loop *l)
 static mill_err probe(loop *l, bool *is_best)
 {
     loop_state *s = &l->s;
+    double quality;
 
-    TRY(l->job->probe(l->job->ctx, s->step, &s->quality));
-    if (!l->o->early_stop) return MILL_OK;
-    *is_best = s->best_step < 0 || s->quality > s->best_quality;
-    s->since_best = *is_best ? 0 : s->since_best + 1;
-    if (*is_best) {
-        s->best_step = s->step;
-        s->best_quality = s->quality;
-    }
+    TRY(l->job->probe(l->job->ctx, s->step, &quality));
+    if (l->o->early_stop)
+        *is_best = loop_state_probed(s, quality);
+    else
+        s->quality = quality;
     return MILL_OK;
 }
 

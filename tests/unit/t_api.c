@@ -3,6 +3,7 @@
 
 #include "tabmill.h"
 
+#include <immintrin.h>
 #include <math.h>
 #include <unistd.h>
 
@@ -111,8 +112,10 @@ void test_api__writes_the_rows_that_it_draws(void **state)
 void test_api__says_what_was_wrong(void **state)
 {
     const char *bad[] = {"bins=1", NULL}, *none[] = {"colour=red", NULL},
-               *no_key[] = {"bins", NULL};
-    const char *stop[] = {"early-stop=3", NULL}, *where[] = {"species=Penguin", NULL};
+               *no_key[] = {"bins", NULL}, *unused[] = {"epochs=3", NULL};
+    const char *blind[] = {"method=ctgan", "early-stop=2", "probe-every=0", NULL};
+    const char *stop[] = {"method=independent", "early-stop=3", NULL},
+               *where[] = {"species=Penguin", NULL};
     mill_engine *e;
     mill_table *t, *d;
     mill_model *m;
@@ -130,6 +133,11 @@ void test_api__says_what_was_wrong(void **state)
     assert_int_equal(mill_model_fit(path, e, t, none, NULL, NULL), TABMILL_EINPUT);
     assert_int_equal(mill_model_fit(path, e, t, no_key, NULL, NULL), TABMILL_EINPUT);
     assert_int_equal(mill_model_fit(path, e, t, stop, NULL, NULL), TABMILL_EINPUT);
+    assert_non_null(strstr(mill_error(), "early-stop does nothing with the method independent"));
+    assert_int_equal(mill_model_fit(path, e, t, unused, NULL, NULL), TABMILL_EINPUT);
+    assert_non_null(strstr(mill_error(), "epochs does nothing with the method mixture"));
+    assert_int_equal(mill_model_fit(path, e, t, blind, NULL, NULL), TABMILL_EINPUT);
+    assert_non_null(strstr(mill_error(), "probe-every is 0"));
     assert_int_equal(mill_model_fit(path, e, t, NULL, count_steps, seen), TABMILL_EINPUT);
     assert_non_null(strstr(mill_error(), "stopped after step 2"));
     assert_int_equal(access(path, F_OK), -1); /* nothing was written */
@@ -142,4 +150,141 @@ void test_api__says_what_was_wrong(void **state)
     mill_table_free(t);
     mill_engine_close(e);
     unlink(path);
+}
+
+static char *file_text(const char *path, long *n)
+{
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    *n = ftell(f);
+    rewind(f);
+    char *text = malloc((size_t)*n + 1);
+    assert_int_equal(fread(text, 1, (size_t)*n, f), *n);
+    text[*n] = 0;
+    fclose(f);
+    return text;
+}
+
+static void assert_same_files(const char *a, const char *b)
+{
+    long n, m;
+    char *x = file_text(a, &n), *y = file_text(b, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+static int count_calls(void *ctx, int64_t step, int64_t steps, double value)
+{
+    (void)value;
+    if (step < steps) ++*(int64_t *)ctx;
+    return 0;
+}
+
+/* Stops before its time, and what is written is the state of the best probe: that of a fit which
+ * ends there by itself, and what the command writes. */
+void test_api__early_stop_keeps_the_best_state(void **state)
+{
+    const char *stop[] = {"method=tvae",   "epochs=60",    "batch-size=100", "seed=4",
+                          "probe-every=2", "early-stop=2", "lr=0.02",        NULL};
+    char path[64], other[64], line[400];
+    int64_t calls = 0;
+    mill_engine *e;
+    mill_table *t;
+
+    (void)state;
+    path_of(path, "d.mill");
+    path_of(other, "d2.mill");
+    assert_int_equal(mill_engine_open(&e, 2), TABMILL_OK);
+    assert_int_equal(mill_table_open(&t, e, penguins, NULL), TABMILL_OK);
+    assert_int_equal(mill_model_fit(path, e, t, stop, count_calls, &calls), TABMILL_OK);
+    assert_true(calls > 0 && calls < 60 * 4 - 1); /* of 60 epochs of 4 steps */
+    snprintf(line, sizeof line,
+             "%s/tabmill fit -q -i %s -o %s -m tvae -e 60 --batch-size 100 --seed 4 "
+             "--probe-every 2 --early-stop 2 --lr 0.02 --force && rm -r %s.run",
+             getenv("TEST_BUILD") ? getenv("TEST_BUILD") : TEST_BUILD, penguins, other, other);
+    assert_int_equal(system(line), 0);
+    assert_same_files(path, other);
+    mill_table_free(t);
+    mill_engine_close(e);
+    unlink(path);
+    unlink(other);
+}
+
+void test_api__evaluates_as_the_command_does(void **state)
+{
+    const char *options[] = {"target=species", "seed=2", NULL};
+    const char *bad[] = {"target=colour", NULL}, *unknown[] = {"colour=red", NULL},
+               *vague[] = {"sdmetrics-compat=perhaps", NULL};
+    char model[64], csv[64], report[64], line[400];
+    char *json = NULL, *want;
+    long n;
+    mill_engine *e;
+    mill_table *real, *synthetic;
+    mill_model *m;
+
+    (void)state;
+    path_of(model, "e.mill");
+    path_of(csv, "e.csv");
+    path_of(report, "e.json");
+    assert_int_equal(mill_engine_open(&e, 2), TABMILL_OK);
+    assert_int_equal(mill_table_open(&real, e, penguins, NULL), TABMILL_OK);
+    assert_int_equal(mill_model_fit(model, e, real, NULL, NULL, NULL), TABMILL_OK);
+    assert_int_equal(mill_model_open(&m, e, model), TABMILL_OK);
+    assert_int_equal(mill_model_sample_file(csv, m, 300, 7, NULL, 1), TABMILL_OK);
+    mill_model_close(m);
+    assert_int_equal(mill_table_open_like(&synthetic, e, csv, real, NULL), TABMILL_OK);
+    assert_int_equal(mill_table_evaluate(&json, e, real, synthetic, real, options), TABMILL_OK);
+    snprintf(line, sizeof line,
+             "%s/tabmill evaluate -q %s %s --holdout %s --target species --seed 2 --json %s -f "
+             ">/dev/null",
+             getenv("TEST_BUILD") ? getenv("TEST_BUILD") : TEST_BUILD, penguins, csv, penguins,
+             report);
+    assert_int_equal(system(line), 0);
+    want = file_text(report, &n);
+    assert_string_equal(json, want);
+    assert_non_null(strstr(json, "\"train_on_synthetic\""));
+    mill_report_free(json);
+    free(want);
+    json = NULL;
+    assert_int_equal(mill_table_evaluate(&json, e, real, synthetic, NULL, bad), TABMILL_EINPUT);
+    assert_int_equal(mill_table_evaluate(&json, e, real, synthetic, NULL, unknown), TABMILL_EINPUT);
+    assert_int_equal(mill_table_evaluate(&json, e, real, synthetic, NULL, vague), TABMILL_EINPUT);
+    assert_null(json);
+    mill_table_free(synthetic);
+    mill_table_free(real);
+    mill_engine_close(e);
+    unlink(model);
+    unlink(csv);
+    unlink(report);
+}
+
+/* A caller linked with fast-math rounds and flushes as it likes; it gets the same bytes, and its
+ * own settings back. */
+void test_api__does_not_depend_on_the_callers_rounding(void **state)
+{
+    const unsigned usual = _mm_getcsr(), odd = usual | _MM_ROUND_UP | _MM_FLUSH_ZERO_ON;
+    char path[2][64];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        mill_engine *e;
+        mill_table *t;
+        path_of(path[i], i ? "f.mill" : "g.mill");
+        assert_int_equal(mill_engine_open(&e, 1), TABMILL_OK);
+        if (i) _mm_setcsr(odd);
+        int err = mill_table_open(&t, e, penguins, NULL);
+        if (!err) err = mill_model_fit(path[i], e, t, NULL, NULL, NULL);
+        const unsigned after = _mm_getcsr();
+        _mm_setcsr(usual);
+        assert_int_equal(err, TABMILL_OK);
+        if (i) assert_int_equal(after & ~0x3fu, odd & ~0x3fu); /* less the sticky flags */
+        mill_table_free(t);
+        mill_engine_close(e);
+    }
+    assert_same_files(path[0], path[1]);
+    unlink(path[0]);
+    unlink(path[1]);
 }

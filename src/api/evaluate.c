@@ -1,0 +1,49 @@
+/* evaluate.c - include/tabmill.h: how close a synthetic table is to the real one, as JSON. */
+#include "api/api.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "eval/evaluate.h"
+
+#include <string.h>
+
+static mill_err read_option(eval_options *o, const char *option)
+{
+    const char *v;
+    int64_t seed;
+
+    if ((v = api_value(option, "target"))) {
+        o->target = v;
+    } else if ((v = api_value(option, "sdmetrics-compat"))) {
+        if (strcmp(v, "yes") && strcmp(v, "no"))
+            return mill_fail(MILL_EINPUT, "%s: neither yes nor no", option);
+        o->sdmetrics_compat = !strcmp(v, "yes");
+    } else if ((v = api_value(option, "seed"))) {
+        if (!mill_parse_i64(&seed, v, strlen(v)) || seed < 0)
+            return mill_fail(MILL_EINPUT, "%s: not a number from 0", option);
+        o->seed = (uint64_t)seed;
+    } else {
+        return mill_fail(MILL_EINPUT, "\"%s\": not an option of evaluating", option);
+    }
+    return MILL_OK;
+}
+
+int mill_table_evaluate(char **json, mill_engine *e, const mill_table *real,
+                        const mill_table *synthetic, const mill_table *holdout,
+                        const char *const *options)
+{
+    API_ENTER;
+    eval_options o = {.holdout = holdout};
+    json_t *report;
+
+    for (; options && *options; options++) TRY(read_option(&o, *options));
+    TRY(mill_evaluate(&report, real, synthetic, &o, e->pool));
+    const mill_err err = mill_evaluate_json(json, report);
+    json_decref(report);
+    return err;
+}
+
+void mill_report_free(char *json)
+{
+    mill_free(json);
+}
