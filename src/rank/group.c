@@ -4,7 +4,7 @@
  * Everything that differs between bodies is in rank_methods; here is what is the same for all:
  * numbers, order, and what a caller must not do.
  */
-#include "rank/inner.h"
+#include "rank/board.h"
 
 #include "base/mem.h"
 
@@ -22,24 +22,33 @@ static double seconds(double given, const char *variable, double otherwise)
 
 static mill_err open_body(rank_group *g, double meet_seconds)
 {
-    (void)meet_seconds;
-    if (g->who.world == 1) return rank_self_open(g);
-    return mill_fail(MILL_EDEVICE, "several ranks are not in this build");
+    if (g->who.world == 1 && !rank_has_board(&g->who)) return rank_self_open(g);
+    if (g->who.local_world == g->who.world) return rank_shm_open(g, meet_seconds);
+    return mill_fail(MILL_EDEVICE,
+                     "%d ranks on several hosts need MPI between them: start them with mpirun or "
+                     "srun (and the plug-in, package libopenmpi-dev at build time)",
+                     g->who.world);
+}
+
+void rank_group_init(rank_group *g, const rank_options *o)
+{
+    static const rank_options none = {0};
+
+    if (!o) o = &none;
+    g->timeout = seconds(o->timeout_seconds, "TABMILL_RANK_TIMEOUT", 600);
+    g->threads = o->threads > 0 ? o->threads : 1;
+    g->pool = o->pool;
 }
 
 mill_err rank_open(rank_group **out, const rank_identity *who, const rank_options *o)
 {
-    static const rank_options none = {0};
     rank_group *g = mill_alloc(1, sizeof *g);
     mill_err err;
 
     if (!g) return MILL_ENOMEM;
-    if (!o) o = &none;
     g->who = *who;
-    g->timeout = seconds(o->timeout_seconds, "TABMILL_RANK_TIMEOUT", 600);
-    g->threads = o->threads > 0 ? o->threads : 1;
-    g->pool = o->pool;
-    if ((err = open_body(g, seconds(o->meet_seconds, "TABMILL_RANK_MEET", 60)))) {
+    rank_group_init(g, o);
+    if ((err = open_body(g, seconds(o ? o->meet_seconds : 0, "TABMILL_RANK_MEET", 60)))) {
         mill_free(g);
         return err;
     }

@@ -34,6 +34,7 @@ struct rank_buffer {
     float *data; /* this rank's */
     void *map;   /* body's: all of the mapping */
     size_t map_bytes;
+    int64_t at;     /* where they lie in what the ranks share */
     int64_t stride; /* floats from one rank's to the next in `map`; 0: there is one */
 };
 
@@ -43,8 +44,9 @@ struct rank_group {
     double timeout;
     int threads;
     mill_pool *pool;
-    uint32_t seq;  /* collectives begun */
-    int n_buffers; /* made, ever */
+    uint32_t seq;       /* collectives begun */
+    int n_buffers;      /* made, ever */
+    size_t bytes_given; /* to buffers, by the body */
     rank_work open[RANK_MAX_OPEN];
     int n_open; /* started and not known to be done on all ranks */
     void *body;
@@ -71,6 +73,7 @@ struct rank_methods {
     void (*close)(rank_group *g, mill_err err);
 };
 
+void rank_group_init(rank_group *g, const rank_options *o); /* all but who, methods and body */
 /* Each body sets g->methods and g->body; on error nothing is left. */
 mill_err rank_self_open(rank_group *g);
 

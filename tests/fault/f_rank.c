@@ -1,0 +1,278 @@
+/* f_rank.c - ranks that die, leave, stop, fail or call something else: all others end promptly, and
+ * every one names the first rank that failed and why. */
+#include "lib/ranks.h"
+
+#include "base/cpu.h"
+
+#include <signal.h>
+
+typedef struct {
+    void (*odd)(rank_group *g); /* what rank 1 does at its third turn */
+} plan;
+
+static mill_err turns(void *ctx, rank_group *g)
+{
+    const plan *p = ctx;
+    rank_buffer *b;
+
+    TRY(rank_buffer_new(&b, g, 1000, RANK_EACH));
+    for (int step = 0; step < 20; step++) {
+        rank_beat(g, step, RANK_COMPUTING);
+        if (step == 3 && rank_of(g) == 1) p->odd(g);
+        TRY(rank_all_reduce(b, 0, 1000));
+    }
+    rank_buffer_free(b);
+    return MILL_OK;
+}
+
+/* Three ranks; rank 1 is odd and ends with `status`, the others with MILL_EDEVICE and words. */
+static void odd_one(void (*odd)(rank_group *g), int status, const char *words, double most_seconds)
+{
+    const int rank[] = {0, 1, 2}, world[] = {3, 3, 3};
+    const rank_options o = {.timeout_seconds = 0.6};
+    rank_ends e;
+
+    const double start = mill_clock();
+    run_processes(&e, rank, world, 3, turns, &(plan){odd}, &o);
+    assert_true(mill_clock() - start < most_seconds);
+    assert_int_equal(e.status[1], status);
+    for (int r = 0; r < 3; r += 2) {
+        if (e.status[r] != MILL_EDEVICE || !strstr(e.words[r], words))
+            fail_msg("rank %d: status %d, \"%s\" lacks \"%s\"", r, e.status[r], e.words[r], words);
+    }
+    rank_ends_free(&e);
+}
+
+static void die(rank_group *g)
+{
+    (void)g;
+    raise(SIGKILL);
+}
+
+void test_rank_death__is_told_by_all_others(void **state)
+{
+    (void)state;
+    odd_one(die, 128 + SIGKILL, "rank 1 failed: process ", 1);
+    odd_one(die, 128 + SIGKILL, "died at step 3, computing", 1);
+}
+
+static void end_well(rank_group *g)
+{
+    rank_close(g, MILL_OK);
+    _exit(0);
+}
+
+void test_rank_leaving__is_told_by_all_others(void **state)
+{
+    (void)state;
+    odd_one(end_well, 0, "rank 1 failed: it left at step 3", 1);
+}
+
+static void end_badly(rank_group *g)
+{
+    rank_close(g, mill_fail(MILL_EIO, "no space on /data"));
+    _exit(9);
+}
+
+void test_rank_error__has_its_words_on_all_ranks(void **state)
+{
+    (void)state;
+    odd_one(end_badly, 9, "rank 1 failed: no space on /data", 1);
+}
+
+static void call_another(rank_group *g)
+{
+    (void)rank_barrier(g);
+    _exit(3);
+}
+
+void test_rank_call__of_another_kind_is_found_out(void **state)
+{
+    (void)state;
+    odd_one(call_another, 3, "where rank 0 called all-reduce of size 1000", 1);
+    odd_one(call_another, 3, "called exchange of size 0", 1);
+}
+
+static void call_another_size(rank_group *g)
+{
+    char all[30];
+
+    (void)rank_gather(g, all, "123456789", 9);
+    _exit(3);
+}
+
+static mill_err gathers(void *ctx, rank_group *g)
+{
+    char all[30];
+
+    (void)ctx;
+    if (rank_of(g) == 1) call_another_size(g);
+    TRY(rank_gather(g, all, "12345678", 8));
+    return MILL_OK;
+}
+
+void test_rank_call__of_another_size_is_found_out(void **state)
+{
+    const int rank[] = {0, 1}, world[] = {2, 2};
+    rank_ends e;
+
+    (void)state;
+    run_processes(&e, rank, world, 2, gathers, NULL, NULL);
+    assert_int_equal(e.status[0], MILL_EDEVICE);
+    assert_non_null(strstr(e.words[0], "of size 9 where rank 0 called exchange of size 8"));
+    rank_ends_free(&e);
+}
+
+static void oversleep(rank_group *g)
+{
+    (void)g;
+    usleep(1400000);
+    _exit(4);
+}
+
+void test_rank_wait__ends_at_its_deadline(void **state)
+{
+    (void)state;
+    odd_one(oversleep, 4, "rank 1 failed: it did not come to all-reduce", 2.5);
+    odd_one(oversleep, 4, "within 0.6 s; last seen at step 3, computing", 2.5);
+}
+
+static mill_err pause_and_go_on(void *ctx, rank_group *g)
+{
+    rank_buffer *b;
+
+    (void)ctx;
+    TRY(rank_buffer_new(&b, g, 10, RANK_EACH));
+    for (int step = 0; step < 20; step++) {
+        if (step == 5 && rank_of(g) == 1) {
+            if (fork() == 0) { /* lets its parent go on after 0.3 s */
+                usleep(300000);
+                kill(getppid(), SIGCONT);
+                _exit(0);
+            }
+            raise(SIGSTOP);
+        }
+        rank_buffer_data(b)[3] = (float)(step + rank_of(g));
+        TRY(rank_all_reduce(b, 0, 10));
+        WANT(rank_buffer_data(b)[3] == (float)(2 * step + 1));
+        TRY(rank_barrier(g));
+    }
+    rank_buffer_free(b);
+    return MILL_OK;
+}
+
+void test_rank_stopped__and_continued_gives_the_same(void **state)
+{
+    (void)state;
+    run_ranks_ok(2, pause_and_go_on, NULL);
+}
+
+static mill_err nothing(void *ctx, rank_group *g)
+{
+    (void)ctx;
+    return rank_barrier(g);
+}
+
+/* The status and words of each of n processes that come as the given ranks. */
+static void meet(rank_ends *e, const int *rank, const int *world, int n)
+{
+    const rank_options o = {.meet_seconds = 0.5};
+    const double start = mill_clock();
+
+    run_processes(e, rank, world, n, nothing, NULL, &o);
+    assert_true(mill_clock() - start < 2);
+}
+
+void test_rank_meeting__refuses_a_duplicate_on_both_sides(void **state)
+{
+    const int rank[] = {0, 1, 1}, world[] = {3, 3, 3};
+    rank_ends e;
+    int told = 0;
+
+    (void)state;
+    meet(&e, rank, world, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_true(e.status[i] > 50);
+        told += strstr(e.words[i], "two processes say that they are rank 1") != NULL;
+    }
+    assert_int_equal(told, 3);
+    rank_ends_free(&e);
+}
+
+void test_rank_meeting__refuses_another_number_of_ranks(void **state)
+{
+    const int rank[] = {0, 1}, world[] = {2, 3};
+    rank_ends e;
+
+    (void)state;
+    meet(&e, rank, world, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_true(e.status[i] > 50);
+        assert_non_null(strstr(e.words[i], "says that there are 3 ranks, rank 0 says 2"));
+    }
+    rank_ends_free(&e);
+}
+
+void test_rank_meeting__names_who_is_missing(void **state)
+{
+    const int rank[] = {0, 2}, world[] = {4, 4};
+    rank_ends e;
+
+    (void)state;
+    meet(&e, rank, world, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(e.status[i], 50 + (i ? MILL_EINPUT : MILL_EDEVICE));
+        assert_non_null(strstr(e.words[i], "not all ranks came within 0.5 s; missing: 1, 3"));
+    }
+    rank_ends_free(&e);
+    const int late[] = {1}, two[] = {2};
+    meet(&e, late, two, 1);
+    assert_non_null(strstr(e.words[0], "rank 0 of job"));
+    rank_ends_free(&e);
+}
+
+void test_rank_meeting__refuses_a_second_rank_0(void **state)
+{
+    const int rank[] = {0, 0}, world[] = {2, 2};
+    rank_ends e;
+
+    (void)state;
+    meet(&e, rank, world, 2);
+    assert_true(e.status[0] > 50 && e.status[1] > 50);
+    assert_true(strstr(e.words[0], "is there already") || strstr(e.words[1], "is there already"));
+    rank_ends_free(&e);
+}
+
+static mill_err thread_fails(void *ctx, rank_group *g)
+{
+    (void)ctx;
+    if (rank_of(g) == 2) return mill_fail(MILL_EINPUT, "a bad row");
+    return rank_barrier(g);
+}
+
+void test_rank_threads__end_when_one_fails(void **state)
+{
+    (void)state;
+    assert_fails(MILL_EINPUT, "rank 2: a bad row", rank_threads(3, thread_fails, NULL, NULL));
+}
+
+/* A buffer that cannot be had on one rank is had on none, and the group stays good. */
+static mill_err no_memory(void *ctx, rank_group *g)
+{
+    rank_buffer *b;
+
+    (void)ctx;
+    if (rank_of(g) == 1) mill_mem_fail_at(2); /* the first is the handle of the buffer */
+    rank_tree *t;
+    const mill_err err = rank_tree_new(&t, g, 10, 8);
+    WANT(err == MILL_ENOMEM && strstr(mill_error(), "rank 1: "));
+    TRY(rank_buffer_new(&b, g, 10, RANK_EACH));
+    rank_buffer_free(b);
+    return MILL_OK;
+}
+
+void test_rank_tree__is_had_by_all_or_none(void **state)
+{
+    (void)state;
+    run_ranks_ok(2, no_memory, NULL);
+}
