@@ -9,23 +9,19 @@ enum { HELP_COLUMN = 34, WIDTH = 100 };
 /* Prints `text` from column `at` on, wrapped, later lines indented to HELP_COLUMN. */
 static void print_wrapped(const char *text, int at)
 {
-    while (*text) {
-        const int n = (int)strcspn(text, " ");
+    for (const char *word = text; *word;) {
+        const int n = (int)strcspn(word, " ");
 
-        if (at + n > WIDTH && at > HELP_COLUMN) {
+        if (word > text && at + 1 + n > WIDTH) {
             printf("\n%*s", HELP_COLUMN, "");
             at = HELP_COLUMN;
+        } else if (word > text) {
+            putchar(' ');
+            at++;
         }
-        printf("%.*s", n, text);
+        printf("%.*s", n, word);
         at += n;
-        text += n;
-        if (*text == ' ') {
-            text++;
-            if (at + 1 + (int)strcspn(text, " ") <= WIDTH) {
-                putchar(' ');
-                at++;
-            }
-        }
+        word += n + (word[n] == ' ');
     }
     putchar('\n');
 }
