@@ -30,6 +30,7 @@ static mill_err read_config(synth_config *c, const char *const *options, const m
 {
     const char *method = "auto", *value;
     char why[256], name[MAX_NAME];
+    bool probe_is_given = false;
 
     for (int i = 0; options && options[i]; i++) {
         TRY(split(name, &value, options[i]));
@@ -42,7 +43,9 @@ static mill_err read_config(synth_config *c, const char *const *options, const m
     for (int i = 0; options && options[i]; i++) { /* now it is known what they are to act on */
         TRY(split(name, &value, options[i]));
         TRY(synth_option_check(name, c->method));
+        if (synth_same_name(name, "probe-every")) probe_is_given = true;
     }
+    synth_config_settle(c, probe_is_given);
     if (c->early_stop && !c->probe_every)
         return mill_fail(MILL_EINPUT, "early-stop needs probes: probe-every is 0");
     return MILL_OK;

@@ -108,6 +108,7 @@ static int choose_method(work *w)
 
     if (synth_choose(&c->method, why, w->f->run->method, w->table)) return cli_error(set_of(w));
     c->seed = (uint64_t)w->f->run->seed;
+    synth_config_settle(c, opt_is_given(w->f->p, &c->probe_every));
     if (*why && !strcmp(w->f->run->method, "auto")) cli_say("%s", why);
     if ((status = cli_check_used(w->f->p, c->method))) return status;
     w->method = synth_method_find(c->method);

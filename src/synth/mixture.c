@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/vmath.h"
+#include "synth/probe.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,12 +20,16 @@
 static const double TOLERANCE = 1e-4;
 
 typedef struct {
+    const synth_schema *schema; /* borrowed until close */
+    mill_pool *pool;
+    uint64_t seed;
     synth_codes *codes;
     em *em;
+    synth_probe *probe; /* NULL: none was asked for */
     int64_t iterations;
     double before; /* log-likelihood of the step before the last; NaN: there is none */
     bool converged;
-    float *weight, *p; /* as they go to the file */
+    float *weight, *p; /* as they go to the file; made when first asked for */
 } mixture_fit;
 
 static void fit_close(void *ctx)
@@ -33,9 +38,24 @@ static void fit_close(void *ctx)
     if (!f) return;
     em_free(f->em);
     synth_codes_free(f->codes);
+    synth_probe_free(f->probe);
     mill_free(f->weight);
     mill_free(f->p);
     mill_free(f);
+}
+
+/* What is kept of the table: codes of the rows to learn from, and the probe. */
+static mill_err take_table(mixture_fit *f, const mill_table *t, const synth_config *c)
+{
+    mill_table *learn = NULL, *hold = NULL;
+    mill_err err = MILL_OK;
+
+    if (c->holdout_fraction > 0) TRY(synth_probe_split(&learn, &hold, t, c));
+    if (c->probe_every > 0) err = synth_probe_new(&f->probe, hold ? hold : t, f->schema);
+    mill_table_free(hold);
+    if (!err) err = synth_codes_fit(&f->codes, learn ? learn : t, f->schema, c, f->pool);
+    mill_table_free(learn);
+    return err;
 }
 
 static mill_err open_fit(void **out, const mill_table *t, const synth_schema *s,
@@ -46,11 +66,14 @@ static mill_err open_fit(void **out, const mill_table *t, const synth_schema *s,
     int chosen = (int)k;
 
     if (!f) return MILL_ENOMEM;
+    f->schema = s;
+    f->pool = pool;
+    f->seed = c->seed;
     f->before = (double)NAN;
-    f->iterations = k == 1 ? 1 : c->iterations;
-    if ((err = synth_codes_fit(&f->codes, t, s, c, pool))) goto fail;
+    f->iterations = c->iterations;
+    if ((err = take_table(f, t, c))) goto fail;
     if (!k && (err = mixture_choose_k(&chosen, f->codes, c->seed, pool))) goto fail;
-    if ((err = em_new(&f->em, f->codes, chosen, NULL, t->rows, false, pool))) goto fail;
+    if ((err = em_new(&f->em, f->codes, chosen, NULL, f->codes->rows, false, pool))) goto fail;
     em_start(f->em, c->seed);
     *out = f;
     return MILL_OK;
@@ -68,7 +91,12 @@ static mill_err mixture_open(void **out, const mill_table *t, const synth_schema
 static mill_err independent_open(void **out, const mill_table *t, const synth_schema *s,
                                  const synth_config *c, mill_pool *pool)
 {
-    return open_fit(out, t, s, c, 1, pool);
+    synth_config one = *c;
+
+    one.iterations = 1;
+    one.probe_every = 0; /* there is no middle of training */
+    one.holdout_fraction = 0;
+    return open_fit(out, t, s, &one, 1, pool);
 }
 
 static mill_err step(void *ctx, int64_t i)
@@ -133,24 +161,6 @@ static mill_err load(void *ctx, const store *s)
     return MILL_OK;
 }
 
-static void fit_job(train_job *job, void *ctx)
-{
-    mixture_fit *f = ctx;
-    *job = (train_job){
-        .ctx = ctx,
-        .name = "mixture",
-        .n_steps = f->iterations,
-        .steps_per_epoch = 1,
-        .n_metrics = 1,
-        .metric = {"log_likelihood"},
-        .step = step,
-        .metrics = metrics,
-        .done = done,
-        .save = save,
-        .load = load,
-    };
-}
-
 /* p(c | k) of one column out of the log table, made to sum to 1: (codes, k). */
 static void export_column(float *p, const em *e, int j)
 {
@@ -170,33 +180,78 @@ static void export_column(float *p, const em *e, int j)
     }
 }
 
+/* Weights and probabilities as they are now. */
+static mill_err export_all(mixture_fit *f)
+{
+    const em *e = f->em;
+    const int64_t k = e->k;
+    double sum = 0;
+
+    if (!f->weight) f->weight = mill_alloc((size_t)k, sizeof *f->weight);
+    if (!f->p) f->p = mill_alloc((size_t)(e->codes->n_codes * k) + 1, sizeof *f->p);
+    if (!f->weight || !f->p) return MILL_ENOMEM;
+    for (int i = 0; i < k; i++) sum += mill_exp_f64((double)e->logw[i]);
+    for (int i = 0; i < k; i++) f->weight[i] = (float)(mill_exp_f64((double)e->logw[i]) / sum);
+    for (int a = 0; a < e->n_cols; a++)
+        export_column(f->p + e->codes->base[e->col[a]] * k, e, e->col[a]);
+    return MILL_OK;
+}
+
+/* Always the same noise: the figure moves with the model alone. */
+static mill_err probe(void *ctx, int64_t step_, double *quality)
+{
+    mixture_fit *f = ctx;
+    mixture_model *m;
+    mill_table *t = NULL;
+    (void)step_;
+
+    TRY(export_all(f));
+    TRY(mixture_model_of_fit(&m, f->schema, f->codes, f->em->k, f->weight, f->p, f->pool));
+    mill_err err = synth_schema_table(&t, f->schema, synth_probe_rows(f->probe));
+    if (!err) err = mixture_sample(m, t, 0, t->rows, ~f->seed, NULL, 0);
+    if (!err) err = synth_probe_quality(quality, f->probe, t);
+    mill_table_free(t);
+    mixture_model_close(m);
+    return err;
+}
+
+static void fit_job(train_job *job, void *ctx)
+{
+    const mixture_fit *f = ctx;
+    *job = (train_job){
+        .ctx = ctx,
+        .name = "mixture",
+        .n_steps = f->iterations,
+        .steps_per_epoch = 1,
+        .n_metrics = 1,
+        .metric = {"log_likelihood"},
+        .step = step,
+        .metrics = metrics,
+        .done = done,
+        .probe = f->probe ? probe : NULL,
+        .save = save,
+        .load = load,
+    };
+}
+
 static mill_err fit_write(void *ctx, store_writer *w, json_t *meta)
 {
     mixture_fit *f = ctx;
     const em *e = f->em;
     const int64_t k = e->k;
-    double sum = 0;
 
-    mill_free(f->weight);
-    mill_free(f->p);
-    f->weight = mill_alloc((size_t)k, sizeof *f->weight);
-    f->p = mill_alloc((size_t)(e->codes->n_codes * k) + 1, sizeof *f->p);
-    if (!f->weight || !f->p) return MILL_ENOMEM;
+    TRY(export_all(f));
     if (json_object_set_new(meta, "components", json_integer(k))) {
         return mill_fail(MILL_ENOMEM, "no memory for the model's header");
     }
-    for (int i = 0; i < k; i++) sum += mill_exp_f64((double)e->logw[i]);
-    for (int i = 0; i < k; i++) f->weight[i] = (float)(mill_exp_f64((double)e->logw[i]) / sum);
     TRY(store_writer_add(w, "mixture.weight", STORE_F32, 1, &k, f->weight));
     TRY(synth_coders_write(e->codes, w));
     for (int a = 0; a < e->n_cols; a++) {
         const int j = e->col[a];
         const int64_t dim[2] = {e->codes->coder[j].n, k};
-        float *p = f->p + e->codes->base[j] * k;
         char name[64];
-        export_column(p, e, j);
         snprintf(name, sizeof name, "mixture.%d.p", j);
-        TRY(store_writer_add(w, name, STORE_F32, 2, dim, p));
+        TRY(store_writer_add(w, name, STORE_F32, 2, dim, f->p + e->codes->base[j] * k));
     }
     return MILL_OK;
 }

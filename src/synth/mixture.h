@@ -48,10 +48,11 @@ typedef struct {
 typedef struct {
     const synth_schema *schema;
     synth_coder *coder;
+    bool lent; /* the coders are a fit's */
     mill_pool *pool;
     int k;
     const float *weight;
-    const float **p; /* per column (codes, k), in the mapped file */
+    const float **p; /* per column (codes, k), in the mapped file or the fit */
     int *word; /* per column: its first random word; two if it has many codes, one more within a bin
                 */
     int words; /* random words of a row, a multiple of 4 */
@@ -71,6 +72,10 @@ mill_err mixture_sample(void *model, mill_table *out, int64_t first, int64_t n, 
 mill_err mixture_score(void *model, double *out, const mill_table *t);
 mill_err mixture_model_open(void **out, const store *f, const synth_schema *schema,
                             mill_pool *pool);
+/* The model of a fit that goes on: borrows everything until it is closed.  p: (codes, k). */
+mill_err mixture_model_of_fit(mixture_model **out, const synth_schema *schema,
+                              const synth_codes *codes, int k, const float *weight, const float *p,
+                              mill_pool *pool);
 void mixture_model_close(void *model);
 mill_err mixture_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
                           const synth_config *c, int threads);

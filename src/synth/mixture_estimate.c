@@ -9,10 +9,13 @@
  * Sampling takes the probabilities (mapped), alias tables of 8 bytes for each, random bits per
  * thread. The table that is read and the batch that is written are in neither: synth_table_bytes().
  *
+ * A probe takes a sampler and its rows; rows that are withheld, a copy of the table in two parts.
+ *
  * A number's codes are not known before its values are sorted: `bins` is assumed, and the largest K
  * where K is to be chosen.
  */
 #include "synth/mixture.h"
+#include "synth/probe.h"
 
 enum { BYTES_PER_PROBABILITY = 4 + 8, SAMPLE_ROWS = 1024, SORT_BYTES = 3 * 8 /* per value */ };
 
@@ -64,6 +67,9 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
     *fit_bytes = code_bytes + tables > sort_bytes ? code_bytes + tables : sort_bytes;
     *sample_bytes =
         n_codes * k * BYTES_PER_PROBABILITY + (int64_t)threads * SAMPLE_ROWS * (words * 4 + 8);
+    if (o->probe_every) /* its sampler has the probabilities already; the rows of the probe */
+        *fit_bytes += *sample_bytes - n_codes * k * 4 + synth_table_bytes(s, PROBE_ROWS);
+    if (o->holdout_fraction > 0) *fit_bytes += synth_table_bytes(s, s->rows);
     return MILL_OK;
 }
 
@@ -76,5 +82,8 @@ mill_err mixture_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth
 mill_err independent_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
                               const synth_config *c, int threads)
 {
-    return estimate(fit_bytes, sample_bytes, s, c, 1, threads);
+    synth_config one = *c;
+
+    one.probe_every = 0;
+    return estimate(fit_bytes, sample_bytes, s, &one, 1, threads);
 }

@@ -24,7 +24,7 @@ void mixture_model_close(void *model)
     const int n = m->schema ? m->schema->n : 0;
     mixture_plan_free(m->plan, n);
     mixture_plan_free(m->free_plan, n);
-    synth_coders_free(m->coder, n);
+    if (!m->lent) synth_coders_free(m->coder, n);
     mill_free(m->p);
     mill_free(m->word);
     mill_free(m);
@@ -49,11 +49,9 @@ static mill_err read_tables(mixture_model *m, const store *f)
     }
     m->k = (int)t->dim[0];
     m->weight = t->data;
-    m->words = 1;
     for (int j = 0; j < m->schema->n; j++) {
         const int64_t dim[2] = {m->coder[j].n, m->k};
         char name[64];
-        m->word[j] = m->words;
         if (!m->coder[j].n) continue;
         snprintf(name, sizeof name, "mixture.%d.p", j);
         TRY(store_get(&t, f, name, STORE_F32, 2, dim));
@@ -62,30 +60,66 @@ static mill_err read_tables(mixture_model *m, const store *f)
                              m->schema->col[j].name);
         }
         m->p[j] = t->data;
+    }
+    return MILL_OK;
+}
+
+/* Which random words of a row are whose. */
+static void deal_words(mixture_model *m)
+{
+    m->words = 1;
+    for (int j = 0; j < m->schema->n; j++) {
+        m->word[j] = m->words;
+        if (!m->coder[j].n) continue;
         m->words += (m->coder[j].n > MIXTURE_MANY_CODES ? 2 : 1) + m->coder[j].is_number;
     }
     m->words = (m->words + 3) / 4 * 4;
+}
+
+static mixture_model *model_new(const synth_schema *schema, mill_pool *pool)
+{
+    mixture_model *m = mill_alloc(1, sizeof *m);
+
+    if (!m) return NULL;
+    m->schema = schema;
+    m->pool = pool;
+    m->p = mill_alloc((size_t)schema->n + 1, sizeof *m->p);
+    m->word = mill_alloc((size_t)schema->n + 1, sizeof *m->word);
+    if (m->p && m->word) return m;
+    mixture_model_close(m);
+    return NULL;
+}
+
+mill_err mixture_model_of_fit(mixture_model **out, const synth_schema *schema,
+                              const synth_codes *codes, int k, const float *weight, const float *p,
+                              mill_pool *pool)
+{
+    mixture_model *m = model_new(schema, pool);
+
+    if (!m) return MILL_ENOMEM;
+    m->coder = codes->coder;
+    m->lent = true;
+    m->k = k;
+    m->weight = weight;
+    for (int j = 0; j < schema->n; j++) m->p[j] = p + (int64_t)codes->base[j] * k;
+    deal_words(m);
+    *out = m;
     return MILL_OK;
 }
 
 mill_err mixture_model_open(void **out, const store *f, const synth_schema *schema, mill_pool *pool)
 {
-    mixture_model *m = mill_alloc(1, sizeof *m);
-    mill_err err = MILL_ENOMEM;
+    mixture_model *m = model_new(schema, pool);
+    mill_err err;
 
     if (!m) return MILL_ENOMEM;
-    m->schema = schema;
-    m->pool = pool;
-    m->p = mill_alloc((size_t)schema->n, sizeof *m->p);
-    m->word = mill_alloc((size_t)schema->n, sizeof *m->word);
-    if (!m->p || !m->word) goto fail;
-    if ((err = synth_coders_read(&m->coder, schema, f))) goto fail;
-    if ((err = read_tables(m, f))) goto fail;
+    if ((err = synth_coders_read(&m->coder, schema, f)) || (err = read_tables(m, f))) {
+        mixture_model_close(m);
+        return err;
+    }
+    deal_words(m);
     *out = m;
     return MILL_OK;
-fail:
-    mixture_model_close(m);
-    return err;
 }
 
 /* Rows to be scored; chunks of SCORE_ROWS, each thread with k doubles of its own. */

@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/philox.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,33 +141,6 @@ mill_err net_sampler_rows(net_sampler *n, mill_table *out, int64_t first, int64_
 
 /* ---- a training run ---- */
 
-static const uint32_t stream_holdout = 0x30000000;
-
-/* The rows that are learnt from: all, or those that a coin of (seed, row) does not withhold. */
-static mill_err split_rows(mill_table **learn, mill_table **hold, const mill_table *t,
-                           const synth_config *c)
-{
-    int64_t *pick = mill_alloc((size_t)t->rows + 1, sizeof *pick), n = 0, held = 0;
-    mill_err err = MILL_ENOMEM;
-
-    if (!pick) return err;
-    for (int64_t i = 0; i < t->rows; i++) {
-        const bool out = (double)mill_u01(mill_rand_bits(c->seed, 0, stream_holdout, (uint64_t)i)) <
-                         c->holdout_fraction;
-        pick[out ? t->rows - 1 - held++ : n++] = i;
-    }
-    if (n == 0 || held == 0)
-        err = mill_fail(
-            MILL_EINPUT,
-            "--holdout-fraction %g of %lld rows leaves nothing to learn from or to hold out",
-            c->holdout_fraction, (long long)t->rows);
-    else if (!(err = table_take_rows(learn, t, pick, n)) &&
-             (err = table_take_rows(hold, t, pick + n, held)))
-        mill_table_free(*learn);
-    mill_free(pick);
-    return err;
-}
-
 mill_err net_fit_open(net_fit *f, const mill_table *t, const synth_schema *s, const synth_config *c,
                       mill_pool *pool)
 {
@@ -179,7 +151,7 @@ mill_err net_fit_open(net_fit *f, const mill_table *t, const synth_schema *s, co
     f->c = *c;
     f->schema = s;
     f->pool = pool;
-    if (c->holdout_fraction > 0) TRY(split_rows(&learn, &hold, t, c));
+    if (c->holdout_fraction > 0) TRY(synth_probe_split(&learn, &hold, t, c));
     if ((err = spans_fit(&f->s, learn ? learn : t, s, c->seed, pool))) goto done;
     if (f->s->n == 0) {
         err = mill_fail(MILL_EINPUT, "no column to learn: all are identifiers");

@@ -69,8 +69,14 @@ mill_err synth_dims(int64_t *dim, int *n, int max, const char *text)
     return MILL_OK;
 }
 
+void synth_config_settle(synth_config *c, bool probe_is_given)
+{
+    if (probe_is_given || c->early_stop || c->holdout_fraction > 0) return;
+    if (!strcmp(c->method, synth_mixture.name)) c->probe_every = 0;
+}
+
 /* Long names are the same with - and _. */
-static bool same_name(const char *a, const char *b)
+bool synth_same_name(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++) {
         if ((*a == '_' ? '-' : *a) != (*b == '_' ? '-' : *b)) return false;
@@ -91,7 +97,7 @@ bool synth_is_for(const char *who, const char *method)
 mill_err synth_option_check(const char *name, const char *method)
 {
     for (int i = 0; i < N_OPTIONS; i++)
-        if (same_name(name, options[i].name) && !synth_is_for(options[i].who, method))
+        if (synth_same_name(name, options[i].name) && !synth_is_for(options[i].who, method))
             return mill_fail(MILL_EINPUT,
                              "%s does nothing with the method %s: it is an option of %s",
                              options[i].name, method, options[i].who);
@@ -159,7 +165,7 @@ static mill_err set_option(synth_config *c, const option *o, const char *value)
         memcpy(at, &value, sizeof value);
         break;
     case OPTION_TEXT:
-        if (same_name(o->name, "amp") && strcmp(value, "off") && strcmp(value, "bf16")) {
+        if (synth_same_name(o->name, "amp") && strcmp(value, "off") && strcmp(value, "bf16")) {
             return mill_fail(MILL_EINPUT, "amp: \"%s\" is neither off nor bf16", value);
         }
         memcpy(at, &value, sizeof value);
@@ -170,11 +176,11 @@ static mill_err set_option(synth_config *c, const option *o, const char *value)
 
 mill_err synth_config_set(synth_config *c, const char *name, const char *value)
 {
-    if (same_name(name, "method")) {
+    if (synth_same_name(name, "method")) {
         c->method = value;
         return MILL_OK;
     }
-    if (same_name(name, "seed")) {
+    if (synth_same_name(name, "seed")) {
         uint64_t seed = 0;
         bool good = *value != 0;
         for (const char *s = value; *s && good; s++) {
@@ -186,7 +192,7 @@ mill_err synth_config_set(synth_config *c, const char *name, const char *value)
         return MILL_OK;
     }
     for (int i = 0; i < N_OPTIONS; i++) {
-        if (same_name(name, options[i].name)) return set_option(c, &options[i], value);
+        if (synth_same_name(name, options[i].name)) return set_option(c, &options[i], value);
     }
     return mill_fail(MILL_EINPUT, "there is no option \"%s\"", name);
 }
@@ -269,16 +275,17 @@ mill_err synth_config_read(synth_config *c, const json_t *o)
     if (!json_is_object(o)) return mill_fail(MILL_EINPUT, "the options are not a JSON object");
     json_object_foreach((json_t *)o, name, v)
     {
-        if (same_name(name, "seed") && json_is_integer(v)) {
+        if (synth_same_name(name, "seed") && json_is_integer(v)) {
             next.seed = (uint64_t)json_integer_value(v);
             continue;
         }
-        if ((same_name(name, "seed") || same_name(name, "method")) && json_is_string(v)) {
+        if ((synth_same_name(name, "seed") || synth_same_name(name, "method")) &&
+            json_is_string(v)) {
             TRY(synth_config_set(&next, name, json_string_value(v)));
             continue;
         }
         int i = 0;
-        while (i < N_OPTIONS && !same_name(name, options[i].name)) i++;
+        while (i < N_OPTIONS && !synth_same_name(name, options[i].name)) i++;
         if (i == N_OPTIONS) return mill_fail(MILL_EINPUT, "there is no option \"%s\"", name);
         TRY(read_option(&next, &options[i], v));
     }

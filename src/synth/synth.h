@@ -34,10 +34,16 @@ mill_err synth_dims(int64_t *dim, int *n, int max, const char *text); /* "256,25
  * was.
  */
 mill_err synth_config_set(synth_config *c, const char *name, const char *value);
+bool synth_same_name(const char *a, const char *b); /* - and _ are alike */
 /* Whether the list of methods in an option's row ("ctgan tvae") has this one. */
 bool synth_is_for(const char *who, const char *method);
 /* MILL_EINPUT if the method does not use the option. */
 mill_err synth_option_check(const char *name, const char *method);
+/*
+ * When method and options are known.  A probe takes a mixture as long as two of its steps, of which
+ * there are few: it has none unless probe-every, early-stop or holdout-fraction was given.
+ */
+void synth_config_settle(synth_config *c, bool probe_is_given);
 /* All options as one object, keys by long name, with method and seed; and back (text borrowed from
  * o). */
 mill_err synth_config_json(json_t **out, const synth_config *c);

@@ -67,3 +67,14 @@ sys.exit(p.wait())
 END
 expect sigint 130 "" python3 interrupt.py "$T" sample first.mill -n 100000000 -o big.csv -q
 holds sigint_leaves_nothing sh -c '! ls big.csv*'
+
+# A quality figure on the way, for every method that has a middle of training; --early-stop ends with the best probed state.
+for m in mixture:iterations ctgan:epochs tvae:epochs; do
+    expect "probe_$m" 0 "quality" "$T" fit -i "$PENGUINS" -o p.mill -f -m "${m%:*}" --probe-every 1 "--${m#*:}" 3
+    holds "probe_${m}_metrics" test "$(grep -c '"quality":0\.[0-9]' p.mill.run/metrics.jsonl)" = 3
+done
+expect probe_mixture_unasked 0 "*" "$T" fit -i "$PENGUINS" -o p.mill -f -m mixture
+holds probe_mixture_unasked_none sh -c '! grep -q quality err p.mill.run/metrics.jsonl'
+expect early_stop_mixture 0 "stopped early" "$T" fit -i "$PENGUINS" -o p.mill -f --probe-every 1 --early-stop 2 --holdout-fraction 0.3
+holds early_stop_is_the_best grep -q "was the best (quality 0" err
+expect early_stop_independent 2 "does nothing with the method independent" "$T" fit -i "$PENGUINS" -o p.mill -f -m independent --early-stop 2

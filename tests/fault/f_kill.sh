@@ -18,7 +18,7 @@ head -1001 t.csv >few.csv
 
 # What makes a fit of about a second with checkpoints, probes and early stop in it.
 options() { case $1 in
-    mixture) echo -i t.csv --components 100 --iterations 60 ;;
+    mixture) echo -i t.csv --components 100 --iterations 60 --probe-every 5 --early-stop 9 ;;
     ctgan) echo -i few.csv --epochs 30 --probe-every 4 --generator-dim 64,64 --discriminator-dim 64,64 --batch-size 100 ;;
     tvae) echo -i few.csv --epochs 40 --probe-every 3 --early-stop 4 --batch-size 100 ;;
     *) echo -i t.csv ;;
