@@ -3,11 +3,11 @@
  *
  *     scale METHOD ROWS COLUMNS VALUES [OPTION=VALUE ...]
  *
- * Half of the columns are numbers with two decimals, half are categories of VALUES values; all lean
- * on one hidden class of eight, so there is something to learn.  Seconds: open (coding), step (one
- * EM iteration, or one step of ctgan and tvae; median of ten), sample (as many rows as the table
- * has, at most a million).  Memory in MB: table, rss (after coding, the table freed), peak (after
- * the steps).
+ * Half of the columns are numbers with two decimals, half are categories: the first of VALUES
+ * values, the others of at most twenty; all lean on one hidden class of eight, so there is
+ * something to learn.  Seconds: open (coding), step (one EM iteration, or one step of ctgan and
+ * tvae; median of ten), sample (as many rows as the table has, at most a million).  Memory in MB:
+ * table, rss (after coding, the table freed), peak (after the steps).
  */
 #include "base/cpu.h"
 #include "base/mem.h"
@@ -55,7 +55,7 @@ static mill_table *make_table(int64_t rows, int cols, int32_t values)
         sprintf(name, "c%d", c);
         check(column_init(&t->col[c], name, c % 2 ? MILL_CATEGORY : MILL_REAL, rows));
         if (c % 2) {
-            make_category(&t->col[c], values, 10 + (uint32_t)c);
+            make_category(&t->col[c], c == 1 || values < 20 ? values : 20, 10 + (uint32_t)c);
             continue;
         }
         t->col[c].decimals = 2;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# scale.sh - `make bench-scale [FULL=1]`: see scale.py.
+# scale.sh - `make bench-scale [QUICK=1]`: see scale.py.
 set -eu
 make -s build/release/bench/scale
 exec python3 bench/scale.py

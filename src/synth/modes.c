@@ -16,7 +16,7 @@
  * until the lower bound moves by less than 1e-3, at most 100 times; started from k-means++ and
  * Lloyd's iterations. The weight of mode k is a_k/(a_k+b_k) prod_{j<k} b_j/(a_j+b_j); modes at or
  * below 0.005 are dropped. Sources: Bishop 2006, 10.2; Blei and Jordan 2006; the defaults are
- * scikit-learn's BayesianGaussianMixture.
+ * scikit-learn's BayesianGaussianMixture.  Atoms (modes.h) are taken out before.
  */
 #include "synth/modes.h"
 
@@ -37,6 +37,10 @@ static void (*const apply_rows[MILL_N_LEVEL])(float *, int32_t *, const double *
                                               const modes_draw *) = MILL_LEVELS(modes_apply_rows);
 
 static const double prior_concentration = 0.001, ridge = 1e-6, least_weight = 0.005;
+enum {
+    ATOM_SHARE = 20,
+    ATOM_ROWS = 20
+}; /* an atom: one row in so many or more, and so many rows */
 
 /* Sorted values to at most MODES_MAX_BINS weighted means: equal values stay together. */
 static int make_bins(double *bin, double *weight, const double *x, int64_t n)
@@ -172,7 +176,6 @@ static void keep_valid(synth_modes *out, const modes_em *e, const posterior *p)
         rest *= p->b[k] / (p->a[k] + p->b[k]);
         total += weight[k];
     }
-    memset(out, 0, sizeof *out);
     for (int k = 0; k < e->n_modes; k++) {
         if (weight[k] <= least_weight * total) continue;
         out->mean[out->n] = p->mean[k];
@@ -198,6 +201,50 @@ static void run(synth_modes *out, modes_em *e, posterior *p)
     keep_valid(out, e, p);
 }
 
+static int64_t run_of(const double *x, int64_t n, int64_t i)
+{
+    int64_t j = i + 1;
+    while (j < n && x[j] == x[i]) j++;
+    return j - i;
+}
+
+static bool is_heavy(int64_t run, int64_t n)
+{
+    return run >= ATOM_ROWS && run * ATOM_SHARE >= n;
+}
+
+/*
+ * The heaviest values of sorted x become atoms, in ascending order; returns how many values are
+ * left in x.  At most 20 runs are heavy enough.
+ */
+static int64_t take_atoms(synth_modes *out, double *x, int64_t n)
+{
+    int64_t heavy[MODES_MAX_ATOMS] = {0}, left = 0;
+
+    for (int64_t i = 0, run; i < n; i += run) { /* the largest runs, the first of equals */
+        run = run_of(x, n, i);
+        if (!is_heavy(run, n)) continue;
+        int k = MODES_MAX_ATOMS;
+        while (k > 0 && heavy[k - 1] < run) k--;
+        for (int j = MODES_MAX_ATOMS - 1; j > k; j--) heavy[j] = heavy[j - 1];
+        if (k < MODES_MAX_ATOMS) heavy[k] = run;
+    }
+    const int64_t least = heavy[MODES_MAX_ATOMS - 1];
+    int ties = 0; /* of the least run that is in, only so many */
+    for (int k = 0; k < MODES_MAX_ATOMS; k++) ties += heavy[k] == least;
+    for (int64_t i = 0, run; i < n; i += run) {
+        run = run_of(x, n, i);
+        if (is_heavy(run, n) && (run > least || (run == least && ties-- > 0))) {
+            out->mean[out->n] = x[i];
+            out->log_weight[out->n++] = mill_log_f64((double)run / (double)n);
+        } else {
+            memmove(x + left, x + i, (size_t)run * sizeof *x);
+            left += run;
+        }
+    }
+    return left;
+}
+
 mill_err modes_fit(synth_modes *out, double *x, int64_t n, uint64_t seed, uint32_t stream)
 {
     modes_em e = {0};
@@ -206,14 +253,17 @@ mill_err modes_fit(synth_modes *out, double *x, int64_t n, uint64_t seed, uint32
     int label[MODES_MAX_BINS];
     mill_err err = MILL_OK;
 
+    memset(out, 0, sizeof *out);
     double *bin = mill_alloc((size_t)(2 + MODES_MAX) * MODES_MAX_BINS, sizeof *bin);
     if (!bin) return MILL_ENOMEM;
     if ((err = sort_f64(x, n))) goto done;
+    n = take_atoms(out, x, n);
+    if (n == 0) goto done;
     e.x = bin;
     e.w = bin + MODES_MAX_BINS;
     e.r = bin + 2 * MODES_MAX_BINS;
     e.n_bins = make_bins(bin, bin + MODES_MAX_BINS, x, n);
-    e.n_modes = n < MODES_MAX ? (int)n : MODES_MAX;
+    e.n_modes = n < MODES_MAX - out->n ? (int)n : MODES_MAX - out->n;
 
     for (int i = 0; i < e.n_bins; i++) p.m0 += e.w[i] * e.x[i];
     p.m0 /= (double)n;

@@ -145,6 +145,96 @@ void test_modes__code_rows_alone(void **state)
     assert_memory_equal(a, b, sizeof a);
 }
 
+/* 5,000 rows: 60 % are 0, 10 % are 40, the others normal around 3. */
+static void spiked(double *x, int n)
+{
+    mill_rng rng = mill_rng_init(6, 1, 0);
+    for (int i = 0; i < n; i++) {
+        const int of = i % 10;
+        x[i] = of < 6 ? 0 : of == 6 ? 40 : 3 + mill_quantile_f64(mill_rng_f64(&rng));
+    }
+}
+
+void test_modes__give_a_heavy_value_an_atom(void **state)
+{
+    enum { ROWS = 5000 };
+    double x[ROWS], sorted[ROWS];
+    float u[ROWS];
+    int32_t mode[ROWS];
+    synth_modes m;
+
+    (void)state;
+    spiked(x, ROWS);
+    memcpy(sorted, x, sizeof x);
+    assert_ok(modes_fit(&m, sorted, ROWS, 1, 2));
+    assert_int_equal(modes_n_atoms(&m), 2);
+    assert_in_range(m.n, 3, MODES_MAX);
+    assert_true(m.mean[0] == 0 && m.mean[1] == 40);
+    for (int k = 2; k < m.n; k++) /* the normals know nothing of the atoms' rows */
+        assert_true(m.mean[k] > -1 && m.mean[k] < 7 && m.sd[k] > 0 && m.sd[k] < 3);
+
+    modes_apply(u, mode, x, ROWS, &m, &(modes_draw){3, 4, 0});
+    for (int i = 0; i < ROWS; i++) {
+        assert_int_equal(mode[i] < 2, i % 10 < 7);
+        if (mode[i] < 2) assert_true(u[i] == 0 && modes_inverse(&m, 0.7, mode[i]) == x[i]);
+    }
+}
+
+/* One row in twenty, and twenty rows: a value of 49 of 1,000 rows has none, nor one of 19 of 100.
+ */
+void test_modes__give_light_values_no_atom(void **state)
+{
+    double x[1000];
+    synth_modes m;
+
+    (void)state;
+    planted(x, 1000);
+    for (int i = 0; i < 49; i++) x[i] = 0.25;
+    assert_ok(modes_fit(&m, x, 1000, 1, 2));
+    assert_int_equal(modes_n_atoms(&m), 0);
+    planted(x, 1000);
+    for (int i = 0; i < 50; i++) x[i] = 0.25;
+    assert_ok(modes_fit(&m, x, 1000, 1, 2));
+    assert_int_equal(modes_n_atoms(&m), 1);
+    planted(x, 100);
+    for (int i = 0; i < 19; i++) x[i] = 0.25;
+    assert_ok(modes_fit(&m, x, 100, 1, 2));
+    assert_int_equal(modes_n_atoms(&m), 0);
+}
+
+/* Of twenty values of 50 rows each the first five get atoms; of twenty values alone, rows next to
+ * the atoms are coded by the normals. */
+void test_modes__have_at_most_five_atoms(void **state)
+{
+    double x[1000];
+    synth_modes m;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) x[i] = i / 50;
+    x[999] = 7; /* the heaviest is in, wherever it stands; 19 falls below a twentieth */
+    assert_ok(modes_fit(&m, x, 1000, 1, 2));
+    assert_int_equal(modes_n_atoms(&m), MODES_MAX_ATOMS);
+    const double expected[] = {0, 1, 2, 3, 7};
+    assert_memory_equal(m.mean, expected, sizeof expected);
+}
+
+/* A column of atoms alone: what was not seen (a row of another table) takes the nearest. */
+void test_modes__of_atoms_alone_take_the_nearest(void **state)
+{
+    double x[60];
+    float u[3];
+    int32_t mode[3];
+    synth_modes m;
+
+    (void)state;
+    for (int i = 0; i < 60; i++) x[i] = i % 2 ? 10 : -10;
+    assert_ok(modes_fit(&m, x, 60, 1, 2));
+    assert_true(m.n == 2 && modes_n_atoms(&m) == 2);
+    modes_apply(u, mode, (double[]){-10, 3, 10}, 3, &m, &(modes_draw){3, 4, 0});
+    assert_memory_equal(mode, ((int32_t[]){0, 1, 1}), sizeof mode);
+    assert_true(u[0] == 0 && u[1] == 0 && u[2] == 0);
+}
+
 /* The same bytes on every level and machine. */
 void test_modes__are_the_same_bytes_everywhere(void **state)
 {

@@ -76,18 +76,40 @@ void LEVEL_FN(modes_spread)(double *out, const modes_em *e, const double *mean)
     }
 }
 
+/* Over the drawn modes: the atoms' rows. */
+static void put_atoms(float *u, int32_t *mode, const double *x, int n, const synth_modes *m,
+                      int n_atoms)
+{
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < n_atoms; k++)
+            if (x[i] == m->mean[k]) mode[i] = k, u[i] = 0;
+}
+
+static int nearest(double x, const synth_modes *m)
+{
+    int best = 0;
+    for (int k = 1; k < m->n; k++)
+        if (fabs(x - m->mean[k]) < fabs(x - m->mean[best])) best = k;
+    return best;
+}
+
 /* Sixty-four values at a time: log rho, softmax over the modes, cumulative draw. */
 void LEVEL_FN(modes_apply_rows)(float *u, int32_t *mode, const double *x, int64_t n,
                                 const synth_modes *m, const modes_draw *d)
 {
     enum { BLOCK = 64 };
     double p[MODES_MAX][BLOCK], top[BLOCK], total[BLOCK];
+    const int n_atoms = modes_n_atoms(m);
 
+    if (n_atoms == m->n) {
+        for (int64_t i = 0; i < n; i++) u[i] = 0, mode[i] = nearest(x[i], m);
+        return;
+    }
     for (int64_t at = 0; at < n; at += BLOCK) {
         const int len = (int)(n - at < BLOCK ? n - at : BLOCK);
 
         for (int i = 0; i < len; i++) top[i] = -INFINITY, total[i] = 0;
-        for (int k = 0; k < m->n; k++) {
+        for (int k = n_atoms; k < m->n; k++) {
             const double inv2var = 0.5 / (m->sd[k] * m->sd[k]);
             for (int i = 0; i < len; i++) {
                 const double z = x[at + i] - m->mean[k];
@@ -95,14 +117,14 @@ void LEVEL_FN(modes_apply_rows)(float *u, int32_t *mode, const double *x, int64_
                 top[i] = p[k][i] > top[i] ? p[k][i] : top[i];
             }
         }
-        for (int k = 0; k < m->n; k++)
+        for (int k = n_atoms; k < m->n; k++)
             for (int i = 0; i < len; i++) total[i] += p[k][i] = mill_exp_f64(p[k][i] - top[i]);
         for (int i = 0; i < len; i++) {
             const uint32_t bits =
                 mill_rand_bits(d->seed, 0, d->stream, (uint64_t)(d->first + at + i));
             /* p_k / total + 1e-6, against a uniform number of their sum */
-            double left = (double)mill_u01(bits) * (1 + 1e-6 * m->n);
-            int k = 0;
+            double left = (double)mill_u01(bits) * (1 + 1e-6 * (m->n - n_atoms));
+            int k = n_atoms;
             for (; k < m->n - 1; k++) {
                 left -= p[k][i] / total[i] + 1e-6;
                 if (left < 0) break;
@@ -112,5 +134,6 @@ void LEVEL_FN(modes_apply_rows)(float *u, int32_t *mode, const double *x, int64_
             u[at + i] = (float)v;
             mode[at + i] = k;
         }
+        put_atoms(u + at, mode + at, x + at, len, m, n_atoms);
     }
 }
