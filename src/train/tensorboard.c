@@ -9,8 +9,9 @@
  * data is a protobuf Event: 1 wall_time (double), 2 step (varint), then one of 3 file_version
  * (string), 5 summary, 7 session_log; 10 source_metadata { 1 writer }.  Summary { 1: Value { 1 tag,
  * 2 simple_value (float), 9 metadata { 1 plugin_data { 1 "scalars" }, 4 data_class = 1 } } },
- * metadata with the first use of a tag.  SessionLog { 1 status = 1 START } at the step of a resume
- * makes TensorBoard drop the points that an interrupted run left behind that step.
+ * metadata with the first use of a tag.  SessionLog { 1 status = 1 START } makes TensorBoard drop
+ * all points from the event's step on: it stands one behind the step that a resume goes on from,
+ * whose own point stays.
  *
  * Each event goes out with one write, so that a killed run leaves at most one torn record at the
  * end.
@@ -115,7 +116,7 @@ static mill_err write_start(tensorboard *tb, int64_t resume_step)
         text_clear(&event);
         put_wall_time(&event);
         put_key(&event, 2, WIRE_VARINT);
-        put_varint(&event, (uint64_t)resume_step);
+        put_varint(&event, (uint64_t)resume_step + 1);
         put_bytes(&event, 7, start, sizeof start);
         err = write_event(tb, &event);
     }
