@@ -5,6 +5,6 @@ if [ -z "${DATA-}" ]; then
     echo "SKIP: bench-synth wants a table: make bench-synth DATA=adult.csv"
     exit 0
 fi
-tools/venv.sh
+tools/venv.sh torch ctgan
 make -s build/release/bench/synth
 exec python3 bench/synth.py

@@ -7,6 +7,7 @@ and below what one row more or less would change in these tables.  Logistic dete
 is compared on tables of 20,000 rows and more only, where the AUC of a fold has a standard error of .005 and the score
 one of .006; there it also stops after 100 steps, where ours runs to convergence: 0.02.
 """
+# NEEDS: numpy pandas sdmetrics
 
 import json
 import os

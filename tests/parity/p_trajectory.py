@@ -6,6 +6,7 @@ of their size (float holds 6e-8, sums are over some thousand terms; 2e-7 was see
 learning rate a step the other way (Adam divides by the gradient's own size), so weights are compared by the share of
 their movement that differs: 1e-3 (5e-6 was seen).
 """
+# NEEDS: numpy torch
 import json
 import math
 import os
