@@ -1,0 +1,82 @@
+/*
+ * launcher.h - the process that started the ranks: what its parts share.
+ *
+ * spawn.c forks, reaps and ends ranks; watch.c looks at their heartbeats; logs.c carries what they
+ * print; port.c finds a port.
+ */
+#ifndef MILL_RANK_LAUNCHER_H
+#define MILL_RANK_LAUNCHER_H
+
+#include "base/file.h"
+#include "rank/board.h"
+
+#include <sys/types.h>
+
+enum { LINE_MAX_BYTES = 8192, TAIL_BYTES = 65536 };
+
+/* One of the two streams of a rank, when it goes through a pipe. */
+typedef struct {
+    int fd;          /* to read; -1: none or at its end */
+    int console;     /* 1 or 2; 0: not shown */
+    mill_file *file; /* NULL until the first byte, and after a failed write */
+    char path[512];  /* of the file; "": none */
+    char line[LINE_MAX_BYTES];
+    int n_line;
+    char *tail;     /* the last bytes, a ring; NULL: not kept */
+    int64_t n_tail; /* bytes ever put in */
+} log_stream;
+
+typedef struct {
+    pid_t pid;
+    int pidfd;           /* -1 when it is gone */
+    int status;          /* as of waitpid; valid when gone */
+    bool was_ended;      /* after we had sent it a signal to end */
+    int order;           /* in which they went, from 0 */
+    int error_fd;        /* where TORCHELASTIC_ERROR_FILE points to; a memfd */
+    double warned_at;    /* of the watchdog; 0: not */
+    double seen_running; /* not stopped, by the watchdog */
+    log_stream out, err;
+} child;
+
+typedef struct {
+    const rank_job *job;
+    int n, world, first; /* ranks of this host: first .. first + n - 1 */
+    int attempt, n_alive, n_gone;
+    board_map board; /* .at NULL: several hosts, no board */
+    child *c;
+    int port, port_fd; /* held */
+    char run_id[24], board_path[64], log_dir[300];
+    int signal_fd, guard_fd;
+    pid_t guard;
+    int signal;        /* that asked us to end; 0: none */
+    int culprit;       /* the rank (of this host) that failed first; -1: none */
+    int verdict;       /* exit status that was decided; -1: not yet */
+    double kill_at;    /* when SIGKILL follows; 0: nobody was asked to end */
+    int64_t oom_kills; /* of our cgroup, before */
+    int64_t n_dropped; /* lines that no file took */
+    mill_file *merged; /* run.log */
+} launcher;
+
+/* port.c: binds (and does not listen), so that nobody else is given the port; a rank that sets
+ * SO_REUSEADDR, as torch does, can still listen there.  `port` 0: any.  MILL_EINPUT names the
+ * holder. */
+mill_err port_hold(int *fd, int *held, const char *address, int port, int range);
+
+/* watch.c */
+void watch_ranks(launcher *l); /* warns; sets culprit and verdict 124 when a rank hangs */
+void describe_rank(char *words, size_t size, const launcher *l,
+                   int r); /* ", at step 7, computing"; "" */
+int64_t count_oom_kills(void);
+
+/* logs.c */
+mill_err logs_open(launcher *l, int r, int child_fd[2]); /* -1 where the rank's stream is ours */
+void logs_read(launcher *l, int r, log_stream *s);       /* what is there; closes at its end */
+void logs_close(launcher *l, int r);
+void logs_last_words(char *words, size_t size, const launcher *l, int r);
+void logs_write_error(launcher *l, int r, const char *words);
+
+/* spawn.c */
+const char *end_of_rank(char buf[160], const launcher *l,
+                        int r); /* "was killed by signal 9 (...)" */
+
+#endif

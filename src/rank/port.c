@@ -1,0 +1,136 @@
+/*
+ * port.c - a TCP port that is ours until the job is over, and who has the one that is not.
+ *
+ * The socket is bound and never listens.  With SO_REUSEADDR on both sides Linux lets one more
+ * socket bind and listen there (the first rank's), but gives the port to nobody who asks for any.
+ * Source of the tables: proc(5), /proc/net/tcp, and the inode behind /proc/PID/fd.
+ */
+#include "rank/launcher.h"
+
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The inode of a socket at `port`, listening ones first; 0: none. */
+static unsigned long socket_at(const char *table, int port)
+{
+    unsigned long inode = 0, any = 0;
+    char line[512];
+    FILE *f = fopen(table, "re"); /* a file of the system's, not of ours */
+
+    if (!f) return 0;
+    while (fgets(line, sizeof line, f)) {
+        unsigned at, state;
+        unsigned long node;
+
+        if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*d %*d %lu", &at,
+                   &state, &node) != 3 ||
+            (int)at != port)
+            continue;
+        if (state == 0x0a) inode = node; /* TCP_LISTEN */
+        any = node;
+    }
+    fclose(f);
+    return inode ? inode : any;
+}
+
+static bool has_socket(const char *pid, unsigned long inode)
+{
+    char folder[64], link[160], target[64], want[64], **names;
+    bool found = false;
+    int n = 0;
+
+    snprintf(folder, sizeof folder, "/proc/%.16s/fd", pid);
+    snprintf(want, sizeof want, "socket:[%lu]", inode);
+    if (file_list(&names, &n, folder)) return false;
+    for (int i = 0; i < n && !found; i++) {
+        snprintf(link, sizeof link, "%s/%.32s", folder, names[i]);
+        const ssize_t len = readlink(link, target, sizeof target - 1);
+        if (len < 0) continue;
+        target[len] = 0;
+        found = !strcmp(target, want);
+    }
+    mill_free(names);
+    return found;
+}
+
+/* "process 123 (python3)", or "another user's process". */
+static void name_holder(char *words, size_t size, int port)
+{
+    unsigned long inode = socket_at("/proc/net/tcp", port);
+    char **names;
+    int n = 0;
+
+    if (!inode) inode = socket_at("/proc/net/tcp6", port);
+    snprintf(words, size, "a process that we may not see");
+    if (!inode || file_list(&names, &n, "/proc")) return;
+    for (int i = 0; i < n; i++) {
+        char path[64], *comm;
+        size_t len;
+
+        if (names[i][0] < '0' || names[i][0] > '9' || !has_socket(names[i], inode)) continue;
+        snprintf(path, sizeof path, "/proc/%.16s/comm", names[i]);
+        if (file_read_all(&comm, &len, path)) comm = NULL;
+        snprintf(words, size, "process %s (%.*s)", names[i], comm ? (int)strcspn(comm, "\n") : 1,
+                 comm ? comm : "?");
+        mill_free(comm);
+        break;
+    }
+    mill_free(names);
+}
+
+static mill_err bind_to(int *fd, int *held, const struct addrinfo *a, int port)
+{
+    const int yes = 1;
+    struct sockaddr_storage s = {0};
+    socklen_t len = a->ai_addrlen;
+
+    memcpy(&s, a->ai_addr, len);
+    if (s.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&s)->sin6_port = htons((uint16_t)port);
+    else
+        ((struct sockaddr_in *)&s)->sin_port = htons((uint16_t)port);
+    *fd = socket(s.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0) return mill_fail(MILL_EIO, "socket: %s", strerror(errno));
+    setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    /* A listener elsewhere on the port makes bind fail, whether it set SO_REUSEADDR or not. */
+    if (bind(*fd, (struct sockaddr *)&s, len) || getsockname(*fd, (struct sockaddr *)&s, &len)) {
+        const int e = errno;
+        close(*fd);
+        *fd = -1;
+        return mill_fail(e == EADDRINUSE ? MILL_EINPUT : MILL_EIO, "port %d: %s", port,
+                         strerror(e));
+    }
+    *held = ntohs(s.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&s)->sin6_port
+                                          : ((struct sockaddr_in *)&s)->sin_port);
+    return MILL_OK;
+}
+
+mill_err port_hold(int *fd, int *held, const char *address, int port, int range)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *a;
+    char words[120];
+    mill_err err = MILL_OK;
+
+    const int e = getaddrinfo(address, NULL, &hints, &a);
+    if (e) return mill_fail(MILL_EINPUT, "address %s: %s", address, gai_strerror(e));
+    for (int i = 0; i <= range && port + i <= 65535; i++)
+        if ((err = bind_to(fd, held, a, port + i)) != MILL_EINPUT) break;
+    freeaddrinfo(a);
+    if (err != MILL_EINPUT) return err;
+    name_holder(words, sizeof words, port);
+    if (range > 0)
+        return mill_fail(err, "ports %d to %d are taken, the first by %s", port, port + range,
+                         words);
+    return mill_fail(err,
+                     "port %d is taken by %s; give another one, --port-range 100 to try the next "
+                     "ones, or none at all for a free one",
+                     port, words);
+}

@@ -1,0 +1,543 @@
+/*
+ * spawn.c - start ranks, stay behind, and end all of them when one fails.
+ *
+ *     launcher --- guard          kills the ranks' process groups if the launcher dies
+ *        |---- rank 0             each leads a process group and dies with the launcher
+ *        |---- rank 1 ...
+ *
+ * Nothing is polled but the watchdog: deaths, output and signals wake the launcher.  When a rank
+ * fails the others get SIGTERM and, a moment later, SIGKILL; what their process groups still hold
+ * is killed with them.  Which rank failed first is read from the board, where the failing rank
+ * wrote it before the others could notice; for programs that know no board it is the first to go.
+ *
+ * A signal to the launcher goes to every rank; SIGKILL follows after the time of grace, or at once
+ * when a second SIGINT comes.  Ranks that end with 75 have saved; that is the job's status then.
+ */
+#include "rank/launcher.h"
+
+#include "base/cpu.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_SAVED = 75, STATUS_CANNOT_RUN = 126 };
+static const double TICK = 0.2, MERCY = 0.5; /* seconds; MERCY: after a failure, till SIGKILL */
+
+static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGTSTP, SIGCONT};
+
+/* ---- the guard ---- */
+
+/* Reads process groups, one int each; negative: it is gone.  At the end of the pipe the launcher is
+ * gone: with all groups that are left. */
+static void guard_main(int fd)
+{
+    int group[RANK_MAX_WORLD], n = 0, g;
+
+    setpgid(0, 0);
+    for (int s = 1; s < 32; s++) signal(s, s == SIGCHLD ? SIG_DFL : SIG_IGN);
+    for (int i = 0; i < 3; i++) close(i); /* nobody's pipe is to stay open for us */
+    while (read(fd, &g, sizeof g) == sizeof g) {
+        if (g > 0 && n < RANK_MAX_WORLD) group[n++] = g;
+        for (int i = 0; g < 0 && i < n; i++)
+            if (group[i] == -g) group[i] = group[--n];
+    }
+    for (int i = 0; i < n; i++) kill(-group[i], SIGKILL);
+    _exit(0);
+}
+
+static mill_err start_guard(launcher *l)
+{
+    int p[2];
+
+    if (pipe2(p, O_CLOEXEC)) return mill_fail(MILL_EIO, "pipe: %s", strerror(errno));
+    if ((l->guard = fork()) == 0) {
+        close(p[1]);
+        guard_main(p[0]);
+    }
+    close(p[0]);
+    l->guard_fd = p[1];
+    return l->guard > 0 ? MILL_OK : mill_fail(MILL_EIO, "fork: %s", strerror(errno));
+}
+
+static void tell_guard(launcher *l, int group)
+{
+    (void)!write(l->guard_fd, &group, sizeof group);
+}
+
+static void end_guard(launcher *l)
+{
+    if (l->guard_fd >= 0) close(l->guard_fd);
+    if (l->guard > 0) waitpid(l->guard, NULL, 0);
+    l->guard = 0;
+    l->guard_fd = -1;
+}
+
+/* ---- one rank ---- */
+
+static void put(const char *name, long value)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%ld", value);
+    setenv(name, text, 1);
+}
+
+/* What torchrun sets, and where our own ranks find each other. */
+static void set_environment(const launcher *l, int r)
+{
+    const rank_job *job = l->job;
+    const int rank = l->first + r;
+    char path[64], id[RANK_ID_LEN];
+
+    put("RANK", rank);
+    put("LOCAL_RANK", r);
+    put("ROLE_RANK", rank);
+    put("WORLD_SIZE", l->world);
+    put("LOCAL_WORLD_SIZE", l->n);
+    put("ROLE_WORLD_SIZE", l->world);
+    put("GROUP_RANK", job->node);
+    put("GROUP_WORLD_SIZE", job->nodes > 0 ? job->nodes : 1);
+    put("MASTER_PORT", l->port);
+    put("TORCHELASTIC_RESTART_COUNT", l->attempt);
+    put("TORCHELASTIC_MAX_RESTARTS", job->max_restarts);
+    setenv("ROLE_NAME", "default", 1);
+    setenv("MASTER_ADDR", job->address ? job->address : "127.0.0.1", 1);
+    setenv("TORCHELASTIC_RUN_ID", l->run_id, 1);
+    setenv("TORCHELASTIC_USE_AGENT_STORE", "False", 1);
+    if (l->n > 1) setenv("OMP_NUM_THREADS", "1", 0); /* as torchrun: else each takes all cores */
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getppid(), l->c[r].error_fd);
+    setenv("TORCHELASTIC_ERROR_FILE", path, 1);
+    unsetenv("TABMILL_BOARD");
+    if (l->board.at) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getppid(), l->board.fd);
+        snprintf(id, sizeof id, "torchrun:%s:%d:%d", l->run_id, l->port, l->attempt);
+        setenv("TABMILL_BOARD", path, 1);
+        setenv("TABMILL_BOARD_JOB", id, 1);
+    }
+    for (const char *const *e = job->env; e && *e; e++) {
+        char copy[4096];
+        snprintf(copy, sizeof copy, "%s", *e);
+        char *value = strchr(copy, '=');
+        if (!value) continue;
+        *value++ = 0;
+        setenv(copy, value, 1);
+    }
+}
+
+/* Everything of the launcher that a rank must not keep. */
+static void drop_launcher(launcher *l)
+{
+    for (int r = 0; r < l->n; r++) {
+        child *c = &l->c[r];
+        int fds[] = {c->out.fd, c->err.fd, c->pidfd, c->error_fd};
+        for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+            if (fds[i] >= 0) close(fds[i]);
+        file_close(c->out.file);
+        file_close(c->err.file);
+        mill_free(c->err.tail);
+    }
+    file_close(l->merged);
+    if (l->port_fd >= 0) close(l->port_fd);
+    if (l->signal_fd >= 0) close(l->signal_fd);
+    close(l->guard_fd);
+    board_unmap(&l->board);
+    mill_free(l->c);
+    mill_free(l);
+}
+
+static mill_err become_rank(launcher *l, int r, const int child_fd[2], pid_t parent,
+                            const sigset_t *mask)
+{
+    const int nothing = r > 0 || isatty(0) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (nothing >= 0) dup2(nothing, 0); /* a terminal has one reader */
+    if (nothing >= 0) close(nothing);
+    for (int i = 0; i < 2; i++) {
+        if (child_fd[i] < 0) continue;
+        dup2(child_fd[i], 1 + i);
+        close(child_fd[i]);
+    }
+    set_environment(l, r);
+    drop_launcher(l);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    if (getppid() != parent) return mill_fail(MILL_EDEVICE, "the launcher died");
+    return MILL_OK;
+}
+
+static int name_board(launcher *l)
+{
+    char id[RANK_ID_LEN];
+
+    snprintf(id, sizeof id, "torchrun:%s:%d:%d", l->run_id, l->port, l->attempt);
+    return l->world == l->n ? board_new(&l->board, l->n, id, (int)getpid()) : MILL_OK;
+}
+
+static mill_err start_rank(launcher *l, int r, bool *is_child, const sigset_t *mask)
+{
+    child *c = &l->c[r];
+    const pid_t self = getpid();
+    int child_fd[2];
+
+    *c = (child){.pidfd = -1, .order = -1, .error_fd = -1, .seen_running = mill_clock()};
+    TRY(logs_open(l, r, child_fd));
+    c->error_fd = memfd_create("tabmill-error", MFD_CLOEXEC);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        *is_child = true;
+        return become_rank(l, r, child_fd, self, mask);
+    }
+    for (int i = 0; i < 2; i++)
+        if (child_fd[i] >= 0) close(child_fd[i]);
+    if (pid < 0) return mill_fail(MILL_EIO, "fork: %s", strerror(errno));
+    setpgid(pid, pid); /* both do it: whoever comes first */
+    tell_guard(l, pid);
+    c->pid = pid;
+    c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    l->n_alive++;
+    return c->pidfd >= 0 ? MILL_OK : mill_fail(MILL_EIO, "pidfd: %s", strerror(errno));
+}
+
+/* ---- ends ---- */
+
+static void signal_ranks(launcher *l, int sig)
+{
+    for (int r = 0; r < l->n; r++) {
+        child *c = &l->c[r];
+        if (c->pidfd < 0) continue;
+        if (sig == SIGTERM || sig == SIGKILL || sig == SIGINT) c->was_ended = true;
+        kill(-c->pid, sig);
+    }
+}
+
+/* Ask all to end; after `seconds` they are made to. */
+static void end_ranks(launcher *l, int sig, double seconds)
+{
+    const double at = mill_clock() + seconds;
+
+    if (l->kill_at == 0 || at < l->kill_at) l->kill_at = at;
+    signal_ranks(l, sig);
+}
+
+static int code_of(int status)
+{
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+const char *end_of_rank(char buf[160], const launcher *l, int r)
+{
+    const child *c = &l->c[r];
+
+    if (c->pidfd >= 0)
+        snprintf(buf, 160, "is still there");
+    else if (WIFSIGNALED(c->status))
+        snprintf(buf, 160, "was killed by signal %d (%s)%s", WTERMSIG(c->status),
+                 strsignal(WTERMSIG(c->status)),
+                 WTERMSIG(c->status) != SIGKILL     ? ""
+                 : count_oom_kills() > l->oom_kills ? "; the system was out of memory (OOM killer)"
+                                                    : "; OOM killer: no");
+    else
+        snprintf(buf, 160, "ended with status %d", WEXITSTATUS(c->status));
+    return buf;
+}
+
+/* A rank of ours that ends without a word has failed, whatever its status. */
+static bool has_failed(const launcher *l, int r)
+{
+    const child *c = &l->c[r];
+    const int code = code_of(c->status);
+
+    if (code != 0 && code != STATUS_SAVED) return true;
+    return l->board.at && l->board.at->seat[r].state == SEAT_TAKEN;
+}
+
+/* The board knows better who was first: the failing rank wrote there before others could notice. */
+static int first_failed(const launcher *l, int gone)
+{
+    board *b = l->board.at;
+
+    if (b && board_has_failed(b)) {
+        for (int i = 0; i < 50 && b->failed != FAIL_THERE; i++) usleep(200);
+        if (b->failed == FAIL_THERE && b->fail_rank >= 0 && b->fail_rank < l->n)
+            return b->fail_rank;
+    }
+    return gone;
+}
+
+static void reap(launcher *l, int r)
+{
+    child *c = &l->c[r];
+    char words[RANK_WORDS];
+
+    if (waitpid(c->pid, &c->status, WNOHANG) != c->pid) return;
+    close(c->pidfd);
+    c->pidfd = -1;
+    c->order = l->n_gone++;
+    l->n_alive--;
+    kill(-c->pid, SIGKILL); /* what it left behind */
+    tell_guard(l, -c->pid);
+    logs_read(l, r, &c->out);
+    logs_read(l, r, &c->err);
+    if (!has_failed(l, r)) return;
+    if (l->board.at) {
+        end_of_rank(words, l, r);
+        board_fail(l->board.at, r, MILL_EDEVICE, words);
+    }
+    if (l->culprit < 0) l->culprit = first_failed(l, r);
+    end_ranks(l, SIGTERM, MERCY);
+}
+
+/* A rank wrote that it failed and may take long to end. */
+static void look_at_board(launcher *l)
+{
+    if (l->culprit >= 0 || !l->board.at || !board_has_failed(l->board.at)) return;
+    l->culprit = first_failed(l, -1);
+    if (l->culprit >= 0) l->kill_at = mill_clock() + 1;
+}
+
+/* ---- what wakes the launcher ---- */
+
+static void stop_with_ranks(launcher *l)
+{
+    signal_ranks(l, SIGTSTP);
+    raise(SIGSTOP);
+    signal_ranks(l, SIGCONT);
+}
+
+static void take_signal(launcher *l)
+{
+    struct signalfd_siginfo s;
+    const double grace = l->job->grace_seconds > 0 ? l->job->grace_seconds : 30;
+
+    while (read(l->signal_fd, &s, sizeof s) == sizeof s) {
+        const int sig = (int)s.ssi_signo;
+        if (sig == SIGTSTP) {
+            stop_with_ranks(l);
+        } else if (sig == SIGCONT || sig == SIGUSR1) {
+            signal_ranks(l, sig);
+        } else if (l->signal && sig == SIGINT) {
+            end_ranks(l, SIGKILL, 0);
+        } else {
+            if (!l->signal) l->signal = sig;
+            mill_log(MILL_LOG_INFO, "%s: the ranks may take %g s to save and end", strsignal(sig),
+                     grace);
+            end_ranks(l, sig == SIGINT ? SIGINT : SIGTERM, grace);
+        }
+    }
+}
+
+static void wait_for_news(launcher *l, struct pollfd *p)
+{
+    int n = 0;
+
+    p[n++] = (struct pollfd){.fd = l->signal_fd, .events = POLLIN};
+    for (int r = 0; r < l->n; r++) {
+        p[n++] = (struct pollfd){.fd = l->c[r].pidfd, .events = POLLIN};
+        p[n++] = (struct pollfd){.fd = l->c[r].out.fd, .events = POLLIN};
+        p[n++] = (struct pollfd){.fd = l->c[r].err.fd, .events = POLLIN};
+    }
+    double tick = TICK;
+    if (l->kill_at > 0 && l->kill_at - mill_clock() < tick) tick = l->kill_at - mill_clock();
+    if (poll(p, (nfds_t)n, tick > 0 ? (int)(tick * 1000) + 1 : 1) < 1) return;
+    if (p[0].revents) take_signal(l);
+    for (int r = 0; r < l->n; r++) {
+        const struct pollfd *of = p + 1 + 3 * r;
+        if (of[1].revents) logs_read(l, r, &l->c[r].out);
+        if (of[2].revents) logs_read(l, r, &l->c[r].err);
+    }
+    look_at_board(l); /* before the reaping: who was first */
+    for (int r = 0; r < l->n; r++)
+        if (p[1 + 3 * r].revents && l->c[r].pidfd >= 0) reap(l, r);
+}
+
+static void tend(launcher *l, struct pollfd *p)
+{
+    double last = mill_clock(), watch_from = 0;
+
+    while (l->n_alive > 0) {
+        wait_for_news(l, p);
+        const double now = mill_clock();
+        if (now - last > 2) watch_from = now + 2; /* we were stopped ourselves */
+        if (now - last < TICK) continue;
+        last = now;
+        look_at_board(l);
+        if (now > watch_from && l->kill_at == 0) {
+            watch_ranks(l);
+            if (l->verdict >= 0) end_ranks(l, SIGTERM, MERCY);
+        }
+        if (l->kill_at > 0 && now > l->kill_at) signal_ranks(l, SIGKILL);
+    }
+}
+
+/* ---- an attempt, and the job ---- */
+
+static void report(launcher *l)
+{
+    char end[160], where[120], words[4096], others[200] = "";
+    const int r = l->culprit;
+    size_t n = 0;
+
+    describe_rank(where, sizeof where, l, r);
+    logs_last_words(words, sizeof words, l, r);
+    end_of_rank(end, l, r);
+    for (int q = 0; q < l->n && n + 12 < sizeof others; q++)
+        if (q != r)
+            n += (size_t)snprintf(others + n, sizeof others - n, "%s%d", n ? ", " : "",
+                                  l->first + q);
+    mill_log(MILL_LOG_ERROR, "rank %d (process %d) %s%s%s%s", l->first + r, (int)l->c[r].pid, end,
+             where, n ? "; ended with it: " : "", others);
+    if (*words && strcmp(words, end) != 0) mill_log(MILL_LOG_ERROR, "its last words: %s", words);
+    logs_write_error(l, r, *words ? words : end);
+}
+
+/* The exit status of an attempt that is over. */
+static int status_of(const launcher *l)
+{
+    bool any_saved = false;
+
+    if (l->verdict >= 0) return l->verdict;
+    if (l->culprit >= 0) {
+        const child *c = &l->c[l->culprit];
+        const int code = code_of(c->status);
+        if (!(c->was_ended && WIFSIGNALED(c->status)) && code != 0) return code;
+        return l->signal ? 128 + l->signal : STATUS_FAILED;
+    }
+    for (int r = 0; r < l->n; r++) any_saved |= code_of(l->c[r].status) == STATUS_SAVED;
+    return any_saved ? STATUS_SAVED : 0;
+}
+
+static bool may_restart(const launcher *l, int status)
+{
+    if (l->signal || l->attempt >= l->job->max_restarts || status == 0 || status == STATUS_SAVED)
+        return false;
+    return status != STATUS_USAGE && status != STATUS_CANNOT_RUN && status != STATUS_CANNOT_RUN + 1;
+}
+
+static mill_err run_attempt(launcher *l, bool *is_child, const sigset_t *mask, int *status)
+{
+    struct pollfd *p = mill_alloc(1 + 3 * (size_t)l->n, sizeof *p);
+    mill_err err = MILL_OK;
+
+    if (!p) return MILL_ENOMEM;
+    l->n_alive = l->n_gone = 0;
+    l->culprit = l->verdict = -1;
+    l->kill_at = 0;
+    l->oom_kills = count_oom_kills();
+    err = name_board(l);
+    for (int r = 0; r < l->n && !err; r++)
+        if ((err = start_rank(l, r, is_child, mask)) || *is_child) break;
+    if (*is_child) {
+        mill_free(p);
+        return err;
+    }
+    if (err) end_ranks(l, SIGKILL, 0);
+    tend(l, p);
+    if (!err && l->signal && l->culprit >= 0 && l->c[l->culprit].was_ended)
+        l->verdict = 128 + l->signal; /* they ended as they were told */
+    else if (!err && l->culprit >= 0)
+        report(l);
+    *status = status_of(l);
+    for (int r = 0; r < l->n; r++) {
+        logs_close(l, r);
+        if (l->c[r].error_fd >= 0) close(l->c[r].error_fd);
+        l->c[r].error_fd = -1;
+    }
+    board_unmap(&l->board);
+    mill_free(p);
+    return err;
+}
+
+static mill_err run_attempts(launcher *l, bool *is_child, const sigset_t *mask, int *status)
+{
+    for (double pause = 0.05;; l->attempt++, pause = pause < 5 ? 2 * pause : 5) {
+        TRY(run_attempt(l, is_child, mask, status));
+        if (*is_child || !may_restart(l, *status)) return MILL_OK;
+        mill_log(MILL_LOG_WARN, "restart %d of %d", l->attempt + 1, l->job->max_restarts);
+        struct pollfd p = {.fd = l->signal_fd, .events = POLLIN};
+        if (poll(&p, 1, (int)(pause * 1000)) == 1) take_signal(l);
+        if (l->signal) return MILL_OK;
+    }
+}
+
+static mill_err prepare(launcher *l, sigset_t *mask)
+{
+    const rank_job *job = l->job;
+    uint64_t id;
+    sigset_t set;
+
+    (void)!getrandom(&id, sizeof id, 0);
+    snprintf(l->run_id, sizeof l->run_id, "%016llx", (unsigned long long)id);
+    if (job->log_dir) snprintf(l->log_dir, sizeof l->log_dir, "%s/%s", job->log_dir, l->run_id);
+    if (job->node == 0) /* other hosts cannot know whether it is free */
+        TRY(port_hold(&l->port_fd, &l->port, job->address ? job->address : "127.0.0.1", job->port,
+                      job->port_range));
+    else
+        l->port = job->port;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) {
+        struct sigaction old;
+        sigaction(forwarded[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN) sigaddset(&set, forwarded[i]); /* nohup */
+    }
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would take the status of the ranks with it */
+    sigprocmask(SIG_BLOCK, &set, mask);
+    l->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return l->signal_fd < 0 ? mill_fail(MILL_EIO, "signalfd: %s", strerror(errno)) : start_guard(l);
+}
+
+mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
+{
+    const int nodes = job->nodes > 0 ? job->nodes : 1;
+    bool is_child = false;
+    sigset_t mask;
+
+    *side = RANK_PARENT;
+    if (job->n < 1 || job->n * nodes > RANK_MAX_WORLD)
+        return mill_fail(MILL_EINPUT, "%d ranks on %d hosts: 1 to %d in all are possible", job->n,
+                         nodes, RANK_MAX_WORLD);
+    if (job->node < 0 || job->node >= nodes)
+        return mill_fail(MILL_EINPUT, "node %d of %d: they count from 0", job->node, nodes);
+    launcher *l = mill_alloc(1, sizeof *l);
+    if (!l) return MILL_ENOMEM;
+    *l = (launcher){.job = job,
+                    .n = job->n,
+                    .world = job->n * nodes,
+                    .first = job->n * job->node,
+                    .port_fd = -1,
+                    .signal_fd = -1,
+                    .guard_fd = -1};
+    l->c = mill_alloc((size_t)l->n, sizeof *l->c);
+    for (int r = 0; l->c && r < l->n; r++) l->c[r].pidfd = l->c[r].error_fd = -1;
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    mill_err err = l->c ? prepare(l, &mask) : MILL_ENOMEM;
+    if (!err) err = run_attempts(l, &is_child, &mask, status);
+    if (is_child) {
+        *side = RANK_CHILD;
+        return err;
+    }
+    end_guard(l);
+    if (l->n_dropped)
+        mill_log(MILL_LOG_WARN, "%lld lines of the logs were lost", (long long)l->n_dropped);
+    if (l->signal_fd >= 0) close(l->signal_fd);
+    if (l->port_fd >= 0) close(l->port_fd);
+    file_close(l->merged);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    mill_free(l->c);
+    mill_free(l);
+    return err;
+}

@@ -1,0 +1,144 @@
+/*
+ * watch.c - the launcher looks at its ranks: who keeps the others waiting, who is stopped.
+ *
+ * Every rank of ours writes its step, its phase and whom it waits for on the board.  The one to
+ * name is waited for and does not wait itself.  Programs of others write nothing there; of them
+ * only a stopped process is seen.  Time that this process itself was stopped does not count.
+ */
+#include "rank/launcher.h"
+
+#include "base/cpu.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const phase_names[RANK_N_PHASE] = {"starting",   "loading", "computing",
+                                                      "evaluating", "saving",  "ending"};
+
+/* The seat of this host's rank r, or NULL. */
+static board_seat *seat_of(const launcher *l, int r)
+{
+    return l->board.at ? &l->board.at->seat[r] : NULL;
+}
+
+void describe_rank(char *words, size_t size, const launcher *l, int r)
+{
+    board_seat *s = seat_of(l, r);
+
+    if (!s || s->state == SEAT_FREE)
+        *words = 0;
+    else if (s->step < 0)
+        snprintf(words, size, ", before its first step");
+    else
+        snprintf(words, size, ", at step %lld, %s", (long long)s->step,
+                 s->phase >= 0 && s->phase < RANK_N_PHASE ? phase_names[s->phase] : "?");
+}
+
+/* 'R', 'S', 'D', 'T', ... of proc(5); 0: gone. */
+static char process_state(pid_t pid)
+{
+    char path[64], *text, state = 0;
+    size_t len;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (file_read_all(&text, &len, path)) return 0;
+    const char *after = strrchr(text, ')'); /* the name may hold anything */
+    if (after && after[1] == ' ') state = after[2];
+    mill_free(text);
+    return state;
+}
+
+/* For how many seconds others have waited for r, who waits for nobody; 0: they do not. */
+static double waited_for(const launcher *l, int r, int *waiting)
+{
+    const board *b = l->board.at;
+    const int64_t now = board_now_ns();
+    double longest = 0;
+
+    if (b->seat[r].waits_for) return 0;
+    for (int q = 0; q < l->n; q++) {
+        board_seat *s = &l->board.at->seat[q];
+        const double waits = (double)(now - s->waits_ns) / 1e9;
+
+        if (s->waits_for != r + 1 || waits <= longest) continue;
+        longest = waits;
+        *waiting = q;
+    }
+    return longest;
+}
+
+/* Seconds without a sign of a rank that computes and waits for nobody. */
+static double silent_for(const launcher *l, int r)
+{
+    board_seat *s = seat_of(l, r);
+
+    if (s->state != SEAT_TAKEN || s->step < 0 || s->phase != RANK_COMPUTING || s->waits_for)
+        return 0;
+    return (double)(board_now_ns() - s->beat_ns) / 1e9;
+}
+
+static double limit(double given, double otherwise)
+{
+    return given > 0 ? given : given < 0 ? 1e300 : otherwise;
+}
+
+static void watch_rank(launcher *l, int r)
+{
+    const double warn = limit(l->job->warn_seconds, 15), hang = limit(l->job->hang_seconds, 600);
+    child *c = &l->c[r];
+    char where[120];
+    int by = r;
+
+    const char state = process_state(c->pid);
+    const double stopped = state == 'T' || state == 't' ? mill_clock() - c->seen_running : 0;
+    if (!stopped) c->seen_running = mill_clock();
+    double late = l->board.at ? waited_for(l, r, &by) : 0;
+    const double silent = l->board.at ? silent_for(l, r) : 0;
+    if (silent > late) late = silent;
+    if (stopped > late) late = stopped;
+    if (late < warn) {
+        if (c->warned_at > 0) mill_log(MILL_LOG_WARN, "rank %d goes on", l->first + r);
+        c->warned_at = 0;
+        return;
+    }
+    describe_rank(where, sizeof where, l, r);
+    if (c->warned_at == 0) {
+        c->warned_at = mill_clock();
+        mill_log(MILL_LOG_WARN, "rank %d (process %d) has been silent for %.3g s%s%s%s",
+                 l->first + r, (int)c->pid, late, where, stopped > 0 ? "; it is stopped" : "",
+                 by != r ? "; others wait for it" : "");
+    }
+    if (late < hang || l->verdict >= 0) return;
+    l->culprit = r;
+    l->verdict = 124;
+    mill_log(MILL_LOG_ERROR, "rank %d (process %d) hangs: silent for %.3g s%s%s", l->first + r,
+             (int)c->pid, late, where, stopped > 0 ? "; it is stopped" : "");
+}
+
+void watch_ranks(launcher *l)
+{
+    for (int r = 0; r < l->n; r++)
+        if (l->c[r].pidfd >= 0) watch_rank(l, r);
+}
+
+/* Of the cgroup that we are in (version 2); 0 where there is none to be read. */
+int64_t count_oom_kills(void)
+{
+    char *text, path[600];
+    size_t len;
+    int64_t kills = 0;
+
+    if (file_read_all(&text, &len, "/proc/self/cgroup")) return 0;
+    const char *own = strstr(text, "0::");
+    snprintf(path, sizeof path, "/sys/fs/cgroup%.*s/memory.events",
+             own ? (int)strcspn(own + 3, "\n") : 0, own ? own + 3 : "");
+    mill_free(text);
+    if (!file_exists(path) || file_read_all(&text, &len, path)) return 0;
+    const char *line = strstr(text, "oom_kill ");
+    if (line) kills = strtoll(line + 9, NULL, 10);
+    mill_free(text);
+    return kills;
+}

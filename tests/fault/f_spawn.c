@@ -1,0 +1,323 @@
+/* f_spawn.c - ranks of ours under their launcher: whatever happens to one, the job ends promptly
+ * with the right status, says who was first and why, and leaves no process behind. */
+#include "lib/ranks.h"
+
+#include "base/cpu.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+/* What launcher and ranks leave for the test. */
+typedef struct {
+    char said[4000];
+    volatile int pid[8], steps_done[8], attempts;
+} scene;
+
+static scene *stage;
+
+static void note(void *ctx, mill_log_level level, const char *line)
+{
+    (void)ctx, (void)level;
+    strncat(stage->said, line, sizeof stage->said - strlen(stage->said) - 2);
+    strcat(stage->said, "\n");
+}
+
+typedef void (*act)(rank_group *g, int step);
+static volatile sig_atomic_t asked;
+
+static void ask(int sig)
+{
+    asked = sig;
+}
+
+/* A training of 40 steps of 5 ms; a signal to any rank ends all at the same step with 75. */
+static mill_err train(rank_group *g, act odd)
+{
+    rank_buffer *b;
+
+    TRY(rank_buffer_new(&b, g, 100, RANK_EACH));
+    for (int step = 0; step < 40; step++) {
+        uint64_t stop;
+        rank_beat(g, step, RANK_COMPUTING);
+        if (odd) odd(g, step);
+        usleep(5000);
+        TRY(rank_all_reduce(b, 0, 100));
+        TRY(rank_vote(g, &stop, asked != 0));
+        stage->steps_done[rank_of(g)] = step;
+        if (stop) _exit((rank_close(g, MILL_OK), 75));
+    }
+    rank_buffer_free(b);
+    return MILL_OK;
+}
+
+static int be_the_rank(act odd)
+{
+    rank_identity who;
+    rank_group *g;
+
+    signal(SIGTERM, ask);
+    signal(SIGINT, ask);
+    if (rank_identify(&who, NULL) || rank_open(&g, &who, NULL)) return 69;
+    stage->pid[who.rank] = (int)getpid();
+    stage->attempts = who.restart;
+    const mill_err err = train(g, odd);
+    rank_close(g, err);
+    return err ? 1 : 0;
+}
+
+/* A launcher in a process of its own; its pid. */
+static pid_t launch(const rank_job *job, act odd)
+{
+    if (stage) munmap(stage, sizeof *stage);
+    stage = mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    fflush(NULL);
+    const pid_t pid = fork();
+    if (pid) return pid;
+    rank_side side;
+    int status;
+    mill_log_set(note, NULL, MILL_LOG_INFO);
+    if (rank_spawn(&side, &status, job)) _exit(99);
+    _exit(side == RANK_CHILD ? be_the_rank(odd) : status);
+}
+
+static int end_of(pid_t pid)
+{
+    int status;
+
+    waitpid(pid, &status, 0);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void expect_said(const char *words)
+{
+    if (!strstr(stage->said, words)) fail_msg("\"%s\" lacks \"%s\"", stage->said, words);
+}
+
+/* Nothing runs any more; what is dead and waits for init to notice does not count. */
+static bool runs(pid_t pid)
+{
+    char path[40], text[400] = "";
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (!f) return false;
+    const size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    const char *after = strrchr(text, ')');
+    return n && after && after[2] != 'Z';
+}
+
+static void expect_all_gone(int n, double seconds)
+{
+    const double end = mill_clock() + seconds;
+
+    for (int r = 0; r < n; r++)
+        while (stage->pid[r] && runs(stage->pid[r])) {
+            if (mill_clock() > end) fail_msg("rank %d (process %d) is left", r, stage->pid[r]);
+            usleep(1000);
+        }
+}
+
+static void run_job(const rank_job *job, act odd, int status, const char *words,
+                    double most_seconds)
+{
+    const double start = mill_clock();
+
+    const int got = end_of(launch(job, odd));
+    if (got != status) fail_msg("status %d, not %d: %s", got, status, stage->said);
+    if (words) expect_said(words);
+    assert_true(mill_clock() - start < most_seconds);
+    expect_all_gone(job->n, 0.05);
+}
+
+void test_spawn__ends_with_0_when_all_do(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 3}, NULL, 0, NULL, 5);
+    assert_string_equal(stage->said, "");
+    assert_int_equal(stage->steps_done[2], 39);
+}
+
+static void die(rank_group *g, int step)
+{
+    if (rank_of(g) == 1 && step == 7) raise(SIGKILL);
+}
+
+void test_spawn__tells_of_a_killed_rank_within_a_second(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 3}, die, 128 + SIGKILL, "was killed by signal 9", 1.5);
+    expect_said("rank 1 (process ");
+    expect_said("OOM killer: no, at step 7, computing; ended with it: 0, 2");
+}
+
+static void die_once(rank_group *g, int step)
+{
+    if (rank_who(g)->restart == 0) die(g, step);
+}
+
+void test_spawn__starts_again_after_a_failure(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 2, .max_restarts = 2}, die_once, 0, "restart 1 of 2", 5);
+    assert_int_equal(stage->attempts, 1);
+    run_job(&(rank_job){.n = 2, .max_restarts = 2}, die, 128 + SIGKILL, "restart 2 of 2", 5);
+    assert_int_equal(stage->attempts, 2);
+}
+
+static void leave(rank_group *g, int step)
+{
+    if (rank_of(g) == 1 && step == 7) _exit(0);
+}
+
+void test_spawn__takes_leaving_without_a_word_for_a_failure(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 2}, leave, 1, "ended with status 0, at step 7", 1.5);
+}
+
+static void leave_politely(rank_group *g, int step)
+{
+    if (rank_of(g) == 1 && step == 7) {
+        rank_close(g, MILL_OK);
+        _exit(0);
+    }
+}
+
+void test_spawn__tells_who_left_the_others(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 2}, leave_politely, 1, "it left at step 7, computing, and rank 0",
+            1.5);
+}
+
+static void fail_with_words(rank_group *g, int step)
+{
+    if (rank_of(g) == 1 && step == 7) {
+        rank_close(g, mill_fail(MILL_EIO, "/data/t.csv: no such file"));
+        usleep(50000); /* the others end first, and are not to be blamed */
+        _exit(5);
+    }
+}
+
+void test_spawn__gives_status_and_words_of_the_first(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 3}, fail_with_words, 5, "its last words: /data/t.csv: no such file",
+            1.5);
+    expect_said("rank 1 (process");
+}
+
+static void hang(rank_group *g, int step)
+{
+    if (rank_of(g) == 1 && step == 7) sleep(60);
+}
+
+void test_spawn__ends_a_job_that_hangs_with_124(void **state)
+{
+    (void)state;
+    const rank_job job = {.n = 3, .warn_seconds = 0.5, .hang_seconds = 1.2};
+    run_job(&job, hang, 124, "has been silent for", 4);
+    expect_said("rank 1 (process");
+    expect_said("hangs: silent for 1.");
+    expect_said(" s, at step 7, computing");
+}
+
+static void stop(rank_group *g, int step)
+{
+    if (rank_of(g) == 1 && step == 7) raise(SIGSTOP);
+    if (step > 7) usleep(15000); /* long enough for the launcher to see that it goes on */
+}
+
+void test_spawn__goes_on_with_a_rank_that_was_stopped(void **state)
+{
+    (void)state;
+    const pid_t pid = launch(&(rank_job){.n = 2, .warn_seconds = 0.3, .hang_seconds = 30}, stop);
+    for (int i = 0; i < 300 && !strstr(stage->said, "it is stopped"); i++) usleep(10000);
+    expect_said("rank 1 (process");
+    kill(stage->pid[1], SIGCONT);
+    assert_int_equal(end_of(pid), 0);
+    expect_said("rank 1 goes on");
+    assert_int_equal(stage->steps_done[0], 39);
+}
+
+/* A signal to one rank, or to the launcher: all save at the same step, status 75. */
+static void signal_to(int rank, int sig)
+{
+    const pid_t pid = launch(&(rank_job){.n = 3, .grace_seconds = 5}, NULL);
+
+    while (stage->steps_done[2] < 5) usleep(1000);
+    kill(rank < 0 ? pid : stage->pid[rank], sig);
+    assert_int_equal(end_of(pid), 75);
+    assert_in_range(stage->steps_done[0], 5, 38);
+    assert_int_equal(stage->steps_done[0], stage->steps_done[1]);
+    assert_int_equal(stage->steps_done[0], stage->steps_done[2]);
+    expect_all_gone(3, 0.05);
+}
+
+void test_spawn__saves_at_one_step_when_it_is_asked_to_end(void **state)
+{
+    (void)state;
+    signal_to(-1, SIGTERM);
+    signal_to(-1, SIGINT);
+    signal_to(2, SIGTERM);
+}
+
+static void be_deaf(rank_group *g, int step)
+{
+    (void)step;
+    signal(SIGTERM, SIG_IGN);
+    if (rank_of(g) == 1 && step == 7) sleep(60);
+}
+
+void test_spawn__kills_when_the_grace_is_over(void **state)
+{
+    (void)state;
+    const pid_t pid = launch(&(rank_job){.n = 2, .grace_seconds = 0.4}, be_deaf);
+    while (stage->steps_done[0] < 6) usleep(1000);
+    const double start = mill_clock();
+    kill(pid, SIGTERM);
+    assert_int_equal(end_of(pid), 128 + SIGTERM);
+    assert_true(mill_clock() - start < 2);
+    expect_all_gone(2, 0.05);
+}
+
+/* A child of a rank, which knows nothing of the launcher. */
+static void have_a_child(rank_group *g, int step)
+{
+    if (step == 3 && rank_of(g) == 1 && fork() == 0) {
+        stage->pid[5] = (int)getpid();
+        sleep(60);
+        _exit(0);
+    }
+}
+
+void test_spawn__leaves_nothing_when_the_launcher_is_killed(void **state)
+{
+    (void)state;
+    const pid_t pid = launch(&(rank_job){.n = 3}, have_a_child);
+    while (stage->steps_done[2] < 5) usleep(1000);
+    kill(pid, SIGKILL);
+    assert_int_equal(end_of(pid), 128 + SIGKILL);
+    expect_all_gone(6, 2);
+}
+
+void test_spawn__leaves_no_child_of_a_rank(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 2}, have_a_child, 0, NULL, 5);
+    expect_all_gone(6, 0.1);
+}
+
+void test_spawn__refuses_what_cannot_be(void **state)
+{
+    rank_side side;
+    int status;
+
+    (void)state;
+    assert_fails(MILL_EINPUT, "0 ranks", rank_spawn(&side, &status, &(rank_job){.n = 0}));
+    assert_fails(MILL_EINPUT, "they count from 0",
+                 rank_spawn(&side, &status, &(rank_job){.n = 1, .node = 2, .nodes = 2}));
+}
