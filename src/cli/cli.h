@@ -25,8 +25,9 @@ int cmd_score(int argc, char **argv);
 int cmd_estimate(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
+int cmd_launch(int argc, char **argv);
 extern const opt_set fit_set, sample_set, generate_set, evaluate_set, score_set, estimate_set,
-    inspect_set, devices_set;
+    inspect_set, devices_set, launch_set;
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
 typedef struct {
@@ -63,6 +64,7 @@ extern const opt_row talk_rows[], csv_rows[], column_rows[], run_rows[], file_ro
 #define OPT_COUNT(rows) (int)(sizeof(rows) / sizeof *(rows))
 
 /* talk.c */
+void cli_talk(const opt_set *set, bool quiet); /* the log alone: before ranks are forked */
 int cli_begin(mill_pool **pool, const opt_set *set,
               const talk_options *o); /* log and threads; 0, or the exit status */
 int cli_error(const opt_set *set);    /* prints the last error; returns 1 */
@@ -70,6 +72,9 @@ void cli_say(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));   /* stderr, unless --quiet */
 int cli_exit_status(void);                   /* 130 or 143 after a signal, else 0 */
 bool cli_reader_went_away(const char *path); /* path is "-" and nobody reads stdout any more */
+
+/* launch_ask.c */
+int cli_launch_ask(void); /* exit status */
 
 /* input.c */
 typedef struct {

@@ -21,6 +21,7 @@ static const command commands[] = {
     {"score", cmd_score, &score_set, "log-likelihood of rows under a model"},
     {"estimate", cmd_estimate, &estimate_set, "memory that a fit and sampling will take"},
     {"inspect", cmd_inspect, &inspect_set, "what is in a model or a table"},
+    {"launch", cmd_launch, &launch_set, "start ranks of a program, and stand by them"},
     {"devices", cmd_devices, &devices_set, "processors, memory, GPUs, and what is usable"},
 };
 

@@ -418,6 +418,7 @@ static int read_word(reader *rd, char *word)
     if (rd->p->n_args == rd->p->set->most_args)
         return opt_usage_error(rd->p->set, "\"%s\": one argument too many", word);
     rd->p->arg[rd->p->n_args++] = word;
+    rd->only_args |= rd->p->set->args_end_options;
     return 0;
 }
 
@@ -443,10 +444,32 @@ static int read_all(reader *rd)
     return 0;
 }
 
+static bool is_help(const char *word)
+{
+    return !strcmp(word, "-h") || !strcmp(word, "--help");
+}
+
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
-        if (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help")) return true;
+        if (is_help(argv[i])) return true;
+    return false;
+}
+
+/* Of a command that runs another: that one's -h is behind its name, the value of an option is none.
+ */
+static bool command_asks_for_help(const opt_set *set, int argc, char **argv)
+{
+    for (int i = 0; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--"); i++) {
+        bool is_no;
+        const bool is_long = argv[i][1] == '-';
+        const int row = is_long ? find_long(set, argv[i] + 2, strcspn(argv[i] + 2, "="), &is_no)
+                                : find_letter(set, argv[i][1]);
+
+        if (is_help(argv[i])) return true;
+        if (row < 0 || !takes_value(opt_row_at(set, row, NULL))) continue;
+        if (is_long ? !strchr(argv[i], '=') : !argv[i][2]) i++;
+    }
     return false;
 }
 
@@ -457,7 +480,8 @@ opt_next opt_parse(opt_parsed *p, int *status, const opt_set *set, void *values,
     int n = 0;
 
     *p = (opt_parsed){.set = set, .values = values};
-    if (asks_for_help(argc, argv)) {
+    if (set->args_end_options ? command_asks_for_help(set, argc, argv)
+                              : asks_for_help(argc, argv)) {
         opt_help(set);
         *status = 0;
         return OPT_STOP;

@@ -82,7 +82,8 @@ typedef struct {
     int n_groups;
     size_t size; /* of the command's struct */
     int least_args, most_args;
-    const char *args; /* "MODEL.mill": how the positional arguments are called */
+    bool args_end_options; /* what follows the first positional argument is not ours to read */
+    const char *args;      /* "MODEL.mill": how the positional arguments are called */
     const char *const
         *refused; /* pairs: option name without dashes, reason; NULL-terminated; or NULL */
 } opt_set;

@@ -38,12 +38,17 @@ void cli_say(const char *fmt, ...)
     print_line(line);
 }
 
-int cli_begin(mill_pool **pool, const opt_set *set, const talk_options *o)
+void cli_talk(const opt_set *set, bool quiet)
 {
     talk.command = set->command;
-    talk.is_quiet = o->quiet;
+    talk.is_quiet = quiet;
     talk.is_terminal = isatty(STDERR_FILENO);
-    mill_log_set(print_log, NULL, o->quiet ? MILL_LOG_ERROR : MILL_LOG_INFO);
+    mill_log_set(print_log, NULL, quiet ? MILL_LOG_ERROR : MILL_LOG_INFO);
+}
+
+int cli_begin(mill_pool **pool, const opt_set *set, const talk_options *o)
+{
+    cli_talk(set, o->quiet);
     return mill_pool_new(pool, (int)o->threads) ? cli_error(set) : 0;
 }
 

@@ -1,0 +1,194 @@
+/*
+ * launch.c - `tabmill launch`: start ranks of any program, and stand by them until all are gone.
+ *
+ * Options are those of torchrun where there are such.  COMMAND is run as it is; x.py by python3, as
+ * torchrun does.  Without a command, on a terminal, it asks what to train and how, prints the
+ * command line that says the same, and runs that.
+ */
+#include "cli/cli.h"
+
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "rank/rank.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_WORDS = 4096, STATUS_RENDEZVOUS = 69, STATUS_NOT_RUN = 126, STATUS_NOT_FOUND = 127 };
+
+#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+typedef struct {
+#include "cli/launch.def"
+} launch_options;
+#undef OPT
+
+#define OPT        OPT_ROW
+#define OPT_STRUCT launch_options
+static const opt_row rows[] = {
+#include "cli/launch.def"
+    {0}};
+
+static const opt_group groups[] = {{.title = "Options", .row = rows}};
+static const char *const refused[] = {"rdzv-backend",
+                                      "there is one way to meet: --master-addr and --master-port",
+                                      "rdzv-id",
+                                      "a run has an id of its own",
+                                      "rdzv-conf",
+                                      "there is nothing to configure; see --hang-timeout",
+                                      "monitor-interval",
+                                      "ranks are not polled: their end is seen at once",
+                                      "start-method",
+                                      "ranks are always programs of their own",
+                                      "redirects",
+                                      "use --log-dir, with --tee to see them too",
+                                      "role",
+                                      "the role is always \"default\"",
+                                      NULL};
+const opt_set launch_set = {
+    .command = "launch",
+    .usage = "launch [-n N|auto] [options] [--] COMMAND [ARGUMENT ...]",
+    .about = "Start N ranks of a program with torchrun's variables, and end all when one fails.\n"
+             "Without COMMAND, on a terminal, it asks.",
+    .group = groups,
+    .n_groups = OPT_COUNT(groups),
+    .size = sizeof(launch_options),
+    .most_args = MOST_WORDS,
+    .args_end_options = true,
+    .args = "COMMAND",
+    .refused = refused,
+};
+
+/* What CUDA_VISIBLE_DEVICES leaves of the GPUs that the driver lists. */
+static int count_gpus(void)
+{
+    static const char root[] = "/proc/driver/nvidia/gpus";
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    char **names;
+    int n = 0, named = 0;
+
+    if (!file_exists(root) || file_list(&names, &n, root)) return 0;
+    mill_free(names);
+    if (!visible) return n;
+    for (const char *v = visible; *v && *v != '-'; v += strspn(v, ",")) {
+        named++;
+        v += strcspn(v, ",");
+    }
+    return named < n ? named : n;
+}
+
+/* "4", "auto", "gpu", "cpu"; 0 after a usage error. */
+static int count_ranks(const launch_options *o)
+{
+    const char *text = o->nproc ? o->nproc : o->per_node ? o->per_node : "1";
+    const int gpus = count_gpus();
+    char *end;
+
+    if (!strcmp(text, "auto")) return gpus ? gpus : mill_cpu_count();
+    if (!strcmp(text, "cpu")) return mill_cpu_count();
+    if (!strcmp(text, "gpu") && gpus) return gpus;
+    if (!strcmp(text, "gpu")) {
+        opt_usage_error(&launch_set, "-n gpu: this host has no GPU that may be used");
+        return 0;
+    }
+    const long n = strtol(text, &end, 10);
+    if (end != text && !*end && n >= 1 && n <= RANK_MAX_WORLD) return (int)n;
+    opt_usage_error(&launch_set, "-n %s: a number of ranks (1 to %d), auto, gpu or cpu", text,
+                    RANK_MAX_WORLD);
+    return 0;
+}
+
+static int fill_job(rank_job *job, const launch_options *o)
+{
+    const bool is_alone = o->standalone || o->nodes == 1;
+
+    if (o->nproc && o->per_node)
+        return opt_usage_error(&launch_set, "--nproc and --nproc-per-node are one option");
+    if (!is_alone && o->node >= o->nodes)
+        return opt_usage_error(&launch_set, "--node-rank %d of --nnodes %d: they count from 0",
+                               (int)o->node, (int)o->nodes);
+    if (is_alone && o->node)
+        return opt_usage_error(&launch_set, "--node-rank %d needs --nnodes", (int)o->node);
+    const int n = count_ranks(o);
+    if (!n) return 2;
+    if (n > mill_cpu_count())
+        mill_log(MILL_LOG_WARN, "%d ranks on %d processors: they will take turns", n,
+                 mill_cpu_count());
+    *job = (rank_job){
+        .n = n,
+        .node = is_alone ? 0 : (int)o->node,
+        .nodes = is_alone ? 1 : (int)o->nodes,
+        .address = o->standalone ? NULL : o->address,
+        .port = o->standalone         ? 0
+                : o->port || is_alone ? (int)o->port
+                                      : 29500,
+        .port_range = (int)o->port_range,
+        .max_restarts = (int)o->max_restarts,
+        .grace_seconds = o->grace,
+        .warn_seconds = o->hang_warn > 0 ? o->hang_warn : -1,
+        .hang_seconds = o->hang_timeout > 0 ? o->hang_timeout : -1,
+        .log_dir = o->log_dir,
+        .tee = o->tee,
+        .ranks = o->ranks,
+        .capture = true,
+    };
+    return 0;
+}
+
+/* In a rank: become the program.  Returns only if that cannot be. */
+static int run_program(const launch_options *o, const opt_parsed *p)
+{
+    const char *const first = p->arg[0];
+    const size_t len = strlen(first);
+    const bool is_script = !o->no_python && len > 3 && !strcmp(first + len - 3, ".py");
+    char **word = mill_alloc((size_t)p->n_args + 4, sizeof *word);
+    int n = 0;
+
+    if (!word) return cli_error(&launch_set);
+    if (o->module || is_script) {
+        word[n++] = (char *)(uintptr_t) "python3"; /* execvp takes what it does not write */
+        word[n++] = (char *)(uintptr_t) "-u";
+        if (o->module) word[n++] = (char *)(uintptr_t) "-m";
+    }
+    for (int i = 0; i < p->n_args; i++) word[n++] = (char *)(uintptr_t)p->arg[i];
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    execvp(word[0], word);
+    const int e = errno;
+    fprintf(stderr, "tabmill launch: %s: %s\n", word[0], strerror(e));
+    mill_free(word);
+    return e == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_RUN;
+}
+
+int cmd_launch(int argc, char **argv)
+{
+    launch_options o;
+    opt_parsed p;
+    rank_job job;
+    rank_side side;
+    int status;
+
+    if (opt_parse(&p, &status, &launch_set, &o, argc, argv) == OPT_STOP) return status;
+    cli_talk(&launch_set, o.quiet);
+    if (!p.n_args && isatty(STDIN_FILENO))
+        status = cli_launch_ask();
+    else if (!p.n_args)
+        status = opt_usage_error(&launch_set, "COMMAND is missing");
+    else if (!(status = fill_job(&job, &o))) {
+        fflush(NULL);
+        if (rank_spawn(&side, &status, &job)) {
+            cli_error(&launch_set);
+            status = STATUS_RENDEZVOUS;
+        } else if (side == RANK_CHILD) {
+            status = run_program(&o, &p);
+        }
+    }
+    opt_free(&p);
+    return status;
+}

@@ -1,0 +1,165 @@
+#!/bin/bash
+# launch.sh - `tabmill launch` of programs that are not ours: variables, exit status, signals, output, logs, ports, and nothing left.
+# shellcheck disable=SC2016 # the words of `sh -c` are for the ranks' shells
+. tests/lib/cli.sh
+L=("$TABMILL" launch)
+
+# ---- what a rank finds
+expect variables 0 "" "${L[@]}" -n 2 -- sh -c 'echo $RANK $LOCAL_RANK $WORLD_SIZE $LOCAL_WORLD_SIZE $GROUP_RANK $MASTER_ADDR $TORCHELASTIC_RESTART_COUNT $TORCHELASTIC_MAX_RESTARTS'
+sort out >sorted && printf '0 0 2 2 0 127.0.0.1 0 0\n1 1 2 2 0 127.0.0.1 0 0\n' >want
+holds "variables of torchrun" cmp sorted want
+expect "torchrun's spellings" 0 "" "${L[@]}" --nproc_per_node=2 --nnodes=1 --node_rank=0 --master_addr=127.0.0.1 --standalone sh -c 'test $WORLD_SIZE = 2' --epochs 5
+expect "second of two hosts" 0 "" "${L[@]}" -n 2 --nnodes 2 --node-rank 1 --master-addr 10.0.0.1 --master-port 4567 sh -c 'test $GROUP_RANK = 1 && test $WORLD_SIZE = 4 && test $RANK = $((2 + LOCAL_RANK)) && test $MASTER_ADDR = 10.0.0.1 && test $MASTER_PORT = 4567'
+cat >args.py <<'PY'
+import os, sys
+print(sys.argv[1:], os.environ["RANK"])
+PY
+expect "a script runs by python3, its options are its own" 0 "" "${L[@]}" --nproc_per_node=1 args.py --learning_rate 2e-5 -h
+says "arguments" "['--learning_rate', '2e-5', '-h'] 0"
+chmod +x args.py
+echo >plain.py
+expect "--no-python" 126 "plain.py: Permission denied" "${L[@]}" --no-python ./plain.py
+printf '#!/bin/sh\necho itself\n' >args2.py && chmod +x args2.py
+expect "--no-python runs the file" 0 "" "${L[@]}" --no-python ./args2.py
+says itself itself
+expect module 0 "" "${L[@]}" -m json.tool --help
+says "module's help" "json.tool"
+
+# ---- how it ends
+expect "a rank's status" 7 "rank 1 (process" "${L[@]}" -n 3 sh -c 'if [ $RANK = 1 ]; then echo boo >&2; exit 7; fi; sleep 60'
+holds "its last words" grep -q "its last words: boo" err
+expect "a rank's signal" 137 "was killed by signal 9" "${L[@]}" -n 2 sh -c 'if [ $RANK = 1 ]; then kill -9 $$; fi; sleep 60'
+expect "no such program" 127 "No such file" "${L[@]}" -n 2 ./none
+holds "is not started again" test "$(grep -c restart err)" = 0
+expect "wrong usage is not tried again" 2 "ended with status 2" "${L[@]}" -n 2 --max-restarts 3 sh -c 'exit 2'
+expect "restarts" 0 "restart 2 of 2" "${L[@]}" -n 2 --max-restarts 2 sh -c 'test $TORCHELASTIC_RESTART_COUNT = 2'
+cat >record.py <<'PY'
+import json, os, sys
+json.dump({"message": {"message": "ValueError: bad batch", "extraInfo": {"timestamp": "1"}}}, open(os.environ["TORCHELASTIC_ERROR_FILE"], "w"))
+sys.exit(3)
+PY
+expect "torch's error file" 3 "its last words: ValueError: bad batch" "${L[@]}" record.py
+
+# ---- signals: forwarded; killed after the grace
+cat >obey.sh <<'SH'
+trap 'echo told $RANK; exit 75' TERM
+touch up.$RANK
+for i in $(seq 600); do sleep 0.1; done
+SH
+wait_for() { for _ in $(seq 200); do [ -e "$1" ] && return; sleep 0.02; done; }
+"${L[@]}" -n 2 sh obey.sh >out 2>err & pid=$!
+wait_for up.0; wait_for up.1
+kill -TERM $pid; wait $pid
+[ $? = 75 ]; verdict "SIGTERM reaches all, 75 means saved" $?
+says told "told 0"; says told "told 1"
+rm -f up.*
+cat >deaf.sh <<'SH'
+trap '' TERM INT
+touch up.$RANK
+for i in $(seq 600); do sleep 0.1; done
+SH
+"${L[@]}" -n 2 --grace 0.3 sh deaf.sh >out 2>err & pid=$!
+wait_for up.0; wait_for up.1
+kill -TERM $pid; wait $pid
+[ $? = 143 ]; verdict "the deaf are killed" $?
+rm -f up.*
+"${L[@]}" -n 2 --grace 60 sh deaf.sh >out 2>err & pid=$!
+wait_for up.0; wait_for up.1
+kill -INT $pid; sleep 0.1; kill -INT $pid; wait $pid
+[ $? = 130 ]; verdict "a second SIGINT ends at once" $?
+
+# ---- output
+expect "lines behind their rank" 0 "" "${L[@]}" -n 2 -t sh -c 'echo a; echo b'
+sort out >sorted && printf '[rank 0] a\n[rank 0] b\n[rank 1] a\n[rank 1] b\n' >want
+holds "all of them" cmp sorted want
+expect "some ranks" 0 "*" "${L[@]}" -n 3 --ranks 0,2 sh -c 'echo $RANK'
+sort out >sorted && printf '0\n2\n' >want
+holds "only these" cmp sorted want
+expect "logs" 4 "its last words: bad" "${L[@]}" -n 2 --log-dir logs sh -c 'echo out $RANK; if [ $RANK = 1 ]; then sleep 0.1; echo bad >&2; exit 4; fi; sleep 60'
+holds "nothing on the console" test ! -s out
+holds "a file a rank" grep -qx "out 1" logs/*/attempt_0/1/stdout
+holds "stderr" grep -qx bad logs/*/attempt_0/1/stderr
+holds "one of all" grep -qx "\[rank 0\] out 0" logs/*/run.log
+python3 - logs/*/attempt_0/1/error.json >out 2>err <<'PY'
+import json, sys
+e = json.load(open(sys.argv[1]))
+print(e["message"]["message"], e["rank"], e["exitcode"], e["stderr"], "timestamp" in e["message"]["extraInfo"])
+PY
+says error.json "bad 1 4 bad True"
+expect "a full disk loses lines, not the run" 0 "lines of the logs were lost" env TABMILL_FAULT=write:2:fail "${L[@]}" --log-dir logs2 sh -c 'echo a; sleep 0.1; echo b; sleep 0.1; echo c'
+
+# ---- ports
+cat >hold.py <<'PY'
+import socket, time
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen()
+print(s.getsockname()[1], flush=True)
+time.sleep(60)
+PY
+python3 hold.py >port & holder=$!
+while [ ! -s port ]; do sleep 0.02; done
+expect "a port that is taken names its holder" 69 "is taken by process $holder (python3)" "${L[@]}" --master-port "$(cat port)" true
+expect "--port-range takes a next one" 0 "" "${L[@]}" --master-port "$(cat port)" --port-range 50 sh -c 'test $MASTER_PORT != '"$(cat port)"
+kill $holder
+cat >listen.py <<'PY'
+import os, socket, sys
+if os.environ["RANK"] == "0":
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", int(os.environ["MASTER_PORT"])))
+    s.listen()
+PY
+expect "rank 0 can listen on the port that is held" 0 "" "${L[@]}" -n 2 listen.py
+for i in 1 2 3 4; do "${L[@]}" -n 2 sh -c 'echo $MASTER_PORT; sleep 0.3' >p.$i & done
+wait
+holds "jobs at the same time have ports of their own" test "$(cat p.? | sort | uniq -c | grep -c '^ *2 ')" = 4
+
+# ---- refused
+expect "no command" 2 "COMMAND is missing" "${L[@]}" -n 2
+expect "a count" 2 "-n two" "${L[@]}" -n two true
+expect "too many" 2 "-n 1000" "${L[@]}" -n 1000 true
+expect "a node too many" 2 "they count from 0" "${L[@]}" --nnodes 2 --node-rank 2 true
+expect "node without nodes" 2 "needs --nnodes" "${L[@]}" --node-rank 1 true
+expect "refused by name" 2 "ranks are not polled" "${L[@]}" --monitor-interval 1 true
+[ -d /proc/driver/nvidia/gpus ] || expect "no GPU" 2 "no GPU" "${L[@]}" -n gpu true
+expect "more ranks than processors is only said" 0 "they will take turns" "${L[@]}" -n 50 true
+
+# ---- the launcher is killed: nothing of ours is left
+rm -f up.* pids
+cat >family.sh <<'SH'
+sleep 60 & echo $! >>pids
+echo $$ >>pids
+touch up.$RANK
+wait
+SH
+"${L[@]}" -n 2 sh family.sh >out 2>err & pid=$!
+wait_for up.0; wait_for up.1
+kill -KILL $pid; wait $pid 2>/dev/null
+alive() { while read -r p; do grep -qs '^State:.[^Z]' /proc/"$p"/status && return 0; done <pids; return 1; }
+for _ in $(seq 40); do alive || break; sleep 0.05; done
+if alive; then verdict "nothing is left" 1 "processes $(cat pids)"; else verdict "nothing is left" 0; fi
+
+# ---- questions on a terminal
+cat >ask.py <<'PY'
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "launch"])
+os.write(fd, sys.argv[2].encode())
+text = b""
+try:
+    while True:
+        got = os.read(fd, 1000)
+        if not got:
+            break
+        text += got
+except OSError:
+    pass
+print(text.decode().replace("\r", ""))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+echo "a,y" >t.csv
+expect "asks, shows, and runs only after yes" 0 "" python3 ask.py "$TABMILL" $'none.csv\nt.csv\ny\nfast\nddp\n99\n2\nlinear\nN\n'
+says "the equivalent command" "tabmill train --data t.csv --target y --multi-gpu ddp --nproc 2 --lr-scale linear"
+says "a wrong answer is asked again" '"99" is not 1 to'
