@@ -10,7 +10,7 @@ build() { make -s -j"$jobs" "$@"; }
 fuzzers() {
     if command -v clang-14 >/dev/null; then build CONFIG=fuzz fuzzers; fi
 }
-tagged() { grep -l '/\* TSAN \*/' tests/unit/t_*.c tests/train/t_*.c tests/ops/t_*.c 2>/dev/null | sed 's/\.c$//'; }
+tagged() { grep -lE '^/\* ([A-Z0-9]+ )*TSAN\b' tests/unit/t_*.c tests/train/t_*.c tests/ops/t_*.c 2>/dev/null | sed 's/\.c$//'; }
 
 case $what in
 check | all)

@@ -33,6 +33,13 @@ $b }"
 try "a death is a failure" "1 passed, 1 failed, 0 skipped" "$a }
 $b abort(); }"
 try "a bad exit status is a failure" "0 passed, 1 failed, 0 skipped" "$a exit(3); }"
+levels=1
+! grep -qw avx512vl /proc/cpuinfo || levels=2
+try "a tagged test runs once per level" "$levels passed, 0 failed, 0 skipped" "/* LEVELS */
+$a assert_non_null(getenv(\"TABMILL_ISA\")); }"
+try "a tag may open a longer comment" "$levels passed, 0 failed, 0 skipped" "/* SLOW LEVELS
+ * and what it is about */
+$a }"
 script "silence is a failure" "0 passed, 1 failed, 0 skipped" "exit 0"
 script "a bad status is a failure" "1 passed, 1 failed, 0 skipped" "echo ok a; exit 1"
 script "FAIL lines are counted" "1 passed, 2 failed, 1 skipped" "echo ok a; echo FAIL b; echo FAIL c; echo SKIP: d"
