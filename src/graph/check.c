@@ -145,7 +145,7 @@ static bool row_by_row(const checker *c, mill_ref r, int i)
 
 static mill_err check_source(const checker *c, mill_ref r, int i)
 {
-    const mill_ref b = graph_base(c->g, mill_get(c->g, r)->src[i], NULL);
+    const mill_ref b = graph_base(c->g, mill_get(c->g, r)->src[i]);
     char what[160], text[96];
 
     if (!mill_get(c->g, b)->op) return MILL_OK;
@@ -166,7 +166,7 @@ static mill_err check_node(const checker *c, mill_ref r)
     TRY(check_shape(c, r));
     for (int i = 0; i < node->n_src; i++) TRY(check_source(c, r, i));
     if (node->after) {
-        const mill_ref b = graph_base(c->g, node->after, NULL);
+        const mill_ref b = graph_base(c->g, node->after);
         if (c->at[b] >= 0 && c->stage[b] >= c->stage[r]) return broken(c, r, "runs too early");
     }
     return MILL_OK;
@@ -176,7 +176,7 @@ static mill_err check_node(const checker *c, mill_ref r)
 
 static bool in_states(const checker *c, mill_ref r)
 {
-    const mill_kind kind = mill_get(c->g, graph_home(c->g, r, NULL))->kind;
+    const mill_kind kind = mill_get(c->g, graph_home(c->g, r))->kind;
     return kind == MILL_STATE || kind == MILL_CONST;
 }
 
@@ -231,8 +231,7 @@ static bool updates(const checker *c, mill_ref w, mill_ref x)
 {
     const mill_node *node = mill_get(c->g, w);
     for (int i = 0; i < node->n_src; i++)
-        if (graph_writes(node, i) &&
-            graph_home(c->g, node->src[i], NULL) == graph_home(c->g, x, NULL))
+        if (graph_writes(node, i) && graph_home(c->g, node->src[i]) == graph_home(c->g, x))
             return true;
     return false;
 }
@@ -285,7 +284,7 @@ static void index_readers(checker *c)
         for (int32_t k = 0; k < p->n_order; k++) {
             const mill_node *node = mill_get(c->g, p->order[k]);
             for (int i = 0; i < node->n_src; i++) {
-                const mill_ref x = graph_base(c->g, node->src[i], NULL);
+                const mill_ref x = graph_base(c->g, node->src[i]);
                 if (pass == 0)
                     c->first[x + 2]++;
                 else
@@ -303,14 +302,14 @@ static mill_err check_all(checker *c)
     TRY(index_order(c));
     index_readers(c);
     for (int i = 0; i < g->n_outputs; i++) {
-        const mill_ref r = graph_base(g, g->output[i].ref, NULL);
+        const mill_ref r = graph_base(g, g->output[i].ref);
         c->kept[r] = true;
         if (g->node[r]->op && c->at[r] < 0) return broken(c, r, "is an output, but does not run");
     }
     for (mill_ref r = 1; r < g->n; r++) {
         const mill_node *node = g->node[r];
         for (int i = 0; i < node->n_src && c->at[r] < 0 && g->pos[r] >= 0; i++)
-            if (graph_writes(node, i) && g->node[graph_home(g, r, NULL)]->kind == MILL_STATE)
+            if (graph_writes(node, i) && g->node[graph_home(g, r)]->kind == MILL_STATE)
                 return broken(c, r, "updates a state, but does not run");
         if (!c->p->root[r]) {
             if (c->at[r] >= 0 || c->first[r + 1] > c->first[r]) return broken(c, r, "has no place");

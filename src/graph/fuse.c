@@ -78,7 +78,7 @@ static void add_dep(fuser *f, mill_ref on, bool row)
 static void add_write_deps(fuser *f, mill_ref r, int i)
 {
     const mill_graph *g = f->g;
-    const mill_ref home = graph_home(g, g->node[r]->src[i], NULL);
+    const mill_ref home = graph_home(g, g->node[r]->src[i]);
     const bool by_row = graph_reads_rows(g, f->split, r, i);
     const size_t bytes = graph_bytes(g->node[g->node[r]->src[i]]);
 
@@ -87,7 +87,7 @@ static void add_write_deps(fuser *f, mill_ref r, int i)
         if (g->pos[u] >= g->pos[r]) break;
         bool row = by_row && same_split(&f->split[u], &f->split[r]);
         for (int j = 0; j < g->node[u]->n_src && row; j++)
-            if (graph_home(g, g->node[u]->src[j], NULL) == home)
+            if (graph_home(g, g->node[u]->src[j]) == home)
                 row = graph_reads_rows(g, f->split, u, j) &&
                       graph_bytes(g->node[g->node[u]->src[j]]) == bytes;
         add_dep(f, u, row);
@@ -101,12 +101,12 @@ static void find_deps(fuser *f, mill_ref r)
 
     f->n_deps = 0;
     for (int i = 0; i < node->n_src; i++) {
-        const mill_ref base = graph_base(g, node->src[i], NULL);
+        const mill_ref base = graph_base(g, node->src[i]);
         add_dep(f, base,
                 graph_reads_rows(g, f->split, r, i) && same_split(&f->split[base], &f->split[r]));
         if (graph_writes(node, i)) add_write_deps(f, r, i);
     }
-    if (node->after) add_dep(f, graph_base(g, node->after, NULL), false);
+    if (node->after) add_dep(f, graph_base(g, node->after), false);
 }
 
 static int32_t new_visit(fuser *f, int32_t stage, const mill_split *split)
@@ -190,7 +190,7 @@ static int32_t find_sharer(fuser *f, mill_ref r, int32_t e)
 
     for (int i = 0; i < node->n_src; i++) {
         if (!graph_reads_rows(g, f->split, r, i)) continue;
-        const mill_ref home = graph_home(g, node->src[i], NULL);
+        const mill_ref home = graph_home(g, node->src[i]);
         for (int32_t k = f->readers.first[home]; k < f->readers.first[home + 1]; k++) {
             const mill_ref u = f->readers.reader[k];
             if (g->pos[u] >= g->pos[r]) break;

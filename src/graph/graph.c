@@ -279,7 +279,7 @@ static mill_err check_memory(const mill_graph *g, const mill_node *node)
     }
     for (int i = 0; i < node->n_src; i++) {
         if (!graph_writes(node, i)) continue;
-        const mill_node *home = mill_get(g, graph_home(g, node->src[i], NULL));
+        const mill_node *home = mill_get(g, graph_home(g, node->src[i]));
         if (home->kind == MILL_CONST || home->kind == MILL_INPUT)
             return mill_fail(MILL_ESHAPE, "%s: would write over %s \"%s\"", op->name,
                              home->kind == MILL_CONST ? "constant" : "input",
@@ -353,26 +353,22 @@ bool graph_writes(const mill_node *node, int i)
     return (i == 0 && (node->op->flags & MILL_OP_INPLACE)) || (node->op->writes & WRITE_SRC(i));
 }
 
-/* Walk down from r while the nodes carry one of `flags`, summing the offsets of views. */
-static mill_ref walk_down(const mill_graph *g, mill_ref r, unsigned flags, int64_t *offset)
+/* Walk down from r while the nodes carry one of `flags`. */
+static mill_ref walk_down(const mill_graph *g, mill_ref r, unsigned flags)
 {
-    int64_t at = 0;
     for (;;) {
         const mill_node *node = mill_get(g, r);
-        if (!node->op || !(node->op->flags & flags)) break;
-        if (node->op->flags & MILL_OP_VIEW) at += node->attr.i[0];
+        if (!node->op || !(node->op->flags & flags)) return r;
         r = node->src[0];
     }
-    if (offset) *offset = at;
-    return r;
 }
 
-mill_ref graph_base(const mill_graph *g, mill_ref r, int64_t *offset)
+mill_ref graph_base(const mill_graph *g, mill_ref r)
 {
-    return walk_down(g, r, MILL_OP_VIEW, offset);
+    return walk_down(g, r, MILL_OP_VIEW);
 }
 
-mill_ref graph_home(const mill_graph *g, mill_ref r, int64_t *offset)
+mill_ref graph_home(const mill_graph *g, mill_ref r)
 {
-    return walk_down(g, r, MILL_OP_VIEW | MILL_OP_INPLACE, offset);
+    return walk_down(g, r, MILL_OP_VIEW | MILL_OP_INPLACE);
 }

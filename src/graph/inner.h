@@ -38,12 +38,12 @@ mill_ref graph_clone(mill_graph *g, mill_ref r);
  * a node. */
 void graph_live(const mill_graph *g, bool *live);
 
-/* The node whose value r shows: r, or what is under its views.  *offset: bytes from there. */
-mill_ref graph_base(const mill_graph *g, mill_ref r, int64_t *offset);
+/* The node whose value r shows: r, or what is under its views. */
+mill_ref graph_base(const mill_graph *g, mill_ref r);
 
-/* The node in whose memory r lies before any planning: under its views and in-place updates.
- * *offset: bytes from the start of that memory. */
-mill_ref graph_home(const mill_graph *g, mill_ref r, int64_t *offset);
+/* The node in whose memory r lies before any planning: under its views and in-place
+ * updates. */
+mill_ref graph_home(const mill_graph *g, mill_ref r);
 
 /* Source i of `node` is updated in place. */
 bool graph_writes(const mill_node *node, int i);

@@ -61,7 +61,7 @@ mill_err home_readers_init(home_readers *out, const mill_graph *g, const bool *l
             const mill_node *node = g->node[r];
             if (!live[r] || !node->op || (node->op->flags & MILL_OP_VIEW)) continue;
             for (int i = 0; i < node->n_src; i++) {
-                const mill_ref home = graph_home(g, node->src[i], NULL);
+                const mill_ref home = graph_home(g, node->src[i]);
                 if (pass == 0)
                     h.first[home + 2]++;
                 else

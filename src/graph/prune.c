@@ -17,7 +17,7 @@ void graph_live(const mill_graph *g, bool *live)
         if (node->kind == MILL_STATE || node->kind == MILL_INPUT) live[r] = true;
         for (int i = 0; i < node->n_src && !live[r]; i++)
             live[r] = graph_writes(node, i) &&
-                      mill_get(g, graph_home(g, node->src[i], NULL))->kind == MILL_STATE;
+                      mill_get(g, graph_home(g, node->src[i]))->kind == MILL_STATE;
         if (!live[r]) continue;
         for (int i = 0; i < node->n_src; i++) live[node->src[i]] = true;
     }

@@ -44,7 +44,7 @@ static bool can_copy(const recompute *w, mill_ref r, int32_t at)
     const mill_node *node = g->node[r];
 
     for (int i = 0; i < node->n_src; i++) {
-        const mill_ref home = graph_home(g, node->src[i], NULL);
+        const mill_ref home = graph_home(g, node->src[i]);
         if (graph_writes(node, i)) return false;
         for (int32_t k = 0; k < w->n_writes; k++)
             if (w->write[k].home == home && w->write[k].at > g->pos[r] && w->write[k].at < at)
@@ -173,7 +173,7 @@ static void find_writes(recompute *w)
         const mill_node *node = g->node[g->seq[k]];
         for (int i = 0; i < node->n_src; i++) {
             if (!w->live[g->seq[k]] || !graph_writes(node, i)) continue;
-            w->write[w->n_writes].home = graph_home(g, node->src[i], NULL);
+            w->write[w->n_writes].home = graph_home(g, node->src[i]);
             w->write[w->n_writes++].at = k;
         }
     }

@@ -46,13 +46,13 @@ static bool dies_at(const reuser *u, mill_ref b, mill_ref v)
 {
     const mill_graph *g = u->g;
     const mill_plan *p = u->p;
-    const mill_ref home = graph_home(g, b, NULL);
+    const mill_ref home = graph_home(g, b);
 
     for (int32_t k = u->readers.first[home]; k < u->readers.first[home + 1]; k++) {
         const mill_ref r = u->readers.reader[k];
         const mill_node *reader = g->node[r];
         for (int i = 0; i < reader->n_src; i++) {
-            if (graph_base(g, reader->src[i], NULL) != b) continue;
+            if (graph_base(g, reader->src[i]) != b) continue;
             if (r != v && p->stage_of[r] < p->stage_of[v]) continue;
             const bool before = r == v || (u->visit_of[r] == u->visit_of[v] && u->at[r] < u->at[v]);
             if (!before || !graph_reads_rows(g, u->split, r, i)) return false;
@@ -69,7 +69,7 @@ static int find_alias(const reuser *u, mill_ref v)
 
     for (int i = 0; i < node->n_src; i++) {
         if (!(node->op->alias & ALIAS_SRC(i)) || !graph_reads_rows(g, u->split, v, i)) continue;
-        const mill_ref b = graph_base(g, node->src[i], NULL), root = u->p->root[b];
+        const mill_ref b = graph_base(g, node->src[i]), root = u->p->root[b];
         if (g->node[root]->kind != MILL_OPERATION || u->kept[b] || u->newest[root] != b) continue;
         if (u->rel[b] || graph_bytes(g->node[root]) != graph_bytes(node)) continue;
         if (graph_bytes(g->node[b]) == graph_bytes(node) && dies_at(u, b, v)) return i;
@@ -217,8 +217,7 @@ static void index_order(reuser *u)
             u->visit_of[p->order[k]] = v;
             u->at[p->order[k]] = k;
         }
-    for (int i = 0; i < u->g->n_outputs; i++)
-        u->kept[graph_base(u->g, u->g->output[i].ref, NULL)] = true;
+    for (int i = 0; i < u->g->n_outputs; i++) u->kept[graph_base(u->g, u->g->output[i].ref)] = true;
 }
 
 mill_err plan_reuse(mill_plan *p, const mill_graph *g, const bool *live, const mill_split *split,
