@@ -198,6 +198,27 @@ void test_grad__operation_without_gradient_is_named(void **state)
     end(&p);
 }
 
+static void transposed_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dx)
+{
+    (void)y;
+    dx[0] = mill_transpose(g, dy, 0, 1);
+}
+
+void test_grad__gradient_of_another_shape_is_refused(void **state)
+{
+    mill_op wrong = tiny_flip;
+    problem p;
+    mill_ref d;
+    (void)state;
+    begin(&p);
+    wrong.vjp = transposed_vjp;
+    const mill_ref x = variable(&p, SHAPE(3, 2));
+    const mill_ref loss = mill_sum_all(p.g, tiny_1(p.g, &wrong, x));
+    assert_fails(MILL_ESHAPE, "a gradient of shape (2, 3) for a node of shape (3, 2)",
+                 mill_grad(p.g, loss, &x, 1, &d));
+    end(&p);
+}
+
 void test_grad__loss_must_be_one_number(void **state)
 {
     problem p;

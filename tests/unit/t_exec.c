@@ -324,6 +324,31 @@ void test_exec__first_values_depend_on_seed_name_and_element(void **state)
     for (int order = 0; order < 2; order++) mill_graph_free(g[order]);
 }
 
+/* The formula of states.c, with FNV-1a's published value of "foobar" as the stream. */
+void test_exec__first_values_are_those_of_the_formula(void **state)
+{
+    enum { N = 23 };
+    const uint32_t stream = 0xbf9cf968u | 0x80000000u;
+    const exec_options o = {.seed = 6};
+    mill_graph *g = NULL;
+    mill_exec *e = NULL;
+    exec_tensor t;
+
+    (void)state;
+    assert_ok(mill_graph_new(&g));
+    mill_state(g, "foobar", MILL_T_REAL, SHAPE(N), (mill_init){INIT_UNIFORM, 0.5});
+    assert_ok(mill_exec_new(&e, g, &o));
+    assert_ok(mill_exec_state(&t, e, "foobar"));
+    for (int i = 0; i < N; i++) {
+        uint32_t word[4];
+        mill_philox(word, 6, 0, stream, (uint64_t)(i / 4));
+        const double want = 0.5 * (2 * (double)mill_u01(word[i % 4]) - 1);
+        assert_true(((real *)t.data)[i] == (real)want);
+    }
+    mill_exec_free(e);
+    mill_graph_free(g);
+}
+
 void test_exec__tensors_that_do_not_exist_are_refused_by_name(void **state)
 {
     mill_graph *g = small_step();
@@ -370,6 +395,41 @@ void test_exec__profile_lists_every_visit(void **state)
     assert_non_null(strstr(text, "3 runs of"));
     assert_non_null(strstr(text, "noise(200, 16) plus(200, 16) centre(200, 16) mm(200, 8)"));
     assert_non_null(strstr(text, "step(16, 8)"));
+    mill_free(text);
+    mill_exec_free(e);
+    mill_graph_free(g);
+}
+
+/* A product of 2 x 512 x 512 x 512 beside a few rows: the first line is its, with nearly all of the
+ * time.  Times are of the processor, so that they fit into the wall's whatever else runs. */
+void test_exec__profile_finds_where_the_time_goes(void **state)
+{
+    const exec_options o = {.flags = EXEC_PROFILE};
+    mill_graph *g = NULL;
+    mill_exec *e = NULL;
+    char *text = NULL, first[8] = "";
+    double run_ms = 0, ms = 0, share = 0, rate = 0;
+
+    (void)state;
+    assert_ok(mill_graph_new(&g));
+    const mill_ref a = mill_input(g, "a", MILL_T_REAL, SHAPE(512, 512));
+    const mill_ref w = mill_state(g, "w", MILL_T_REAL, SHAPE(512, 512), (mill_init){INIT_ONE, 0});
+    mill_output(g, "few", tiny_1(g, &tiny_flip, tiny_1(g, &tiny_flip, tiny_make_noise(g, 4, 4))));
+    mill_output(g, "y", tiny_2(g, &tiny_mm, a, w));
+    assert_ok(mill_exec_new(&e, g, &o));
+    assert_ok(mill_exec_run(e, 0));
+    assert_ok(mill_exec_run(e, 1));
+    assert_ok(mill_exec_profile(&text, e));
+    assert_int_equal(sscanf(text, "2 runs of %lf ms", &run_ms), 1);
+    const char *row = strstr(text, "nodes\n");
+    assert_non_null(row);
+    assert_int_equal(sscanf(row, "nodes %lf %lf%% %lf %*d 8 x 64 %7s", &ms, &share, &rate, first),
+                     4);
+    assert_memory_equal(first, "mm(512,", 7);
+    assert_true(share > 80 && share <= 100);
+    assert_true(ms > 0 && ms < 1.02 * run_ms);
+    const double want = 2 * 512.0 * 512 * 512 / ms * 1e-6; /* the row has one decimal of it */
+    assert_true(fabs(rate - want) <= 0.05 + 0.01 * want);
     mill_free(text);
     mill_exec_free(e);
     mill_graph_free(g);

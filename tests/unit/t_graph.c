@@ -36,6 +36,9 @@ void test_graph__first_failure_is_kept_and_reaches_compile(void **state)
     assert_fails(MILL_ESHAPE, "plus: operands differ", mill_exec_new(&e, g, &o));
     assert_fails(MILL_ESHAPE, "plus: operands differ", mill_plan_new(&p, g, 0));
     assert_fails(MILL_ESHAPE, "plus: operands differ", mill_grad(g, a, &a, 1, &d));
+    assert_fails(MILL_ESHAPE, "plus: operands differ", mill_pass_cast(g));
+    assert_fails(MILL_ESHAPE, "plus: operands differ", mill_pass_prune(g));
+    assert_fails(MILL_ESHAPE, "plus: operands differ", mill_pass_recompute(g));
     assert_null(e);
     mill_graph_free(g);
 }
@@ -161,4 +164,20 @@ void test_graph__cast_marks_products_alone(void **state)
     assert_true(mill_get(g, y)->bf16);
     assert_false(mill_get(g, z)->bf16);
     mill_graph_free(g);
+}
+
+void test_shape__is_written_as_numpy_writes_it(void **state)
+{
+    char text[64];
+    const mill_shape none = SCALAR, one = SHAPE(5), two = SHAPE(200, 8);
+    const mill_shape four = SHAPE(100000000, 200000000, 300000000, 400000000);
+    const mill_shape large = SHAPE(INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX);
+
+    (void)state;
+    assert_string_equal(mill_shape_text(text, &none), "()");
+    assert_string_equal(mill_shape_text(text, &one), "(5,)");
+    assert_string_equal(mill_shape_text(text, &two), "(200, 8)");
+    assert_string_equal(mill_shape_text(text, &four),
+                        "(100000000, 200000000, 300000000, 400000000)");
+    assert_in_range(strlen(mill_shape_text(text, &large)), 40, 63); /* cut, but inside the text */
 }

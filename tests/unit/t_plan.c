@@ -73,6 +73,22 @@ void test_plan__independent_branches_share_stages(void **state)
     mill_graph_free(g);
 }
 
+void test_plan__readers_of_one_value_share_a_stage(void **state)
+{
+    mill_graph *g = new_graph();
+    (void)state;
+    const mill_ref a = mill_input(g, "a", MILL_T_REAL, SHAPE(200, 8));
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "out%d", i);
+        mill_output(g, name, tiny_1(g, &tiny_flip, a));
+    }
+    mill_plan *p = new_plan(g, 0);
+    assert_int_equal(p->n_stages, 1);
+    mill_plan_free(p);
+    mill_graph_free(g);
+}
+
 void test_plan__noise_waits_for_its_reader(void **state)
 {
     mill_graph *g = new_graph();
@@ -139,6 +155,25 @@ void test_plan__old_value_read_after_update_is_refused_by_name(void **state)
     mill_graph_free(g);
 }
 
+void test_plan__node_starts_after_the_one_that_it_waits_for(void **state)
+{
+    mill_graph *g = new_graph();
+    (void)state;
+    const mill_ref a = mill_input(g, "a", MILL_T_REAL, SHAPE(200, 8));
+    const mill_ref first = tiny_1(g, &tiny_flip, a), second = tiny_1(g, &tiny_flip, a);
+    mill_output(g, "first", first);
+    mill_output(g, "second", second);
+    mill_plan *p = new_plan(g, 0);
+    assert_int_equal(p->stage_of[second], p->stage_of[first]);
+    ((mill_node *)mill_get(g, second))->after = first; /* as mill_pass_recompute does it */
+    assert_fails(MILL_ESHAPE, "runs too early", mill_plan_check(p, g));
+    mill_plan_free(p);
+    p = new_plan(g, 0);
+    assert_int_equal(p->stage_of[second], p->stage_of[first] + 1);
+    mill_plan_free(p);
+    mill_graph_free(g);
+}
+
 void test_plan__outputs_and_inputs_are_never_written_over(void **state)
 {
     mill_graph *g = new_graph();
@@ -174,6 +209,25 @@ void test_plan__products_with_large_operands_do_not_share_a_visit(void **state)
         mill_plan_free(p);
         mill_graph_free(g);
     }
+}
+
+void test_plan__products_of_earlier_stages_do_not_fill_a_visit(void **state)
+{
+    mill_graph *g = new_graph();
+    const mill_init one = {INIT_ONE, 0};
+
+    (void)state;
+    const mill_ref a = mill_input(g, "a", MILL_T_REAL, SHAPE(256, 512));
+    const mill_ref large = mill_state(g, "large", MILL_T_REAL, SHAPE(512, 512), one);
+    const mill_ref small = mill_state(g, "small", MILL_T_REAL, SHAPE(512, 512), one);
+    const mill_ref early = tiny_2(g, &tiny_mm, a, large); /* a MiB, in stage 0 */
+    const mill_ref b = tiny_1(g, &tiny_flip, tiny_1(g, &tiny_flip, a));
+    const mill_ref late = tiny_2(g, &tiny_mm, b, small); /* in stage 1, another MiB */
+    mill_output(g, "y", tiny_2(g, &tiny_plus, early, late));
+    mill_plan *p = new_plan(g, 0);
+    assert_int_equal(p->n_stages, 2); /* the sum joins `late`: `early` is no longer warm */
+    mill_plan_free(p);
+    mill_graph_free(g);
 }
 
 /* ---- faults, put into good plans of random graphs ---- */
@@ -267,10 +321,62 @@ static bool shrink_arena(mill_plan *p, const mill_graph *g, mill_rng *rng)
     return true;
 }
 
+/* Everything half a cache line further: no overlap, nothing outside. */
+static bool misalign(mill_plan *p, const mill_graph *g, mill_rng *rng)
+{
+    (void)rng;
+    bool any = false;
+    for (mill_ref r = 1; r < p->n_nodes; r++) {
+        const mill_kind kind = mill_get(g, p->root[r])->kind;
+        if (!p->root[r] || kind == MILL_STATE || kind == MILL_CONST) continue;
+        p->offset[r] += 32;
+        any = true;
+    }
+    p->arena_bytes += 64;
+    return any;
+}
+
+static bool lose_place(mill_plan *p, const mill_graph *g, mill_rng *rng)
+{
+    (void)g;
+    p->root[mill_rng_below(rng, 2) ? p->order[0] : pick(p, rng)] = 0;
+    return true;
+}
+
+static bool wrong_stage(mill_plan *p, const mill_graph *g, mill_rng *rng)
+{
+    (void)g;
+    p->stage_of[pick(p, rng)]++;
+    return true;
+}
+
+/* Tiles of twice the rows, counted rightly: a kernel may not be ready for them. */
+static bool other_split(mill_plan *p, const mill_graph *g, mill_rng *rng)
+{
+    plan_stage *stage = &p->stage[mill_rng_below(rng, (uint32_t)p->n_stages)];
+    mill_split *split = &p->visit[stage->first_visit].split;
+    const int64_t was = (split->units + split->grain - 1) / split->grain;
+
+    (void)g;
+    split->grain *= 2;
+    stage->n_chunks += (split->units + split->grain - 1) / split->grain - was;
+    return true;
+}
+
+static bool run_twice(mill_plan *p, const mill_graph *g, mill_rng *rng)
+{
+    const uint32_t k = mill_rng_below(rng, (uint32_t)p->n_order);
+    (void)g;
+    if (k == 0 || p->stage_of[p->order[k]] != p->stage_of[p->order[k - 1]]) return false;
+    p->order[k] = p->order[k - 1];
+    return true;
+}
+
 void test_plan__check_finds_every_injected_fault(void **state)
 {
-    static const breaker faults[] = {overlap,   swap_order, join_stages,
-                                     drop_node, move_view,  shrink_arena};
+    static const breaker faults[] = {overlap,     swap_order,   join_stages, drop_node,
+                                     move_view,   shrink_arena, misalign,    lose_place,
+                                     wrong_stage, other_split,  run_twice};
     enum { N_FAULTS = sizeof faults / sizeof *faults };
     int injected[N_FAULTS] = {0};
 
@@ -318,17 +424,30 @@ void test_plan__reuse_makes_random_arenas_smaller(void **state)
     assert_true(reused < plain * 2 / 3);
 }
 
-void test_plan__print_names_stages_and_nodes(void **state)
+void test_plan__prints_stages_visits_and_places(void **state)
 {
     mill_graph *g = new_graph();
     char *text = NULL;
     (void)state;
     const mill_ref a = mill_input(g, "a", MILL_T_REAL, SHAPE(200, 8));
-    mill_output(g, "y", tiny_1(g, &tiny_flip, tiny_1(g, &tiny_flip, a)));
+    const mill_ref w = mill_state(g, "w", MILL_T_REAL, SHAPE(8, 4), (mill_init){INIT_ONE, 0});
+    mill_segment_begin(g);
+    const mill_ref x = tiny_1(g, &tiny_half, tiny_1(g, &tiny_flip, a));
+    mill_segment_end(g);
+    mill_output(g, "y", tiny_2(g, &tiny_mm, tiny_1(g, &tiny_flip, x), w));
+    assert_ok(mill_pass_cast(g));
     mill_plan *p = new_plan(g, 0);
     assert_ok(mill_plan_print(&text, p, g));
-    assert_non_null(strstr(text, "2 operations, 2 visits, 2 stages"));
-    assert_non_null(strstr(text, "3 = flip(2) (200, 8) at"));
+    assert_string_equal(
+        text, "4 operations, 2 visits, 2 stages; arena 22400, states 128, scratch 0 bytes\n"
+              "stage 0, 4 chunks\n"
+              "  visit of 200 rows by 64, about 2 us\n"
+              "    3 = flip(1) (200, 8) at 6400, alive 0..1, segment 1\n"
+              "    4 = half(3) (200, 8) at 6400 in 3, segment 1\n"
+              "stage 1, 4 chunks\n"
+              "  visit of 200 rows by 64, about 2 us\n"
+              "    5 = flip(4) (200, 8) at 12800, alive 1..1\n"
+              "    6 = mm(5 2) (200, 4) bf16 at 19200, alive 1..2\n");
     mill_free(text);
     mill_plan_free(p);
     mill_graph_free(g);
