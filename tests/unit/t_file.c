@@ -82,6 +82,46 @@ void test_file__printf_takes_long_lines(void **state)
     leave_folder();
 }
 
+void test_file__printf_writes_every_byte_around_its_buffer(void **state)
+{
+    char want[1100];
+    mill_file *f;
+
+    (void)state;
+    enter_folder();
+    for (int n = 1020; n < 1030; n++) {
+        memset(want, 'x', (size_t)n);
+        want[n] = 0;
+        assert_ok(file_create(&f, name));
+        assert_ok(file_printf(f, "%s", want));
+        file_close(f);
+        assert_content(name, want, (size_t)n);
+    }
+    leave_folder();
+}
+
+void test_file__close_gives_back_its_number_and_leaves_the_standard_ones(void **state)
+{
+    mill_file *f;
+
+    (void)state;
+    enter_folder();
+    const int next = dup(0);
+    close(next);
+    assert_ok(file_write_all(name, "x", 1));
+    assert_ok(file_open(&f, name));
+    file_close(f);
+    assert_ok(file_open(&f, "-"));
+    file_close(f);
+    assert_ok(file_create(&f, "-"));
+    file_close(f);
+    assert_true(fcntl(0, F_GETFD) >= 0 && fcntl(1, F_GETFD) >= 0);
+    const int again = dup(0);
+    assert_int_equal(again, next);
+    close(again);
+    leave_folder();
+}
+
 void test_file__appears_only_on_commit(void **state)
 {
     mill_file *f;

@@ -148,6 +148,28 @@ void test_gemm__any_provider_is_close_and_stays_inside(void **state)
         }
 }
 
+/* What is said to be the same bytes on every machine is the chain; small products always are. */
+void test_gemm__reproducible_products_are_the_chain(void **state)
+{
+    int n = 0;
+
+    (void)state;
+    assert_ok(mill_cpu_init());
+    for (int s = 0; s < N_SHAPES; s++)
+        for (int kind = 0; kind < 8; kind++) {
+            problem p = make(shapes[s][0], shapes[s][1], shapes[s][2], kind, (uint64_t)s);
+            const bool ours = gemm_is_reproducible(&p.g);
+            if (p.g.m * p.g.n * p.g.k <= 64 * 64 * 64 && !getenv("TABMILL_GEMM")) assert_true(ours);
+            if (!p.g.ta && !getenv("TABMILL_GEMM")) assert_true(ours);
+            plain(&p, same);
+            gemm_f32(&p.g);
+            if (ours) assert_memory_equal(p.c, p.want, (size_t)p.c_size * sizeof *p.c);
+            n += ours;
+            release(&p);
+        }
+    assert_true(n > 3 * N_SHAPES || getenv("TABMILL_GEMM"));
+}
+
 void test_gemm__bf16_rounds_both_factors_and_sums_in_f32(void **state)
 {
     (void)state;
