@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { CHUNK = 1 << 16 };
-static const int64_t IN_MEMORY = (int64_t)1 << 30;
+int64_t synth_codes_in_memory = (int64_t)1 << 30;
 
 void synth_codes_free(synth_codes *c)
 {
@@ -206,7 +206,8 @@ mill_err synth_codes_fit(synth_codes **out, const mill_table *t, const synth_sch
     if (!c->coder || !c->base || !c->width || !c->code || !c->size || !c->unit) goto fail;
     if ((err = fit_coders(c, t, s, o))) goto fail;
     for (int j = 0; j < c->n_cols; j++) bytes += c->coder[j].n ? c->rows * c->width[j] : 0;
-    err = bytes > IN_MEMORY ? encode_spooled(c, t, s, pool) : encode_all(c, t, s, NULL, pool);
+    err = bytes > synth_codes_in_memory ? encode_spooled(c, t, s, pool)
+                                        : encode_all(c, t, s, NULL, pool);
     if (err != MILL_OK) goto fail;
     *out = c;
     return MILL_OK;

@@ -77,6 +77,7 @@ typedef struct {
 
 /* Columns are released (table_column_release) as they are done.  More than 1 GiB of codes go to a
  * file in TMPDIR. */
+extern int64_t synth_codes_in_memory; /* that GiB; tests make it small */
 mill_err synth_codes_fit(synth_codes **out, const mill_table *t, const synth_schema *s,
                          const synth_config *c, mill_pool *pool);
 void synth_codes_free(synth_codes *c);

@@ -77,7 +77,7 @@ static uint64_t hash_after(int64_t n_steps, double peak)
 }
 
 /* Every step number of metrics.jsonl, in order, must be the multiples of 10 up to n. */
-static void assert_metrics_are(int64_t n)
+static void assert_metrics_are_with(int64_t n, bool probed)
 {
     char *text = slurp("metrics.jsonl"), *line = text;
 
@@ -88,11 +88,20 @@ static void assert_metrics_are(int64_t n)
         assert_non_null(j);
         assert_int_equal(json_integer_value(json_object_get(j, "step")), step);
         assert_true(json_number_value(json_object_get(j, "seen")) == (double)step);
+        assert_int_equal(json_integer_value(json_object_get(j, "epoch")), step / 10);
+        assert_true(json_number_value(json_object_get(j, "ts")) > 1.6e9);
+        assert_non_null(json_object_get(j, "steps_per_s"));
+        assert_int_equal(json_object_get(j, "quality") != NULL, probed);
         json_decref(j);
         line = end + 1;
     }
     assert_int_equal(*line, 0);
     mill_free(text);
+}
+
+static void assert_metrics_are(int64_t n)
+{
+    assert_metrics_are_with(n, false);
 }
 
 void test_loop__runs_all_steps_and_leaves_only_metrics_and_manifest(void **state)
@@ -140,16 +149,22 @@ void test_loop__goes_on_after_an_error_where_the_checkpoint_was(void **state)
     train_end end;
     toy t;
 
+    o.keep = 3;
     toy_init(&t, -1);
     t.bad_step = 37;
     train_job job = toy_job(&t, 50, 10);
     assert_fails(MILL_EINPUT, "bad step", train_loop(&end, &job, &o));
+    assert_int_equal(count_files("step_"), 3);
     toy_init(&t, -1);
     o.resume = true;
     assert_ok(train_loop(&end, &job, &o));
     assert_int_equal(t.steps_run, 20); /* from step 30 */
     assert_true(toy_hash(&t) == hash_after(50, -1));
     assert_metrics_are(50);
+    assert_int_equal(count_files("step_"), 3); /* those of before are counted */
+    assert_null(strstr(log_text, "passed over"));
+    assert_null(strstr(log_text, "nothing to resume"));
+    assert_null(strstr(log_text, "version"));
     assert_int_equal(count_files("events.out.tfevents."), 2);
     clean();
 }
@@ -168,6 +183,73 @@ void test_loop__starts_over_when_there_is_nothing_to_resume(void **state)
     assert_int_equal(t.steps_run, 20);
     assert_non_null(strstr(log_text, "nothing to resume"));
     clean();
+}
+
+/* Without a manifest, checkpoints are what a clearing that was killed has left. */
+void test_loop__starts_over_without_a_manifest(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+    char path[200];
+
+    o.keep = 0; /* means two: a best state and the newest */
+    toy_init(&t, -1);
+    t.bad_step = 37;
+    const train_job job = toy_job(&t, 50, 10);
+    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    assert_int_equal(count_files("step_"), 2);
+    snprintf(path, sizeof path, "%s/manifest.json", dir);
+    assert_ok(file_remove(path));
+    toy_init(&t, -1);
+    o.resume = true;
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(t.steps_run, 50);
+    assert_metrics_are(50);
+    clean();
+}
+
+/* Whatever allocation fails: an error of memory or a warning, no leak, and the folder can be gone
+ * on with. */
+void test_loop__survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    mill_mem_stats before, after;
+    int failures = 0;
+    bool reached = true;
+
+    for (int64_t n = 1; reached; n++) {
+        train_options o = fresh(NULL);
+        train_end end;
+        toy t;
+
+        o.early_stop = 2;
+        o.probe_steps = 10;
+        for (int part = 0; part < 2; part++) { /* a run, and one that resumes it */
+            toy_init(&t, 20);
+            t.bad_step = part ? 0 : 35;
+            const train_job job = toy_job(&t, 200, 10);
+            o.resume = part;
+            mill_mem_get_stats(&before);
+            mill_mem_fail_at(part ? n : 0);
+            const mill_err err = train_loop(&end, &job, &o);
+            mill_mem_fail_at(0);
+            mill_mem_get_stats(&after);
+            assert_int_equal(after.live, before.live);
+            reached = after.calls - before.calls >= n;
+            if (part && err) {
+                assert_int_equal(err, MILL_ENOMEM);
+                toy_init(&t, 20);
+                assert_ok(train_loop(&end, &job, &o));
+                failures++;
+            }
+        }
+        assert_int_equal(end, TRAIN_STOPPED_EARLY);
+        assert_true(toy_hash(&t) == hash_after(20, 20));
+        clean();
+    }
+    assert_true(failures > 20);
 }
 
 void test_loop__refuses_an_unfinished_run_without_resume_or_force(void **state)
@@ -243,6 +325,31 @@ void test_loop__refuses_another_level_naming_both(void **state)
     assert_non_null(strstr(mill_error(), mill_cpu_level_name()));
     o.allow_other_level = true;
     assert_ok(train_loop(&end, &job, &o));
+    clean();
+}
+
+void test_loop__warns_of_another_version(void **state)
+{
+    (void)state;
+    json_t *now = json_pack("{s:s}", "version", "2.0");
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    o.manifest = now;
+    toy_init(&t, -1);
+    t.bad_step = 15;
+    const train_job job = toy_job(&t, 30, 10);
+    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    t.bad_step = 25;
+    o.resume = true;
+    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    assert_null(strstr(log_text, "version"));
+    json_object_set_new(now, "version", json_string("2.1"));
+    t.bad_step = 0;
+    assert_ok(train_loop(&end, &job, &o));
+    assert_non_null(strstr(log_text, "began with version 2.0 and this is 2.1"));
+    json_decref(now);
     clean();
 }
 
@@ -333,7 +440,7 @@ void test_loop__stops_early_at_the_same_step_after_a_resume(void **state)
         assert_ok(train_loop(&end, &job, &o));
         assert_int_equal(end, TRAIN_STOPPED_EARLY);
         assert_true(toy_hash(&t) == hash_after(30, 30));
-        assert_metrics_are(60);
+        assert_metrics_are_with(60, true);
         clean();
     }
 }

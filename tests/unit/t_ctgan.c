@@ -188,6 +188,42 @@ void test_draws__give_real_rows_that_meet_the_permuted_conditions(void **state)
     teardown(&f);
 }
 
+/* One span of a row has a target: that of its condition, and the value is the condition's. */
+void test_draws__target_is_the_condition_in_its_span(void **state)
+{
+    enum { N = 100 };
+    fixture f = setup();
+    mill_graph *g;
+    mill_exec *e;
+    exec_tensor draw, target;
+    ctgan_draw d;
+    int seen[5] = {0};
+
+    (void)state;
+    assert_ok(ctgan_draw_init(&d, f.s, &f.rows));
+    assert_ok(mill_graph_new(&g));
+    const mill_ref drawn = ctgan_draw_batch(g, &d, N, true);
+    mill_output(g, "draw", drawn);
+    mill_output(g, "target", ctgan_target(g, drawn, &d));
+    assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 4}));
+    assert_ok(mill_exec_output(&draw, e, "draw"));
+    assert_ok(mill_exec_output(&target, e, "target"));
+    assert_ok(mill_exec_run(e, 0));
+    for (int i = 0; i < N; i++) { /* spans: x, x's component, y, y's component, kind, flag */
+        const int32_t cond = ((int32_t *)draw.data)[3 * i + DRAW_FAKE_COND];
+        for (int k = 0; k < 6; k++) {
+            const int32_t want = k == 4 && cond < 3 ? cond : k == 5 && cond >= 3 ? cond - 3 : -1;
+            assert_int_equal(((int32_t *)target.data)[6 * i + k], want);
+        }
+        seen[cond]++;
+    }
+    for (int c = 0; c < 5; c++) assert_true(seen[c]);
+    mill_exec_free(e);
+    mill_graph_free(g);
+    ctgan_draw_deinit(&d);
+    teardown(&f);
+}
+
 void test_draws__shuffle_every_row_once_an_epoch(void **state)
 {
     fixture f = setup();
@@ -432,6 +468,97 @@ void test_nets__meet_a_condition(void **state)
     }
     mill_table_free(t);
     remove(path);
+}
+
+/* Before any row is rejected: each condition goes into the generator, a missing cell's too. */
+void test_ctgan__conditions_guide_the_generator(void **state)
+{
+    static const char *const where[] = {"", "kind=a", "kind=b", "kind=", "flag=yes", "y>=10"};
+    enum { N = 50, MISSING = 3, RANGE = 5 };
+    mill_table *t = make_table(), *rows[6];
+    synth_model *model;
+
+    (void)state;
+    for (int64_t i = 0; i < ROWS; i += 9) assert_ok(column_set_missing(&t->col[2], i));
+    run r = run_open("ctgan", t, NULL);
+    run_steps(&r, 0, 20);
+    assert_ok(synth_model_write(tmp("g"), r.m, r.fit, r.schema, &r.c));
+    run_close(&r);
+    assert_ok(synth_model_open(&model, tmp("g"), NULL));
+    for (int k = 0; k < 6; k++) {
+        synth_where w;
+        if (k) assert_ok(synth_where_parse(&w, model->schema, where[k]));
+        if (k == MISSING) assert_true(w.missing);
+        assert_ok(synth_schema_table(&rows[k], model->schema, N));
+        assert_ok(model->method->sample(model->model, rows[k], 0, N, 7, &w, k > 0));
+        for (int j = 0; j < k; j++) {
+            const bool differ = memcmp(rows[j]->col[0].f64, rows[k]->col[0].f64, N * 8) != 0;
+            assert_int_equal(differ, !(j == 0 && k == RANGE)); /* a range guides nothing */
+        }
+    }
+    for (int k = 0; k < 6; k++) mill_table_free(rows[k]);
+    synth_model_close(model);
+    mill_table_free(t);
+    remove(tmp("g"));
+}
+
+/* Fit, two steps, a model file, eight rows of it. */
+static mill_err whole_life(const char *method, const mill_table *t, const char *path)
+{
+    const synth_method *m = synth_method_find(method);
+    const synth_config c = small_config(method);
+    synth_schema *schema = NULL;
+    synth_model *model = NULL;
+    synth_sampler *s = NULL;
+    mill_table *drawn = NULL;
+    int64_t fit_bytes, sample_bytes;
+    void *fit = NULL;
+    train_job job;
+    mill_err err;
+
+    if ((err = synth_schema_fit(&schema, t, &c))) goto done;
+    if ((err = m->estimate(&fit_bytes, &sample_bytes, schema, &c, 1))) goto done;
+    if ((err = m->fit_open(&fit, t, schema, &c, NULL))) goto done;
+    m->fit_job(&job, fit);
+    for (int i = 0; i < 2 && !err; i++) err = job.step(job.ctx, i);
+    if (err || (err = synth_model_write(path, m, fit, schema, &c))) goto done;
+    if ((err = synth_model_open(&model, path, NULL))) goto done;
+    if ((err = synth_sampler_open(&s, model, 1, NULL, 0))) goto done;
+    err = synth_sampler_next(s, &drawn, 8);
+done:
+    mill_table_free(drawn);
+    synth_sampler_close(s);
+    synth_model_close(model);
+    if (fit) m->fit_close(fit);
+    synth_schema_free(schema);
+    return err;
+}
+
+/* The first allocations one by one, later ones in strides: there are thousands, most of them in the
+ * planner, which t_exec fails one by one. */
+void test_nets__survive_failed_allocations(void **state)
+{
+    mill_table *t = make_table();
+    mill_mem_stats before, after;
+
+    (void)state;
+    for (int m = 0; m < 2; m++) {
+        int failures = 0;
+        mill_err err = MILL_ENOMEM;
+        for (int64_t n = 1; err; n += 1 + n / 60) {
+            mill_mem_get_stats(&before);
+            mill_mem_fail_at(n);
+            err = whole_life(methods[m], t, tmp("f"));
+            mill_mem_fail_at(0);
+            if (err) assert_int_equal(err, MILL_ENOMEM);
+            mill_mem_get_stats(&after);
+            assert_int_equal(after.live, before.live);
+            failures += err != MILL_OK;
+        }
+        assert_true(failures > 100);
+    }
+    mill_table_free(t);
+    remove(tmp("f"));
 }
 
 void test_nets__refuse_what_cannot_be_trained(void **state)

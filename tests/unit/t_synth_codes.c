@@ -137,8 +137,99 @@ void test_coder__keeps_the_unit_of_integers_and_times(void **state)
     for (int i = 0; i < N; i++) x[i] = 250.0 * ((i * 37LL) % 3001);
     k = code_up(x, N, MILL_INTEGER, 0, 50, 0);
     assert_true(k.c.unit == 250);
+    for (int32_t c = 0; c < k.c.n; c++) {
+        for (int u = 0; u < 100; u++) {
+            const double y = synth_coder_value(&k.c, &k.s->col[0], c, u / 100.0);
+            assert_true(fmod(y, 250) == 0 && y >= k.c.first[c] && y <= k.c.last[c]);
+        }
+    }
     drop(&k);
     free(x);
+}
+
+/* The unit is in the file: what a model draws is on the grid of what it learnt. */
+void test_coder__keeps_the_unit_in_the_model(void **state)
+{
+    enum { N = 4000 };
+    double *x = malloc(N * sizeof *x);
+    synth_config c = synth_config_default();
+
+    (void)state;
+    c.components = 2;
+    c.iterations = 3;
+    c.bins = 50;
+    for (int i = 0; i < N; i++) x[i] = 250.0 * ((i * 37LL) % 3001);
+    mill_table *t = numbers(x, N, MILL_INTEGER, 0);
+    synth_model *m = planted_model(t, c, NULL);
+    mill_table *drawn = planted_sample(m, 1000, 1, NULL);
+    for (int i = 0; i < 1000; i++) assert_int_equal(drawn->col[0].i64[i] % 250, 0);
+    mill_table_free(drawn);
+    synth_model_close(m);
+    mill_table_free(t);
+    free(x);
+}
+
+/* 200 squares, five times each, in 40 bins: what repeats comes back as it was, in every bin. */
+void test_coder__keeps_repeating_values_inside_a_bin(void **state)
+{
+    enum { N = 1000 };
+    double x[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++) x[i] = (i % 200) * (i % 200);
+    coded k = code_up(x, N, MILL_INTEGER, 0, 40, 0);
+    assert_true(k.c.n > 30 && k.c.n < 60);
+    for (int32_t c = 0; c < k.c.n; c++) {
+        for (int u = 0; u < 100; u++) {
+            const double y = synth_coder_value(&k.c, &k.s->col[0], c, u / 100.0);
+            assert_true(sqrt(y) == rint(sqrt(y)));
+        }
+    }
+    drop(&k);
+    /* 20 values in 30 rows do not repeat: bins, not the values */
+    for (int i = 0; i < 30; i++) x[i] = (i % 20) * (i % 20);
+    k = code_up(x, 30, MILL_INTEGER, 0, 100, 0);
+    assert_true(k.c.n < 20);
+    drop(&k);
+}
+
+/* Codes in a file are those in memory; the file is gone as soon as it is mapped. */
+void test_codes__in_a_file_are_those_in_memory(void **state)
+{
+    enum { ROWS = 1001 }; /* no multiple of 64: columns are padded */
+    const int64_t whole = synth_codes_in_memory;
+    mill_table *t = planted_table(ROWS);
+    synth_config c = synth_config_default();
+    synth_codes *in_memory, *in_file;
+    synth_schema *s;
+    char dir[] = "/tmp/tabmill-codes-XXXXXX", **names;
+    int n;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    setenv("TMPDIR", dir, 1);
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_ok(synth_codes_fit(&in_memory, t, s, &c, NULL));
+    synth_codes_in_memory = 0;
+    assert_ok(synth_codes_fit(&in_file, t, s, &c, NULL));
+    synth_codes_in_memory = whole;
+    unsetenv("TMPDIR");
+    assert_null(in_memory->map);
+    assert_non_null(in_file->map);
+    assert_ok(file_list(&names, &n, dir));
+    assert_int_equal(n, 0);
+    mill_free(names);
+    assert_int_equal(in_memory->n_codes, in_file->n_codes);
+    assert_memory_equal(in_memory->count, in_file->count,
+                        (size_t)in_file->n_codes * sizeof *in_file->count);
+    for (int j = 0; j < PLANTED_COLS; j++)
+        for (int64_t i = 0; i < ROWS && in_file->coder[j].n; i++)
+            assert_int_equal(codes_at(in_memory, j, i), codes_at(in_file, j, i));
+    synth_codes_free(in_memory);
+    synth_codes_free(in_file);
+    synth_schema_free(s);
+    mill_table_free(t);
+    assert_ok(file_remove_tree(dir));
 }
 
 /* All-different reals: of 3,000 values the coder keeps at most a fourth, and at most 16 in a bin.
