@@ -11,8 +11,7 @@
  *
  * Gumbel noise is a function of (seed, stream, step, element of o), of log(1/u) as CTGAN draws it.
  * The gradients of the activations need y alone.  SAMPLE is the Gumbel-max draw from softmax(o),
- * HARD its most likely value; both are steps and let no gradient pass.  One span of a row of 16
- * values or fewer stays in registers.
+ * HARD its most likely value; both are steps and let no gradient pass.
  */
 #include "ops/inner.h"
 
@@ -68,11 +67,10 @@ static void span_activate_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *
     dsrc[1] = 0;
 }
 
-/* Noise of a few rows at a time. ORDER SPAN SCRATCH */
+/* Noise of sixteen rows. ORDER SPAN SCRATCH */
 static size_t scratch_noise(const mill_graph *g, const mill_node *node)
 {
-    const int64_t cols = mill_cols(src_shape(g, node, 0));
-    return (size_t)(cols > 2048 ? cols : 2048) * sizeof(real);
+    return (size_t)(16 * mill_cols(src_shape(g, node, 0))) * sizeof(real);
 }
 
 DECLARE_KERNELS(op_span_activate);

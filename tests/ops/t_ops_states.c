@@ -9,6 +9,7 @@
 #include "lib/test.h"
 #include "ops/ops.h"
 #include <math.h>
+#include <string.h>
 
 static double draw(int which, int64_t e)
 {
@@ -136,6 +137,48 @@ static void refused(const char *words, mill_graph *g, mill_ref r)
 {
     assert_int_equal(r, 0);
     assert_fails(MILL_ESHAPE, words, mill_graph_error(g));
+    mill_graph_free(g);
+}
+
+/* Spans in columns of sixteen rows against the same spans row by row: runs that end at a long span,
+ * at 256 units and inside a vector, blocks of fewer than sixteen rows; values and gradients. */
+void test_span_activate__has_the_bits_of_rows_done_alone(void **state)
+{
+    enum { S = 12, ROWS = 39 };
+    static const int64_t length[S] = {1, 7, 70, 64, 64, 64, 60, 10, 33, 1, 16, 17};
+    int32_t spans[S][3];
+    int64_t D = 0;
+    mill_graph *g;
+    mill_exec *e;
+    (void)state;
+
+    for (int k = 0; k < S; D += length[k++])
+        memcpy(spans[k], (int32_t[]){(int32_t)D, (int32_t)length[k], SPAN_SOFTMAX}, 12);
+    assert_ok(mill_cpu_init());
+    assert_ok(mill_graph_new(&g));
+    const mill_ref table = mill_const(g, MILL_T_I32, SHAPE(S, 3), spans);
+    const mill_ref x = mill_input(g, "x", MILL_T_REAL, SHAPE(ROWS, D));
+    const mill_ref w = mill_input(g, "w", MILL_T_REAL, SHAPE(ROWS, D));
+    const mill_ref y[2] = {mill_span_activate(g, x, table, 1, SPAN_SOFT),
+                           mill_span_softmax(g, x, table)};
+    const char *name[4] = {"columns", "rows", "columns' gradient", "rows' gradient"};
+    for (int i = 0; i < 2; i++) {
+        mill_ref dx;
+        assert_ok(mill_grad(g, mill_sum_all(g, mill_mul(g, y[i], w)), &x, 1, &dx));
+        mill_output(g, name[i], y[i]);
+        mill_output(g, name[2 + i], dx);
+    }
+    assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 1}));
+    fill(e, "x", false, 3);
+    fill(e, "w", false, 4);
+    assert_ok(mill_exec_run(e, 0));
+    for (int i = 0; i < 4; i += 2) {
+        exec_tensor a, b;
+        assert_ok(mill_exec_output(&a, e, name[i]));
+        assert_ok(mill_exec_output(&b, e, name[i + 1]));
+        assert_memory_equal(a.data, b.data, a.bytes);
+    }
+    mill_exec_free(e);
     mill_graph_free(g);
 }
 

@@ -49,6 +49,15 @@ INLINE lanes l_add_at(lanes a, int64_t lane, double x) /* nothing if there is no
     if (lane >= 0 && lane < 16) a.v[lane] += x;
     return a;
 }
+INLINE void l_transpose(lanes r[16])
+{
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < i; j++) {
+            const double t = r[i].v[j];
+            r[i].v[j] = r[j].v[i];
+            r[j].v[i] = t;
+        }
+}
 #define LANE_TREE(name, e)                               \
     INLINE double name(lanes t)                          \
     {                                                    \
@@ -77,7 +86,7 @@ LANE_DRAW(l_gumbels, -mill_log_f64(-mill_log_f64(u)))
 
 #else
 
-#include "base/vec16.h"
+#include "base/vec16_transpose.h"
 
 typedef f16v lanes;
 #define l_set(s)            vset(s)
@@ -97,6 +106,7 @@ typedef f16v lanes;
 #define l_store_n(p, a, n)  vstore_n(p, a, n)
 #define l_sum(a)            vsum(a)
 #define l_hmax(a)           vhmax(a)
+#define l_transpose(r)      vtranspose(r)
 
 INLINE lanes l_add_at(lanes a, int64_t lane, float x) /* nothing if there is no such lane */
 {

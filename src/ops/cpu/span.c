@@ -1,13 +1,6 @@
 /* span.c - kernels of ops/span.c. */
 #include "ops/cpu/random.h"
-#include "ops/cpu/softmax.h"
-
-enum { TANH = 0 };                   /* kind; ORDER SPAN KIND */
-enum { GUMBEL, SOFT, SAMPLE, HARD }; /* mode; ORDER SPAN MODE */
-
-typedef struct {
-    int32_t start, length, kind;
-} span;
+#include "ops/cpu/span_tile.h"
 
 INLINE void one_hot_of_max(real *y, const real *x, const real *noise, int64_t n)
 {
@@ -32,62 +25,125 @@ INLINE void row_tanh(real *y, const real *x, int64_t n)
 }
 
 typedef struct {
-    const span *spans;
-    int64_t n;
+    int64_t D;
     bool choose;
     real scale;
 } activation;
 
-INLINE void activate_row(real *y, const real *o, const real *noise, const activation *a)
+INLINE void activate_span(real *y, const real *o, const real *noise, const span *at,
+                          const activation *a)
 {
-    for (int64_t k = 0; k < a->n; k++) {
-        const int64_t at = a->spans[k].start, n = a->spans[k].length;
-        const real *own = noise ? noise + at : NULL;
-        if (a->spans[k].kind == TANH)
-            row_tanh(y + at, o + at, n);
-        else if (a->choose)
-            one_hot_of_max(y + at, o + at, own, n);
+    if (at->kind == TANH)
+        row_tanh(y, o, at->length);
+    else if (a->choose)
+        one_hot_of_max(y, o, noise, at->length);
+    else
+        row_softmax(y, o, noise, at->length, a->scale);
+}
+
+/* noise: (rows, D) or NULL; y, o and noise stand at the run */
+INLINE void activate_columns(real *y, const real *o, const real *noise, int64_t rows,
+                             const span_run *run, const activation *a)
+{
+    columns x, extra;
+
+    take_columns(&x, o, a->D, rows, run->width);
+    if (noise) take_columns(&extra, noise, a->D, rows, run->width);
+    for (int64_t k = 0; k < run->n; k++) {
+        const int64_t at = run->spans[k].start - run->start, n = run->spans[k].length;
+        const bool tanh = run->spans[k].kind == TANH;
+        for (int64_t j = at; j < at + n && tanh; j++) x.col[j] = l_tanh(x.col[j]);
+        if (tanh) continue;
+        for (int64_t j = at; j < at + n && noise; j++) x.col[j] = l_add(x.col[j], extra.col[j]);
+        if (a->choose)
+            columns_choose(x.col + at, n);
         else
-            row_softmax(y + at, o + at, own, n, a->scale);
+            columns_softmax(x.col + at, n, a->scale);
     }
+    put_columns(y, &x, a->D, rows, run->width);
 }
 
 /* scratch: ORDER SPAN SCRATCH */
 KERNEL(op_span_activate)
 {
     const int mode = (int)c->node->attr.i[0];
-    const int64_t D = mill_cols(&c->node->shape);
-    const activation a = {c->src[1], c->src_shape[1]->dim[0], mode == SAMPLE || mode == HARD,
-                          (real)(1.0 / c->node->attr.f[0])};
+    const int64_t D = mill_cols(&c->node->shape), S = c->src_shape[1]->dim[0];
+    const activation a = {D, mode == SAMPLE || mode == HARD, (real)(1.0 / c->node->attr.f[0])};
     const bool noisy = mode == GUMBEL || mode == SAMPLE;
-    const int64_t at_once = 2048 / D > 1 ? 2048 / D : 1;
     real *noise = noisy ? c->scratch : NULL;
 
-    for (int64_t i = c->begin; i < c->end; i += at_once) {
-        const int64_t rows = c->end - i < at_once ? c->end - i : at_once;
+    for (int64_t i = c->begin, rows; i < c->end; i += rows) {
+        rows = c->end - i < BLOCK ? c->end - i : BLOCK;
         if (noisy) fill_gumbel(noise, source_of(c), i * D, rows * D);
-        for (int64_t r = 0; r < rows; r++)
-            activate_row((real *)c->out + (i + r) * D, (const real *)c->src[0] + (i + r) * D,
-                         noisy ? noise + r * D : NULL, &a);
+        span_run run;
+        for (const span *at = c->src[1], *last = at + S; at < last; at += run.n) {
+            run = next_run(at, last - at);
+            real *y = (real *)c->out + i * D + run.start;
+            const real *o = (const real *)c->src[0] + i * D + run.start;
+            const real *own = noisy ? noise + run.start : NULL;
+            if (run.is_short) activate_columns(y, o, own, rows, &run, &a);
+            for (int64_t r = 0; r < rows && !run.is_short; r++)
+                activate_span(y + r * D, o + r * D, noisy ? own + r * D : NULL, at, &a);
+        }
+    }
+}
+
+typedef struct {
+    real *dx;
+    const real *dy, *y;
+    int64_t D, rows;
+    real scale;
+} back_block;
+
+INLINE void grad_columns(const back_block *b, const span_run *run)
+{
+    columns dy, y;
+
+    take_columns(&dy, b->dy + run->start, b->D, b->rows, run->width);
+    take_columns(&y, b->y + run->start, b->D, b->rows, run->width);
+    for (int64_t k = 0; k < run->n; k++) {
+        const int64_t at = run->spans[k].start - run->start, n = run->spans[k].length;
+        if (run->spans[k].kind != TANH) {
+            columns_softmax_grad(dy.col + at, dy.col + at, y.col + at, n, b->scale);
+            continue;
+        }
+        for (int64_t j = at; j < at + n; j++)
+            dy.col[j] = l_mul(dy.col[j], l_sub(l_set(1), l_mul(y.col[j], y.col[j])));
+    }
+    put_columns(b->dx + run->start, &dy, b->D, b->rows, run->width);
+}
+
+INLINE void grad_span(const back_block *b, const span *at)
+{
+    for (int64_t r = 0; r < b->rows; r++) {
+        const int64_t first = r * b->D + at->start, n = at->length;
+        const real *dy = b->dy + first, *y = b->y + first;
+        real *dx = b->dx + first;
+        if (at->kind != TANH) {
+            row_softmax_grad(dx, dy, y, n, b->scale);
+            continue;
+        }
+        APART for (int64_t j = 0; j < n; j++) dx[j] = dy[j] * (1 - y[j] * y[j]);
     }
 }
 
 KERNEL(op_span_activate_grad)
 {
-    const real scale = (real)(1.0 / c->node->attr.f[0]);
     const int64_t D = mill_cols(&c->node->shape), S = c->src_shape[2]->dim[0];
-    const span *spans = c->src[2];
+    back_block b = {.D = D, .scale = (real)(1.0 / c->node->attr.f[0])};
 
-    for (int64_t i = c->begin; i < c->end; i++) {
-        for (int64_t k = 0; k < S; k++) {
-            const int64_t at = i * D + spans[k].start, n = spans[k].length;
-            const real *dy = (const real *)c->src[0] + at, *y = (const real *)c->src[1] + at;
-            real *dx = (real *)c->out + at;
-            if (spans[k].kind != TANH) {
-                row_softmax_grad(dx, dy, y, n, scale);
-                continue;
-            }
-            APART for (int64_t j = 0; j < n; j++) dx[j] = dy[j] * (1 - y[j] * y[j]);
+    for (int64_t i = c->begin; i < c->end; i += b.rows) {
+        b.rows = c->end - i < BLOCK ? c->end - i : BLOCK;
+        b.dx = (real *)c->out + i * D;
+        b.dy = (const real *)c->src[0] + i * D;
+        b.y = (const real *)c->src[1] + i * D;
+        span_run run;
+        for (const span *at = c->src[2], *last = at + S; at < last; at += run.n) {
+            run = next_run(at, last - at);
+            if (run.is_short)
+                grad_columns(&b, &run);
+            else
+                grad_span(&b, at);
         }
     }
 }
@@ -155,23 +211,69 @@ KERNEL(op_span_ce)
     }
 }
 
+typedef struct {
+    real *dx;
+    const real *o, *dy;
+    const int32_t *target; /* (rows, S) */
+    int64_t D, S, rows;
+} ce_block;
+
+INLINE bool has_target(const ce_block *b, int64_t r, int64_t k, int64_t n)
+{
+    return b->target[r * b->S + k] >= 0 && b->target[r * b->S + k] < n;
+}
+
+/* first: the number of the run's first span */
+INLINE void ce_columns(const ce_block *b, const span_run *run, int64_t first)
+{
+    columns x;
+
+    take_columns(&x, b->o + run->start, b->D, b->rows, run->width);
+    for (int64_t k = 0; k < run->n; k++) {
+        const int64_t n = run->spans[k].length;
+        lanes *at = x.col + run->spans[k].start - run->start;
+        real dy[16] = {0};
+        bool any = false;
+        for (int64_t r = 0; r < b->rows; r++)
+            if (has_target(b, r, first + k, n)) dy[r] = b->dy[r], any = true;
+        for (int64_t j = 0; j < n && !any; j++) at[j] = l_set(0);
+        if (any) columns_ce_grad(at, n, dy, b->target + first + k, b->S, b->rows);
+    }
+    put_columns(b->dx + run->start, &x, b->D, b->rows, run->width);
+}
+
+INLINE void ce_span(const ce_block *b, const span *at, int64_t k)
+{
+    for (int64_t r = 0; r < b->rows; r++) {
+        real *dx = b->dx + r * b->D + at->start;
+        const real *x = b->o + r * b->D + at->start;
+        if (has_target(b, r, k, at->length))
+            row_ce_grad(dx, x, at->length, b->target[r * b->S + k], b->dy[r], 1, 0);
+        else
+            row_fill(dx, 0, at->length);
+    }
+}
+
 /* dx may be o: each span is read before it is written. */
 KERNEL(op_span_ce_grad)
 {
     const int64_t D = mill_cols(&c->node->shape), S = c->src_shape[2]->dim[0];
     const span *spans = c->src[2];
-    const real *dy = c->src[0];
+    ce_block b = {.D = D, .S = S};
 
-    for (int64_t i = c->begin; i < c->end; i++) {
-        const int32_t *target = (const int32_t *)c->src[3] + i * S;
-        for (int64_t k = 0; k < S; k++) {
-            const int64_t at = i * D + spans[k].start, n = spans[k].length;
-            real *dx = (real *)c->out + at;
-            if (target[k] < 0 || target[k] >= n) {
-                row_fill(dx, 0, n);
-                continue;
-            }
-            row_ce_grad(dx, (const real *)c->src[1] + at, n, target[k], dy[i], 1, 0);
+    for (int64_t i = c->begin; i < c->end; i += b.rows) {
+        b.rows = c->end - i < BLOCK ? c->end - i : BLOCK;
+        b.dx = (real *)c->out + i * D;
+        b.dy = (const real *)c->src[0] + i;
+        b.o = (const real *)c->src[1] + i * D;
+        b.target = (const int32_t *)c->src[3] + i * S;
+        span_run run;
+        for (int64_t k = 0; k < S; k += run.n) {
+            run = next_run(spans + k, S - k);
+            if (run.is_short)
+                ce_columns(&b, &run, k);
+            else
+                ce_span(&b, spans + k, k);
         }
     }
 }
