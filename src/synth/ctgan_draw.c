@@ -48,12 +48,18 @@ mill_err ctgan_draw_init(ctgan_draw *d, const synth_spans *s, const span_rows *r
     d->by_log = mill_alloc((size_t)s->cond_width + 1, sizeof *d->by_log);
     d->by_count = mill_alloc((size_t)s->cond_width + 1, sizeof *d->by_count);
     d->disc_col = mill_alloc((size_t)s->n_discrete + 1, sizeof *d->disc_col);
-    if (!d->by_log || !d->by_count || !d->disc_col) {
+    d->unit = mill_alloc((size_t)(s->n_numbers + s->n) + 1, sizeof *d->unit);
+    d->span = mill_alloc((size_t)s->n + 1, sizeof *d->span);
+    if (!d->by_log || !d->by_count || !d->disc_col || !d->unit || !d->span) {
         ctgan_draw_deinit(d);
         return MILL_ENOMEM;
     }
-    for (int k = 0; k < s->n; k++) {
+    for (int k = 0, n_spans = 0, number = 0; k < s->n; k++) {
         const span_column *p = &s->col[k];
+        n_spans += p->is_number;
+        d->span[k] = n_spans++;
+        d->unit[s->n_numbers + k] = p->start;
+        if (p->is_number) d->unit[number++] = p->start - 1;
         if (p->discrete < 0) continue;
         d->disc_col[p->discrete] = k;
         cumulate(d->by_log + p->cond, s->count + p->cond, p->width, true);
@@ -67,6 +73,8 @@ void ctgan_draw_deinit(ctgan_draw *d)
     mill_free(d->by_log);
     mill_free(d->by_count);
     mill_free(d->disc_col);
+    mill_free(d->unit);
+    mill_free(d->span);
     memset(d, 0, sizeof *d);
 }
 
@@ -151,6 +159,17 @@ static uint32_t stream_of(const mill_call *c)
     return (uint32_t)c->node->attr.i[MILL_MAX_ATTR - 1];
 }
 
+/* A row is drawn from anywhere in the table; its codes are read when its tile's draws are done. */
+static inline __attribute__((always_inline)) void fetch_row(const ctgan_draw *d, int64_t row)
+{ /* inline: gcc 12 drops calls of a function that only prefetches */
+    const int64_t at = row * d->rows->n_cols;
+    if (d->rows->code16)
+        __builtin_prefetch(d->rows->code16 + at);
+    else
+        __builtin_prefetch(d->rows->code32 + at);
+    __builtin_prefetch(d->rows->u + row * d->s->n_numbers);
+}
+
 static void draw_kernel(const mill_call *c)
 {
     const ctgan_draw *d = c->node->attr.p;
@@ -174,6 +193,7 @@ static void draw_kernel(const mill_call *c)
         const int64_t pick = (int64_t)((uint64_t)own[2] * (uint64_t)rows >> 32);
         out[3 * i + DRAW_REAL_ROW] = cond < 0 ? (int32_t)pick : d->rows->id[first + pick];
         out[3 * i + DRAW_REAL_COND] = cond;
+        fetch_row(d, out[3 * i + DRAW_REAL_ROW]);
     }
 }
 
@@ -250,24 +270,32 @@ mill_ref ctgan_target(mill_graph *g, mill_ref draw, const ctgan_draw *d)
     return MILL_APPLY(g, &target_op, (&(mill_attr){.i = {0, d->s->n_spans}, .p = d}), draw);
 }
 
+static void add_codes(int32_t *out, const ctgan_draw *d, int64_t row, const int32_t *start,
+                      int32_t shift)
+{
+    const int n = d->s->n;
+    const int64_t at = row * d->rows->n_cols;
+    const uint16_t *code16 = d->rows->code16 + at;
+
+    for (int k = 0; k < n && d->rows->code16; k++) out[k] = start[k] + shift + code16[k];
+    for (int k = 0; k < n && !d->rows->code16; k++)
+        out[k] = start[k] + shift + d->rows->code32[at + k];
+}
+
 /* attr.i: unused, width, field, pac */
 static void row_codes_kernel(const mill_call *c)
 {
     const ctgan_draw *d = c->node->attr.p;
-    const synth_spans *s = d->s;
-    const int64_t stride = c->src_shape[0]->dim[1], field = c->node->attr.i[2],
-                  pac = c->node->attr.i[3];
-    const int32_t *rows = c->src[0];
+    const int numbers = d->s->n_numbers, n = d->s->n;
+    const int64_t stride = c->src_shape[0]->dim[1], pac = c->node->attr.i[3];
+    const int32_t *row = (const int32_t *)c->src[0] + c->node->attr.i[2];
 
     for (int64_t i = c->begin; i < c->end; i++) {
-        const int64_t row = rows[i * stride + field];
-        const int32_t shift = (int32_t)(i % pac) * s->width;
-        int32_t *out = (int32_t *)c->out + i * (s->n_numbers + s->n);
+        const int32_t shift = (int32_t)(i % pac) * d->s->width;
+        int32_t *out = (int32_t *)c->out + i * (numbers + n);
 
-        for (int k = 0; k < s->n; k++)
-            if (s->col[k].is_number) *out++ = shift + s->col[k].start - 1;
-        for (int k = 0; k < s->n; k++)
-            *out++ = shift + s->col[k].start + span_code(d->rows, row, k);
+        for (int k = 0; k < numbers; k++) out[k] = shift + d->unit[k];
+        add_codes(out + numbers, d, row[i * stride], d->unit + numbers, shift);
     }
 }
 
@@ -288,16 +316,15 @@ mill_ref ctgan_row_codes(mill_graph *g, mill_ref rows, const ctgan_draw *d, int 
 static void row_values_kernel(const mill_call *c)
 {
     const ctgan_draw *d = c->node->attr.p;
-    const int64_t stride = c->src_shape[0]->dim[1], field = c->node->attr.i[2];
+    const int64_t stride = c->src_shape[0]->dim[1];
     const int numbers = d->s->n_numbers, n = d->s->n;
-    const int32_t *rows = c->src[0];
+    const int32_t *row = (const int32_t *)c->src[0] + c->node->attr.i[2];
 
     for (int64_t i = c->begin; i < c->end; i++) {
-        const int64_t row = rows[i * stride + field];
         real *out = (real *)c->out + i * (numbers + n);
 
-        for (int k = 0; k < numbers; k++) *out++ = (real)d->rows->u[row * numbers + k];
-        for (int k = 0; k < n; k++) *out++ = 1;
+        for (int k = 0; k < numbers; k++) out[k] = (real)d->rows->u[row[i * stride] * numbers + k];
+        for (int k = 0; k < n; k++) out[numbers + k] = 1;
     }
 }
 
@@ -320,13 +347,12 @@ static void row_targets_kernel(const mill_call *c)
     const ctgan_draw *d = c->node->attr.p;
     const synth_spans *s = d->s;
     const int32_t *rows = c->src[0];
-    int32_t *out = (int32_t *)c->out + c->begin * s->n_spans;
 
-    for (int64_t i = c->begin; i < c->end; i++)
-        for (int k = 0; k < s->n; k++) {
-            if (s->col[k].is_number) *out++ = -1;
-            *out++ = span_code(d->rows, rows[i], k);
-        }
+    for (int64_t i = c->begin; i < c->end; i++) {
+        int32_t *out = (int32_t *)c->out + i * s->n_spans;
+        for (int k = 0; k < s->n_spans; k++) out[k] = -1;
+        for (int k = 0; k < s->n; k++) out[d->span[k]] = span_code(d->rows, rows[i], k);
+    }
 }
 
 static const mill_op row_targets_op = {
@@ -352,8 +378,10 @@ static void shuffled_kernel(const mill_call *c)
     const feistel f = feistel_init(c->seed, epoch, stream_of(c), d->rows->n);
     int32_t *out = c->out;
 
-    for (int64_t i = c->begin; i < c->end; i++)
+    for (int64_t i = c->begin; i < c->end; i++) {
         out[i] = (int32_t)feistel_at(&f, (uint32_t)(first + i));
+        fetch_row(d, out[i]);
+    }
 }
 
 static const mill_op shuffled_op = {

@@ -17,6 +17,8 @@ typedef struct {
     uint32_t *by_log;      /* (C) cumulative share of 2^32 within its column, by log frequency */
     uint32_t *by_count;    /* likewise by frequency */
     int32_t *disc_col;     /* (n_discrete) place in s->col */
+    int32_t *unit;         /* (n_numbers + n) the tanh units, then where each softmax span begins */
+    int32_t *span;         /* (n) number of each column's softmax span */
     int64_t fixed;         /* >= 0: every condition is this one */
 } ctgan_draw;
 
