@@ -34,7 +34,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 4000, SPINS_CROWDED = 50, CHUNK = 16384 /* floats of a sum that a thread takes */ };
+enum { SPINS = 2000, SPINS_CROWDED = 50, CHUNK = 16384 /* floats of a sum that a thread takes */ };
 static const double SLICE = 0.05, MOST_PER_SLICE = 0.2, LAUNCHERS_TURN = 0.3, WARN_AFTER = 15;
 
 typedef struct {
