@@ -24,7 +24,7 @@ ROOMS  := $(if $(filter f64,$(CONFIG)),base graph ops exec nn,*)
 SRC    := $(wildcard $(foreach r,$(ROOMS),src/$(r)/*.c src/$(r)/*/*.c))
 BF16   := $(filter %_bf16.c,$(wildcard $(ROOMS:%=src/%/cpu/*.c)))
 LEVEL  := $(filter-out $(BF16),$(wildcard $(ROOMS:%=src/%/cpu/*.c)))
-PLAIN  := $(filter-out $(LEVEL) $(BF16) src/cli/%,$(SRC))
+PLAIN  := $(filter-out $(LEVEL) $(BF16) src/cli/% src/rank/plugin/%,$(SRC))
 CLI    := $(filter src/cli/%,$(SRC))
 obj     = $(patsubst src/%.c,$(B)/%$(1),$(2))
 OBJ    := $(call obj,.o,$(PLAIN)) $(call obj,.v3.o,$(LEVEL)) $(call obj,.v4.o,$(LEVEL) $(BF16))
@@ -59,7 +59,8 @@ export ONEDNN
 .PHONY: tests ops-tests fuzzers need
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(B)/libtabmill.a $(B)/libtabmill.so $(if $(CLI),$(B)/tabmill)
+MPICC ?= $(shell command -v mpicc)
+all: $(B)/libtabmill.a $(B)/libtabmill.so $(if $(CLI),$(B)/tabmill) $(if $(MPICC),$(B)/libtabmill_mpi.so)
 engine: $(B)/libtabmill.a
 
 ifneq ($(filter MISSING,$(LIBS)),)
@@ -91,6 +92,9 @@ $(B)/libtabmill.so: $(B)/libtabmill.so.$(VERSION)
 	@ln -sf libtabmill.so.$(VERSION) $(B)/libtabmill.so.$(SOMAJOR); ln -sf libtabmill.so.$(SOMAJOR) $@
 $(B)/tabmill: $(CLIOBJ) $(B)/libtabmill.a $(B)/objects
 	@$(CC) $(SAN) -Wl,--as-needed -o $@ $(CLIOBJ) $(B)/libtabmill.a $(LIBS)
+
+$(B)/libtabmill_mpi.so: src/rank/plugin/mpi.c src/rank/plugin/shim.h
+	@echo "MPICC $@"; $(MPICC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -shared -o $@ $<
 
 # Tests: tests/<kind>/[tf]_x.c -> $(B)/tests/<kind>/[tf]_x with a generated main; tests/lib/*.c serves all.
 units   = $(patsubst %.c,$(B)/%,$(wildcard $(1)))
@@ -126,12 +130,8 @@ config:
 	@tools/deps.sh --list
 deps:
 	@tools/deps.sh
-check: deps
-	@tools/check.sh check
-check-san: deps
-	@tools/check.sh san
-check-all: deps
-	@tools/check.sh all
+check check-san check-all: deps
+	@tools/check.sh $(patsubst check-%,%,$@)
 parity: deps all
 	@tests/parity/run.sh
 demo: deps all

@@ -4,7 +4,7 @@
 set -eu
 needed="build-essential pkg-config libdnnl-dev libjansson-dev libzstd-dev zlib1g-dev libzip-dev libxxhash-dev"
 tested="libcmocka-dev python3 python3-venv clang-14 libclang-rt-14-dev clang-tidy-14 clang-format-14 \
-    qemu-user shellcheck git"
+    qemu-user shellcheck git libopenmpi-dev openmpi-bin iproute2"
 
 has() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q '^install ok installed'; }
 missing() { for p in "$@"; do has "$p" || printf ' %s' "$p"; done; }

@@ -12,6 +12,7 @@ if [ -e "$build/tabmill" ]; then
 fi
 install -m 644 "$build/libtabmill.a" "$to/lib/"
 install "$build/libtabmill.so.$version" "$to/lib/"
+if [ -e "$build/libtabmill_mpi.so" ]; then install "$build/libtabmill_mpi.so" "$to/lib/"; fi # opened at run time
 ln -sf "libtabmill.so.$version" "$to/lib/libtabmill.so.$major"
 ln -sf "libtabmill.so.$major" "$to/lib/libtabmill.so"
 if [ -e include/tabmill.h ]; then install -m 644 include/tabmill.h "$to/include/"; fi

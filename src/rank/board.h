@@ -91,6 +91,7 @@ mill_err board_meet(board_map *m, const rank_identity *who, double seconds);
 /* shm.c */
 bool rank_has_board(const rank_identity *who); /* of a launcher: also for one rank alone */
 mill_err rank_shm_open(rank_group *g, double meet_seconds);
+mill_err rank_mpi_open(rank_group *g, double meet_seconds); /* mpi.c */
 /* For threads of one process: `m` is borrowed until close. */
 mill_err rank_shm_join(rank_group *g, const board_map *m);
 

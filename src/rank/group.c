@@ -22,12 +22,17 @@ static double seconds(double given, const char *variable, double otherwise)
 
 static mill_err open_body(rank_group *g, double meet_seconds)
 {
+    const char *body = getenv("TABMILL_RANK_BODY"); /* "mpi": on one host too */
+
+    if (body && !strcmp(body, "mpi") && g->who.world > 1) return rank_mpi_open(g, meet_seconds);
     if (g->who.world == 1 && !rank_has_board(&g->who)) return rank_self_open(g);
     if (g->who.local_world == g->who.world) return rank_shm_open(g, meet_seconds);
-    return mill_fail(MILL_EDEVICE,
-                     "%d ranks on several hosts need MPI between them: start them with mpirun or "
-                     "srun (and the plug-in, package libopenmpi-dev at build time)",
-                     g->who.world);
+    if (!strcmp(g->who.source, "torchrun"))
+        return mill_fail(MILL_EDEVICE,
+                         "%d ranks on several hosts need MPI between them: start them with mpirun "
+                         "or srun",
+                         g->who.world);
+    return rank_mpi_open(g, meet_seconds);
 }
 
 void rank_group_init(rank_group *g, const rank_options *o)

@@ -272,13 +272,11 @@ typedef struct {
 
 static void sum_span(const sum_job *j, int64_t begin, int64_t end)
 {
-    static void (*const sum[])(float *const *, int, const float *const *, int, int64_t) =
-        MILL_LEVELS(rank_sum);
     float *at[RANK_MAX_WORLD];
 
     for (int r = 0; r < j->world; r++) at[r] = j->copy[r] + begin;
-    sum[mill_cpu_level()](j->to_all ? at : &at[j->me], j->to_all ? j->world : 1,
-                          (const float *const *)at, j->world, end - begin);
+    rank_add_up(j->to_all ? at : &at[j->me], j->to_all ? j->world : 1, (const float *const *)at,
+                j->world, end - begin);
 }
 
 static void sum_chunk(void *ctx, int64_t chunk, int thread)

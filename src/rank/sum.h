@@ -12,4 +12,7 @@
 MILL_LEVEL_DECLARE(void, rank_sum,
                    (float *const *dst, int n_dst, const float *const *src, int world, int64_t n));
 
+/* The same at this machine's level (tree.c). */
+void rank_add_up(float *const *dst, int n_dst, const float *const *src, int world, int64_t n);
+
 #endif

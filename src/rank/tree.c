@@ -9,7 +9,9 @@
  */
 #include "rank/inner.h"
 
+#include "base/cpu.h"
 #include "base/mem.h"
+#include "rank/sum.h"
 
 #include <string.h>
 
@@ -93,6 +95,14 @@ void rank_tree_begin(rank_tree *t)
 float *rank_tree_slot(const rank_tree *t)
 {
     return t->slot[__builtin_popcount((unsigned)t->part)];
+}
+
+void rank_add_up(float *const *dst, int n_dst, const float *const *src, int world, int64_t n)
+{
+    static void (*const sum[])(float *const *, int, const float *const *, int, int64_t) =
+        MILL_LEVELS(rank_sum);
+
+    sum[mill_cpu_level()](dst, n_dst, src, world, n);
 }
 
 static void add(float *sum, const float *x, int64_t begin, int64_t end)

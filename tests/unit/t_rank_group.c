@@ -1,9 +1,7 @@
 /* t_rank_group.c - collectives between threads and between processes: values to the bit, any number
  * of ranks, odd spans. */
 /* LEVELS */ /* TSAN */
-#include "lib/ranks.h"
-
-#include <math.h>
+#include "lib/rank_checks.h"
 
 static void on_both_bodies(rank_body_fn run, void *ctx)
 {
@@ -13,99 +11,10 @@ static void on_both_bodies(rank_body_fn run, void *ctx)
     }
 }
 
-/* Floats whose sum depends on the order of adding. */
-static float awkward(int rank, int64_t i)
-{
-    static const float x[] = {1e8f, 1.25f, -1e8f, 3.0f,  7e7f, -0.3f,
-                              5.5f, -7e7f, 0.1f,  2e-3f, 11.f};
-
-    return x[(rank * 3 + i) % 11] * (float)(1 + i % 5);
-}
-
-/* As rank.h says it: the largest power of two below n on the left. */
-static float tree(int64_t i, int first, int n)
-{
-    int left = 1;
-
-    if (n == 1) return awkward(first, i);
-    while (2 * left < n) left *= 2;
-    return tree(i, first, left) + tree(i, first + left, n - left);
-}
-
-enum { LONG = 1000 };
-
-static void fill(rank_buffer *b, int rank)
-{
-    for (int64_t i = 0; i < LONG; i++) rank_buffer_data(b)[i] = awkward(rank, i);
-}
-
-static mill_err check_all_reduce(void *ctx, rank_group *g)
-{
-    const int me = rank_of(g), world = rank_world(g);
-    rank_buffer *b;
-
-    (void)ctx;
-    TRY(rank_buffer_new(&b, g, LONG, RANK_EACH));
-    for (int64_t i = 0; i < LONG; i++) WANT(rank_buffer_data(b)[i] == 0);
-    for (int64_t n = 0; n < 200; n += 19) {
-        fill(b, me);
-        TRY(rank_all_reduce(b, 7, 7 + n));
-        for (int64_t i = 0; i < LONG; i++) {
-            const bool inside = i >= 7 && i < 7 + n;
-            const float want = inside ? tree(i, 0, world) : awkward(me, i);
-            WANT(!memcmp(&rank_buffer_data(b)[i], &want, sizeof want));
-        }
-        TRY(rank_barrier(g)); /* nobody fills while others compare what all see */
-    }
-    rank_buffer_free(b);
-    return MILL_OK;
-}
-
 void test_rank_all_reduce__is_the_tree_on_every_rank(void **state)
 {
     (void)state;
     on_both_bodies(check_all_reduce, NULL);
-}
-
-static mill_err check_scatter_gather(void *ctx, rank_group *g)
-{
-    const int me = rank_of(g), world = rank_world(g);
-    rank_buffer *grad, *param, *own;
-
-    (void)ctx;
-    TRY(rank_buffer_new(&grad, g, LONG, RANK_EACH));
-    TRY(rank_buffer_new(&param, g, LONG, RANK_ONE));
-    TRY(rank_buffer_new(&own, g, LONG, RANK_EACH));
-    for (int step = 0; step < 30; step++) {
-        fill(grad, me);
-        /* Spans that become complete one after the other, all under way at once. */
-        TRY(rank_start(grad, RANK_REDUCE_SCATTER, 600, LONG));
-        TRY(rank_start(grad, RANK_REDUCE_SCATTER, 5, 600));
-        TRY(rank_start(grad, RANK_REDUCE_SCATTER, 0, 5));
-        TRY(rank_progress(g));
-        TRY(rank_wait(g));
-        const int64_t at[] = {0, 5, 600, LONG};
-        for (int s = 0; s < 3; s++) {
-            const rank_span mine = rank_slice(at[s], at[s + 1], me, world);
-            for (int64_t i = mine.begin; i < mine.end; i++) {
-                const float want = tree(i, 0, world);
-                WANT(!memcmp(&rank_buffer_data(grad)[i], &want, sizeof want));
-                rank_buffer_data(param)[i] += want;
-            }
-            for (int64_t i = mine.begin; i < mine.end; i++)
-                rank_buffer_data(own)[i] = rank_buffer_data(param)[i];
-            TRY(rank_start(param, RANK_ALL_GATHER, at[s], at[s + 1]));
-            TRY(rank_start(own, RANK_ALL_GATHER, at[s], at[s + 1]));
-        }
-        TRY(rank_wait(g));
-        for (int64_t i = 0; i < LONG; i++)
-            WANT(rank_buffer_data(own)[i] == rank_buffer_data(param)[i] &&
-                 (step || rank_buffer_data(own)[i] == tree(i, 0, world)));
-    }
-    rank_buffer_free(own);
-    rank_buffer_free(grad);
-    rank_buffer_free(param);
-    return MILL_OK;
 }
 
 void test_rank_scatter__and_gather_make_all_ranks_equal(void **state)
@@ -114,50 +23,10 @@ void test_rank_scatter__and_gather_make_all_ranks_equal(void **state)
     on_both_bodies(check_scatter_gather, NULL);
 }
 
-static mill_err check_pool(void *ctx, rank_group *g)
-{
-    const int64_t n = 100000;
-    rank_buffer *b;
-    mill_pool *pool;
-
-    (void)ctx;
-    TRY(mill_pool_new(&pool, 3));
-    rank_set_pool(g, pool);
-    TRY(rank_buffer_new(&b, g, n, RANK_EACH));
-    for (int64_t i = 0; i < n; i++) rank_buffer_data(b)[i] = awkward(rank_of(g), i);
-    TRY(rank_all_reduce(b, 0, n));
-    for (int64_t i = 0; i < n; i++) WANT(rank_buffer_data(b)[i] == tree(i, 0, rank_world(g)));
-    rank_buffer_free(b);
-    mill_pool_free(pool);
-    return MILL_OK;
-}
-
 void test_rank_all_reduce__has_the_same_bits_with_threads(void **state)
 {
     (void)state;
     run_ranks_ok(2, check_pool, NULL);
-}
-
-static mill_err check_combine(void *ctx, rank_group *g)
-{
-    const int me = rank_of(g), world = rank_world(g);
-    int64_t sum = 0, whole[3] = {me, -me, INT64_C(1) << 60};
-    double x[4] = {me, -me, me == 1 ? NAN : 1, 0.1 * me};
-
-    (void)ctx;
-    for (int r = 0; r < world; r++) sum += r;
-    TRY(rank_combine(g, whole, 3, RANK_I64, RANK_SUM));
-    WANT(whole[0] == sum && whole[1] == -sum && whole[2] == world * (INT64_C(1) << 60));
-    TRY(rank_combine(g, x, 4, RANK_F64, RANK_MAX));
-    WANT(x[0] == world - 1 && x[1] == 0 && isnan(x[2]) == (world > 1) && x[3] == 0.1 * (world - 1));
-    x[0] = me;
-    TRY(rank_combine(g, x, 1, RANK_F64, RANK_MIN));
-    WANT(x[0] == 0);
-    float f[5000]; /* more than one exchange */
-    for (int i = 0; i < 5000; i++) f[i] = awkward(me, i);
-    TRY(rank_combine(g, f, 5000, RANK_F32, RANK_SUM));
-    for (int i = 0; i < 5000; i++) WANT(f[i] == tree(i, 0, world));
-    return MILL_OK;
 }
 
 void test_rank_combine__sums_and_compares(void **state)
@@ -166,69 +35,16 @@ void test_rank_combine__sums_and_compares(void **state)
     on_both_bodies(check_combine, NULL);
 }
 
-static mill_err check_broadcast(void *ctx, rank_group *g)
-{
-    const int me = rank_of(g), world = rank_world(g);
-    unsigned char p[40000], all[5 * 100];
-    uint64_t bits;
-
-    (void)ctx;
-    for (int root = 0; root < world; root++) {
-        for (size_t i = 0; i < sizeof p; i++)
-            p[i] = (unsigned char)(me == root ? i * 7 + i / 300 : 0);
-        TRY(rank_broadcast(g, p, sizeof p, root));
-        for (size_t i = 0; i < sizeof p; i++) WANT(p[i] == (unsigned char)(i * 7 + i / 300));
-    }
-    memset(p, 'a' + me, 100);
-    TRY(rank_gather(g, all, p, 100));
-    for (int i = 0; i < world * 100; i++) WANT(all[i] == 'a' + i / 100);
-    TRY(rank_vote(g, &bits, UINT64_C(1) << (40 + me)));
-    WANT(bits == ((UINT64_C(1) << world) - 1) << 40);
-    return MILL_OK;
-}
-
 void test_rank_broadcast__reaches_all(void **state)
 {
     (void)state;
     on_both_bodies(check_broadcast, NULL);
 }
 
-static mill_err check_agree(void *ctx, rank_group *g)
-{
-    (void)ctx;
-    TRY(rank_agree(g, MILL_OK));
-    const mill_err mine = rank_of(g) >= 1 ? mill_fail(MILL_EIO, "disk %d", rank_of(g)) : MILL_OK;
-    const mill_err err = rank_agree(g, mine);
-    if (rank_world(g) == 1) return err;
-    WANT(err == MILL_EIO && !strcmp(mill_error(), "rank 1: disk 1"));
-    return rank_barrier(g); /* the group stays good */
-}
-
 void test_rank_agree__gives_all_the_first_reason(void **state)
 {
     (void)state;
     on_both_bodies(check_agree, NULL);
-}
-
-/* Many spans without a wait: a slow rank holds the others at RANK_MAX_OPEN. */
-static mill_err check_many_open(void *ctx, rank_group *g)
-{
-    rank_buffer *b;
-
-    (void)ctx;
-    TRY(rank_buffer_new(&b, g, RANK_MAX_OPEN * 16, RANK_EACH));
-    for (int round = 0; round < 5; round++) {
-        for (int i = 0; i < RANK_MAX_OPEN; i++) {
-            rank_buffer_data(b)[16 * i] = 1;
-            TRY(rank_start(b, RANK_ALL_REDUCE, 16 * i, 16 * i + 16));
-            if (rank_of(g) == 1 && i % 16 == 0) usleep(1000);
-        }
-        TRY(rank_wait(g));
-        for (int i = 0; i < RANK_MAX_OPEN; i++)
-            WANT(rank_buffer_data(b)[16 * i] == (float)rank_world(g));
-    }
-    rank_buffer_free(b);
-    return MILL_OK;
 }
 
 void test_rank_start__takes_many_at_once(void **state)

@@ -1,0 +1,83 @@
+#!/bin/bash
+# f_hosts.sh - two hosts: two network namespaces with their own addresses, host names and loopback, a wire between them, and mpirun of
+# ranks that know nothing of it, with a script in place of ssh.  Needs root, ip, unshare, mpirun.
+set -u
+cd "$TEST_TMP" || exit 1
+ranks=$TEST_BUILD/tests/unit/t_rank_mpi
+skip() { echo "SKIP: $1"; exit 0; }
+case $TEST_BUILD in *asan*) skip "MPI's own leaks are not ours" ;; esac
+command -v mpirun >/dev/null || skip "mpirun is absent (openmpi-bin)"
+command -v ip >/dev/null || skip "ip is absent (iproute2)"
+[ -e "$TEST_BUILD/libtabmill_mpi.so" ] || skip "the plug-in was not built: mpicc is absent (libopenmpi-dev)"
+mpirun --version | grep -q 'Open MPI' || skip "mpirun is not OpenMPI's: the host list is written for that one"
+[ "$(id -u)" = 0 ] || skip "needs root"
+if [ "${F_HOSTS-}" != inside ]; then # a mount namespace of its own, for /etc/hosts
+    unshare -m true 2>/dev/null || skip "no namespaces here"
+    F_HOSTS=inside exec unshare -m "$0"
+fi
+printf '127.0.0.1 localhost\n10.77.0.1 milla\n10.77.0.2 millb\n' >hosts
+mount --bind hosts /etc/hosts || skip "cannot mount"
+
+unshare -n -u sleep 300 & a=$!
+unshare -n -u sleep 300 & b=$!
+in_a() { nsenter -t $a -n -u "$@"; }
+in_b() { nsenter -t $b -n -u "$@"; }
+for _ in $(seq 100); do # until both have left our namespace
+    [ "$(readlink /proc/$a/ns/uts)" != "$(readlink /proc/self/ns/uts)" ] &&
+        [ "$(readlink /proc/$b/ns/uts)" != "$(readlink /proc/self/ns/uts)" ] && break
+    sleep 0.02
+done
+net_a=$(readlink /proc/$a/ns/net) net_b=$(readlink /proc/$b/ns/net) own=$(readlink /proc/self/ns/net)
+if [ -z "$net_a" ] || [ -z "$net_b" ] || [ "$net_a" = "$own" ] || [ "$net_b" = "$own" ]; then
+    kill $a $b
+    skip "no network namespaces here" # what follows kills all that is in them
+fi
+in_wires() { # processes in our two network namespaces
+    for p in /proc/[0-9]*; do
+        case $(readlink "$p/ns/net") in "$net_a" | "$net_b") basename "$p" ;; esac
+    done
+}
+trap 'kill -KILL $(in_wires) 2>/dev/null' EXIT
+{ in_a hostname milla && in_b hostname millb; } || skip "cannot name hosts"
+in_a ip link add wire type veth peer name wire netns $b || skip "no veth here"
+in_a ip addr add 10.77.0.1/24 dev wire
+in_b ip addr add 10.77.0.2/24 dev wire
+for where in in_a in_b; do
+    $where ip link set lo up
+    $where ip link set wire up
+done
+cat >rsh <<SH
+#!/bin/bash
+host=\$1
+shift
+case \$host in milla) pid=$a ;; *) pid=$b ;; esac
+exec nsenter -t \$pid -n -u sh -c "\$*"
+SH
+chmod +x rsh
+
+export TMPDIR=$TEST_TMP OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+run() { # SECONDS WHAT [mpirun options]
+    local limit=$1 what=$2
+    shift 2
+    in_a timeout -k 5 "$limit" mpirun --host milla:2,millb:2 -n 4 --oversubscribe --mca plm_rsh_agent "$TEST_TMP/rsh" \
+        --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 -x "TEST_MPI=$what" "$@" "$ranks" >out 2>&1
+}
+verdict() { if [ "$2" = 0 ]; then echo "ok $1"; else echo "FAIL $1"; sed 's/^/    /' out | head -20; fi; }
+
+run 60 all
+verdict "two hosts give the bits of one" $?
+run 60 fails
+grep -q "says: rank 1 failed: no space on /data" out
+verdict "a failure is told on both hosts" $?
+
+# The wire is cut in the middle: the ranks of both hosts end at their deadline.  mpirun itself waits for a host that it cannot reach.
+left() { in_wires | while read -r p; do grep -qx t_rank_mpi "/proc/$p/comm" 2>/dev/null && echo "$p"; done; }
+run 60 slow -x TABMILL_RANK_TIMEOUT=2 & job=$!
+for _ in $(seq 200); do [ "$(left | wc -l)" = 4 ] && break; sleep 0.1; done
+sleep 1.5
+holds=$(left | wc -l)
+in_a ip link set wire down
+for _ in $(seq 150); do [ -z "$(left)" ] && break; sleep 0.1; done
+[ "$holds" = 4 ] && [ -z "$(left)" ] && grep -q "rank 0 says: rank . failed: its collective was not done within 2 s" out
+verdict "a cut wire ends the ranks of both hosts" $?
+exit 0
