@@ -21,12 +21,12 @@ enum {
     ROWS_PER_COMPONENT = 10
 };
 static const double LEAST_GAIN = 1e-3;
-static const int64_t MOST_TABLE_BYTES = (int64_t)256 << 20; /* of log p, counts and their totals */
+static const int64_t MOST_TABLE_BYTES = (int64_t)320 << 20; /* of log p, counts and their totals */
 
 int mixture_most_k(int64_t rows, int32_t n_codes)
 {
     int64_t k = LADDER_LAST;
-    const int64_t by_memory = MOST_TABLE_BYTES / (12 * ((int64_t)n_codes + 1)) / 16 * 16;
+    const int64_t by_memory = MOST_TABLE_BYTES / (16 * ((int64_t)n_codes + 1)) / 16 * 16;
 
     k = k < rows / ROWS_PER_COMPONENT ? k : rows / ROWS_PER_COMPONENT;
     k = k < by_memory ? k : by_memory;
@@ -70,10 +70,11 @@ static mill_err rung(double *score, const synth_codes *codes, int k, const int32
 
     TRY(em_new(&e, codes, k, row, train, true, pool));
     em_start(e, seed);
-    for (int i = 0; i < LADDER_STEPS; i++) em_step(e);
+    mill_err err = MILL_OK;
+    for (int i = 0; !err && i < LADDER_STEPS; i++) err = em_step(e);
     *score = em_score(e, row + train, n - train);
     em_free(e);
-    return MILL_OK;
+    return err;
 }
 
 mill_err mixture_choose_k(int *k, const synth_codes *codes, uint64_t seed, mill_pool *pool)

@@ -1,10 +1,9 @@
 /*
  * em.c - the walk of EM over the rows; formulas, layout and order of sums are in em.h.
  *
- * A step is one walk of the pool: for every span of rows two stages, responsibilities (a chunk is
- * EM_ROWS rows) and counts (a chunk is a column and a block of lanes); then the tables.  Counts are
- * floats: after FLUSH rows they are added to a second table, so that a sum never has more than
- * FLUSH small terms in a row.
+ * A step walks the pool twice: for every span of rows two stages, responsibilities (a chunk is
+ * EM_ROWS rows) and counts (a chunk is a column and a block of lanes); then, when the ranks have
+ * added up their totals, the tables.
  */
 #include "synth/em.h"
 
@@ -13,6 +12,7 @@
 #include "base/philox.h"
 #include "base/vmath.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef void (*logits_fn)(float *, const float *, const float *, int, const int32_t *, int,
@@ -25,14 +25,17 @@ typedef void (*logs_fn)(float *, float *, const float *, const float *, const fl
 static const logits_fn logits[MILL_N_LEVEL] = MILL_LEVELS(em_logits);
 static const softmax_fn softmax[MILL_N_LEVEL] = MILL_LEVELS(em_softmax);
 static const count_fn count[MILL_N_LEVEL] = MILL_LEVELS(em_count);
+static void (*const collect[MILL_N_LEVEL])(int64_t *, float *, int64_t) = MILL_LEVELS(em_collect);
+static void (*const deliver[MILL_N_LEVEL])(float *, int64_t *, int64_t) = MILL_LEVELS(em_deliver);
 static const logs_fn logs[MILL_N_LEVEL] = MILL_LEVELS(em_logs);
 
-enum { FLUSH = 32768, FLUSH_CODES = 1024, STREAM_START = 0x454d0001, LOG_CODES = 256 };
+enum { UNIT_CODES = 1024, MOST_WAIT = 256, STREAM_START = 0x454d0001, LOG_CODES = 256 };
 static const float PRIOR = 1;           /* a of em.h */
 static const float WEIGHT_PRIOR = 0.5f; /* s of em.h */
 /* of a component's first distribution is the row that it begins at */
 static const float START_ROW = 0.05f;
-static const float NEVER = -1e30f; /* logit of a lane that pads */
+static const double LOG_ONE = 0x1p20; /* a nat, in sums over rows */
+static const float NEVER = -1e30f;    /* logit of a lane that pads */
 
 static int lanes_of(int64_t k)
 {
@@ -50,8 +53,8 @@ static int64_t span_of(int lanes)
 int64_t em_bytes(const synth_codes *codes, int64_t rows, int64_t k)
 {
     const int64_t lanes = lanes_of(k), span = span_of((int)lanes);
-    const int64_t tables = rows > FLUSH ? 3 : 2;
-    return tables * lanes * codes->n_codes * 4 + codes->n_codes * 12 + 2 * lanes * 4 +
+    const int64_t cell = rows > EM_UNIT ? 16 : 8;
+    return cell * lanes * codes->n_codes + codes->n_codes * 12 + 2 * lanes * 4 +
            span * (lanes * 4 + 4 + codes->n_cols * 4) + span / EM_ROWS * 8;
 }
 
@@ -84,7 +87,7 @@ static mill_err make_tables(em *e)
     e->col = mill_alloc((size_t)e->codes->n_cols + 1, sizeof *e->col);
     e->logp = mill_alloc(cells, sizeof *e->logp);
     e->acc = mill_alloc(cells, sizeof *e->acc);
-    if (e->rows > FLUSH && !(e->total = mill_alloc(cells, sizeof *e->total))) return MILL_ENOMEM;
+    if (e->rows > EM_UNIT && !(e->total = mill_alloc(cells, sizeof *e->total))) return MILL_ENOMEM;
     e->marginal = mill_alloc(codes, sizeof *e->marginal);
     e->wait = mill_alloc(codes, sizeof *e->wait);
     e->logw = mill_alloc(lanes, sizeof *e->logw);
@@ -129,7 +132,10 @@ mill_err em_new(em **out, const synth_codes *codes, int k, const int32_t *row, i
     for (int a = 0; a < e->n_cols; a++) {
         const int j = e->col[a];
         for (int32_t c = codes->base[j]; c < codes->base[j + 1]; c++) {
-            e->wait[c] = codes->coder[j].n / FLUSH_CODES + 1;
+            for (e->wait[c] = 1;
+                 e->wait[c] * UNIT_CODES <= codes->coder[j].n && e->wait[c] < MOST_WAIT;)
+                e->wait[c] *= 2;
+            if (e->wait[c] > e->most_wait) e->most_wait = e->wait[c];
             e->strength[c] = PRIOR + (smooth ? (float)codes->coder[j].n : 0.0f);
         }
     }
@@ -167,9 +173,9 @@ void em_start(em *e, uint64_t seed)
 typedef struct {
     em *e;
     const int32_t *row; /* rows walked over: NULL: 0, 1, ... */
-    int64_t rows;
+    int64_t from, to;
     bool learn;
-    double sum;
+    int64_t sum; /* of log-likelihoods, times LOG_ONE */
     mill_level level;
 } walk;
 
@@ -218,30 +224,28 @@ static void add_counts(const walk *w, int64_t n, int64_t chunk)
 }
 
 /*
- * acc into total, zero behind it, LOG_CODES codes of a block at a time.  A column of many codes
- * waits for as many more rows, which are spread over its codes: else 300,000 categories would be
- * walked over every FLUSH rows.
+ * Counts into totals, LOG_CODES codes of a block at a time.  A column of many codes waits for as
+ * many more rows, which are spread over its codes: else 300,000 categories would be walked over
+ * every unit.
  */
-static void flush(em *e, int64_t chunk, int64_t rows, bool is_last)
+static void flush(const walk *w, int64_t chunk, int64_t end)
 {
+    em *e = w->e;
     const int b = (int)(chunk % e->blocks), width = em_width(e, b);
     const int64_t from = chunk / e->blocks * LOG_CODES;
     const int64_t to = from + LOG_CODES < e->codes->n_codes ? from + LOG_CODES : e->codes->n_codes;
 
-    for (int64_t c = from; c < to; c++) {
-        if (!is_last && rows / FLUSH % e->wait[c]) continue;
-        float *total = e->total + em_at(e, b, c), *acc = e->acc + em_at(e, b, c);
-        for (int l = 0; l < width; l++) {
-            total[l] += acc[l];
-            acc[l] = 0;
-        }
+    for (int64_t c = from, n; c < to; c += n) {
+        for (n = 1; c + n < to && e->wait[c + n] == e->wait[c];) n++;
+        if (end < w->to && end / EM_UNIT % e->wait[c]) continue;
+        const int64_t at = em_at(e, b, c);
+        collect[w->level](e->total + at, e->acc + at, n * width);
     }
 }
 
 /* N_k: the sum of any column's counts; the one with the fewest codes. */
 static void masses(em *e)
 {
-    const float *table = e->total ? e->total : e->acc;
     int best = -1;
 
     for (int a = 0; a < e->n_cols; a++) {
@@ -253,7 +257,7 @@ static void masses(em *e)
         const int block = k / EM_BLOCK, lane = k % EM_BLOCK;
         double sum = 0;
         for (int32_t c = 0; best >= 0 && c < e->codes->coder[best].n; c++) {
-            sum += (double)table[em_at(e, block, e->codes->base[best] + c) + lane];
+            sum += (double)e->acc[em_at(e, block, e->codes->base[best] + c) + lane];
         }
         if (best < 0) sum = k == 0 ? (double)e->rows : 0;
         e->mass[k] = (float)sum;
@@ -274,9 +278,19 @@ static void new_logs(const walk *w, int64_t chunk)
     const int64_t from = chunk / e->blocks * LOG_CODES, most = e->codes->n_codes - from;
     const int64_t at = em_at(e, b, from);
 
-    logs[w->level](e->logp + at, (e->total ? e->total : e->acc) + at, e->marginal + from,
-                   e->strength + from, e->mass + b * EM_BLOCK, em_width(e, b),
-                   most < LOG_CODES ? most : LOG_CODES);
+    logs[w->level](e->logp + at, e->acc + at, e->marginal + from, e->strength + from,
+                   e->mass + b * EM_BLOCK, em_width(e, b), most < LOG_CODES ? most : LOG_CODES);
+}
+
+static void deliver_counts(const walk *w, int64_t chunk)
+{
+    em *e = w->e;
+    const int b = (int)(chunk % e->blocks);
+    const int64_t from = chunk / e->blocks * LOG_CODES, most = e->codes->n_codes - from;
+    const int64_t at = em_at(e, b, from);
+
+    deliver[w->level](e->acc + at, e->total + at,
+                      (most < LOG_CODES ? most : LOG_CODES) * em_width(e, b));
 }
 
 #define STAGE(w, n, call)                                \
@@ -287,20 +301,20 @@ static void new_logs(const walk *w, int64_t chunk)
         mill_stage_end(w);                               \
     } while (0)
 
+/* The chunks' log-likelihoods, as integers too. */
 static void sum_chunks(walk *w, int64_t n)
 {
-    for (int64_t c = 0; c * EM_ROWS < n; c++) w->sum += w->e->chunk_sum[c];
+    for (int64_t c = 0; c * EM_ROWS < n; c++) w->sum += (int64_t)rint(w->e->chunk_sum[c] * LOG_ONE);
 }
 
 static void walk_rows(void *ctx, int thread, mill_walk *p)
 {
     walk *w = ctx;
     em *e = w->e;
-    int64_t since = 0;
 
     (void)thread;
-    for (int64_t first = 0; first < w->rows; first += e->span) {
-        const int64_t n = w->rows - first < e->span ? w->rows - first : e->span;
+    for (int64_t first = w->from; first < w->to; first += e->span) {
+        const int64_t n = w->to - first < e->span ? w->to - first : e->span, end = first + n;
         STAGE(p, (n + EM_ROWS - 1) / EM_ROWS, responsibilities(w, first, n, chunk_));
         if (!w->learn) {
             STAGE(p, 1, sum_chunks(w, n));
@@ -309,26 +323,64 @@ static void walk_rows(void *ctx, int thread, mill_walk *p)
         /* The last chunk is the sum of the likelihoods, which nobody else touches meanwhile. */
         STAGE(p, count_chunks(e) + 1,
               chunk_ < count_chunks(e) ? add_counts(w, n, chunk_) : sum_chunks(w, n));
-        since += n;
-        if (!e->total || (since < FLUSH && first + n < w->rows)) continue;
-        since = 0;
-        STAGE(p, log_chunks(e), flush(e, chunk_, first + n, first + n == w->rows));
+        if (e->total && (end % EM_UNIT == 0 || end == w->to))
+            STAGE(p, log_chunks(e), flush(w, chunk_, end));
     }
-    if (!w->learn) return;
+}
+
+static void walk_tables(void *ctx, int thread, mill_walk *p)
+{
+    walk *w = ctx;
+    em *e = w->e;
+
+    (void)thread;
+    if (e->total) STAGE(p, log_chunks(e), deliver_counts(w, chunk_));
     STAGE(p, 1, masses(e));
     STAGE(p, log_chunks(e), new_logs(w, chunk_));
 }
 
-void em_step(em *e)
+/* This rank's rows: whole units of the column that waits longest. */
+static rank_span share_of(const em *e)
 {
-    walk w = {.e = e, .row = e->row, .rows = e->rows, .learn = true, .level = mill_cpu_level()};
+    const int64_t unit = (int64_t)EM_UNIT * (e->most_wait ? e->most_wait : 1);
+
+    if (!e->group) return (rank_span){0, e->rows};
+    rank_span s = rank_share((e->rows + unit - 1) / unit, rank_of(e->group), rank_world(e->group));
+    s.begin *= unit;
+    s.end = s.end * unit < e->rows ? s.end * unit : e->rows;
+    return s;
+}
+
+static mill_err add_ranks(em *e, int64_t *log_sum)
+{
+    const int64_t cells = (int64_t)e->lanes * e->codes->n_codes;
+
+    if (!e->group) return MILL_OK;
+    TRY(rank_combine(e->group, log_sum, 1, RANK_I64, RANK_SUM));
+    if (e->total) return rank_combine(e->group, e->total, cells, RANK_I64, RANK_SUM);
+    return rank_combine(e->group, e->acc, cells, RANK_F32, RANK_SUM); /* all but one are zero */
+}
+
+mill_err em_step(em *e)
+{
+    const rank_span share = share_of(e);
+    walk w = {.e = e,
+              .row = e->row,
+              .from = share.begin,
+              .to = share.end,
+              .learn = true,
+              .level = mill_cpu_level()};
+
     mill_pool_walk(e->pool, walk_rows, &w);
-    e->log_likelihood = w.sum / (double)e->rows;
+    TRY(add_ranks(e, &w.sum));
+    mill_pool_walk(e->pool, walk_tables, &w);
+    e->log_likelihood = (double)w.sum / LOG_ONE / (double)e->rows;
+    return MILL_OK;
 }
 
 double em_score(em *e, const int32_t *row, int64_t rows)
 {
-    walk w = {.e = e, .row = row, .rows = rows, .level = mill_cpu_level()};
+    walk w = {.e = e, .row = row, .to = rows, .level = mill_cpu_level()};
     mill_pool_walk(e->pool, walk_rows, &w);
-    return w.sum / (double)rows;
+    return (double)w.sum / LOG_ONE / (double)rows;
 }

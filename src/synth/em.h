@@ -17,37 +17,47 @@
  * in L2.  Rows of data go through in spans: responsibilities of a span are computed row chunk by
  * row chunk, then added up column by column, each (column, block) in the order of the rows.  So
  * every sum has one order, whatever the number of threads, and there is one accumulator.
+ *
+ * Counts are floats for EM_UNIT rows; then they go into totals of 64-bit integers, 2^-EM_BITS each.
+ * Integers add up to the same total in any order: ranks may share the units, and any number of them
+ * gives the same tables.
  */
 #ifndef MILL_SYNTH_EM_H
 #define MILL_SYNTH_EM_H
 
 #include "base/level.h"
+#include "rank/rank.h"
 #include "synth/codes.h"
 
 enum {
     EM_BLOCK = 64,
     EM_ROWS = 64 /* of a chunk */,
-    EM_TOGETHER = 3 /* columns counted at once */
+    EM_TOGETHER = 3 /* columns counted at once */,
+    EM_UNIT = 8192 /* rows whose counts are added up as floats: a multiple of every span */,
+    EM_BITS = 28 /* of a total behind the point; 256 units of counts stay below 2^51 */
 };
 
 typedef struct {
     const synth_codes *codes;
     mill_pool *pool;
+    rank_group *group;  /* that shares the rows, or NULL; borrowed */
     int64_t rows;       /* that are learnt from: */
     const int32_t *row; /* these ones; NULL: 0, 1, ... */
     int k, lanes, blocks;
     int n_cols;                 /* with codes */
     int32_t *col;               /* which */
     int64_t span;               /* rows at once: from the lanes alone */
-    float *logp, *acc, *total;  /* n_codes x lanes; total: NULL for few rows */
+    float *logp, *acc;          /* n_codes x lanes */
+    int64_t *total;             /* likewise; NULL for few rows */
     float *marginal, *strength; /* per code: m_j(c), a_j */
-    int32_t *wait;              /* per code: flushes that it waits for */
+    int32_t *wait;              /* per code: units that it waits for; a power of two */
     float *logw, *mass;         /* per lane */
     float *r, *inverse;         /* of the span */
     int32_t *code;              /* of the span: rows x n_cols, among all codes */
     double *chunk_sum;          /* log-likelihood of each chunk of the span */
-    double log_likelihood;      /* of the last E step: nats per row */
-    double state[2];            /* what else a checkpoint holds, while it is written */
+    int32_t most_wait;
+    double log_likelihood; /* of the last E step: nats per row */
+    double state[2];       /* what else a checkpoint holds, while it is written */
 } em;
 
 /* Borrows codes, pool and row.  Tables are set by em_start or em_load. */
@@ -55,7 +65,9 @@ mill_err em_new(em **out, const synth_codes *codes, int k, const int32_t *row, i
                 bool smooth, mill_pool *pool);
 void em_free(em *e);
 void em_start(em *e, uint64_t seed); /* component k begins near a row drawn by (seed, k) */
-void em_step(em *e);                 /* one E and M step */
+/* One E and M step.  With a group all ranks call it, and all have the same tables afterwards; it
+ * fails only there. */
+mill_err em_step(em *e);
 /* Mean log-likelihood of other rows under the tables as they are; the state stays. */
 double em_score(em *e, const int32_t *row, int64_t rows);
 int64_t em_bytes(const synth_codes *codes, int64_t rows, int64_t k); /* what em_new takes */
@@ -85,6 +97,10 @@ MILL_LEVEL_DECLARE(double, em_softmax,
 MILL_LEVEL_DECLARE(void, em_count,
                    (float *acc, const float *r, const float *inverse, int width, int m,
                     const int32_t *code, int n_cols, int64_t rows));
+/* n totals take up the counts in acc, which is left zero. */
+MILL_LEVEL_DECLARE(void, em_collect, (int64_t * total, float *acc, int64_t n));
+/* acc = n totals, which are left zero. */
+MILL_LEVEL_DECLARE(void, em_deliver, (float *acc, int64_t *total, int64_t n));
 /* logp of n codes; acc is left zero. */
 MILL_LEVEL_DECLARE(void, em_logs,
                    (float *logp, float *acc, const float *marginal, const float *strength,

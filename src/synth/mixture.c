@@ -104,7 +104,7 @@ static mill_err step(void *ctx, int64_t i)
     mixture_fit *f = ctx;
     const double before = f->em->log_likelihood;
 
-    em_step(f->em);
+    TRY(em_step(f->em));
     f->before = i > 0 ? before : (double)NAN;
     f->converged = i > 1 && f->em->log_likelihood - f->before < TOLERANCE;
     return MILL_OK;

@@ -2,9 +2,9 @@
  * mixture_estimate.c - how much memory a fit and a sampler will take, before anything is allocated.
  *
  * A fit takes the larger of coding (of a number column with more than 32,768 different values all
- * of them, and the radix sort's two arrays of keys) and EM: the codes; three tables of (codes x
- * lanes) floats (two up to 32,768 rows) and the span; at the end the probabilities as they go to
- * the file.
+ * of them, and the radix sort's two arrays of keys) and EM: the codes; tables of (codes x
+ * lanes), two of floats and above 8,192 rows one of 64-bit integers, and the span; at the end the
+ * probabilities as they go to the file.
  *
  * Sampling takes the probabilities (mapped), alias tables of 8 bytes for each, random bits per
  * thread. The table that is read and the batch that is written are in neither: synth_table_bytes().

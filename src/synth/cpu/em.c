@@ -1,5 +1,5 @@
 /*
- * em.c - the four inner loops of EM (em.h), sixteen lanes at a time.
+ * em.c - the inner loops of EM (em.h), sixteen lanes at a time.
  *
  * A row's logits are one row of the table per column, added in the order of the columns; 64 lanes
  * are four registers at v4.  The counts are the same walk backwards.  All sums run in the order of
@@ -131,6 +131,31 @@ void LEVEL_FN(em_count)(float *acc, const float *r, const float *inverse, int wi
         COUNT(2);
     default:
         COUNT(1);
+    }
+}
+
+/* 2^52 + 2^51: a double this large is an integer, and its bits count up with it. */
+static const double integer = 0x1.8p52;
+typedef union {
+    double x;
+    int64_t bits;
+} as_bits;
+
+void LEVEL_FN(em_collect)(int64_t *total, float *acc, int64_t n)
+{
+    const as_bits zero = {.x = integer};
+    for (int64_t i = 0; i < n; i++) {
+        const as_bits sum = {.x = (double)acc[i] * (double)(1 << EM_BITS) + integer};
+        total[i] += sum.bits - zero.bits;
+        acc[i] = 0;
+    }
+}
+
+void LEVEL_FN(em_deliver)(float *acc, int64_t *total, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        acc[i] = (float)((double)total[i] / (double)(1 << EM_BITS));
+        total[i] = 0;
     }
 }
 
