@@ -108,7 +108,11 @@ mill_err mill_exec_new(mill_exec **out, mill_graph *g, const exec_options *o)
     e->threads = mill_pool_threads(o->pool);
     e->seed = o->seed;
     e->flags = o->flags;
+    e->place = o->place;
+    e->n_place = o->n_place;
     const mill_err err = compile(e, o->share);
+    e->place = NULL;
+    e->n_place = 0;
     if (err)
         mill_exec_free(e);
     else

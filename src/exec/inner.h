@@ -36,6 +36,9 @@ struct mill_exec {
     exec_tensor *state; /* by name */
     int n_states;
 
+    const exec_place *place; /* of the caller; while compiling */
+    int n_place;
+
     double *visit_s; /* EXEC_PROFILE: seconds, by thread and visit */
     int64_t n_runs;
     double run_s;
@@ -46,6 +49,8 @@ mill_err exec_layout(mill_exec *e, mill_exec *share);
 /* states.c: the table of states; values of constants and of states that are not shared. */
 mill_err exec_states(mill_exec *e, mill_exec *share);
 const exec_tensor *exec_find_state(const mill_exec *e, const char *name);
+/* Where the caller wants this name to lie, or NULL. */
+const exec_place *exec_find_place(const mill_exec *e, const char *name);
 exec_tensor exec_tensor_of(const mill_exec *e, mill_ref r, const char *name);
 /* debug.c: a run stage by stage, with dead spans filled and results looked at. */
 mill_err exec_run_checked(mill_exec *e);

@@ -9,7 +9,9 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "exec/inner.h"
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ALIGN = 64 };
 static const double SMALL_STAGE_NS =
@@ -39,7 +41,20 @@ static void *find_shared(const mill_exec *share, const mill_node *node)
                                                                                      : NULL;
 }
 
-/* data[root] of states and constants is an offset + 1 until their arena exists. */
+const exec_place *exec_find_place(const mill_exec *e, const char *name)
+{
+    for (int i = 0; name && i < e->n_place; i++)
+        if (!strcmp(e->place[i].name, name)) return &e->place[i];
+    return NULL;
+}
+
+/* Memory for this state that is not ours: the caller's, or of `share`; or NULL. */
+static void *find_elsewhere(const mill_exec *e, const mill_exec *share, const mill_node *node)
+{
+    const exec_place *given = node->kind == MILL_STATE ? exec_find_place(e, node->name) : NULL;
+    return given ? given->data : find_shared(share, node);
+}
+
 static mill_err place_states(mill_exec *e, mill_exec *share)
 {
     const mill_plan *p = e->plan;
@@ -48,7 +63,7 @@ static mill_err place_states(mill_exec *e, mill_exec *share)
     for (mill_ref r = 1; r < p->n_nodes; r++) {
         const mill_node *node = mill_get(e->g, r);
         if (p->root[r] != r || !is_kept(node)) continue;
-        if (!find_shared(share, node)) bytes += align_up(node_bytes(node));
+        if (!find_elsewhere(e, share, node)) bytes += align_up(node_bytes(node));
     }
     if (!(e->states = mill_alloc(bytes, 1))) return MILL_ENOMEM;
     e->bytes += bytes;
@@ -56,10 +71,43 @@ static mill_err place_states(mill_exec *e, mill_exec *share)
     for (mill_ref r = 1; r < p->n_nodes; r++) {
         const mill_node *node = mill_get(e->g, r);
         if (p->root[r] != r || !is_kept(node)) continue;
-        e->data[r] = find_shared(share, node);
+        e->data[r] = find_elsewhere(e, share, node);
         if (e->data[r]) continue;
         e->data[r] = e->states + at;
         at += align_up(node_bytes(node));
+    }
+    return MILL_OK;
+}
+
+static mill_err check_place(const exec_place *place, const mill_node *node)
+{
+    if (place->bytes == node_bytes(node) && (uintptr_t)place->data % ALIGN == 0) return MILL_OK;
+    return mill_fail(MILL_EINPUT, "exec: \"%s\" takes %zu bytes at a multiple of %d, not %zu",
+                     place->name, node_bytes(node), ALIGN, place->bytes);
+}
+
+/* Inputs and outputs that the caller has memory for go there, with all that shares theirs. */
+static mill_err place_given(mill_exec *e)
+{
+    const mill_plan *p = e->plan;
+
+    for (int i = 0; i < e->n_place; i++) {
+        const exec_place *place = &e->place[i];
+        mill_ref r = mill_find_output(e->g, place->name);
+        if (!r) r = mill_find_input(e->g, place->name);
+        const mill_ref root = r && r < p->n_nodes ? p->root[r] : 0;
+
+        if (!root) continue; /* a state, or nothing of this graph */
+        TRY(check_place(place, mill_get(e->g, r)));
+        if (is_kept(mill_get(e->g, root)) || p->offset[r] != p->offset[root] ||
+            node_bytes(mill_get(e->g, root)) != place->bytes)
+            return mill_fail(MILL_EINPUT, "exec: \"%s\" is a part of something else", place->name);
+        char *const was = e->data[root];
+        if (was < e->arena || was >= e->arena + p->arena_bytes)
+            return mill_fail(MILL_EINPUT, "exec: \"%s\" lies in two places", place->name);
+        for (mill_ref k = 1; k < p->n_nodes; k++)
+            if (p->root[k] == root)
+                e->data[k] = (char *)place->data + (p->offset[k] - p->offset[root]);
     }
     return MILL_OK;
 }
@@ -81,7 +129,7 @@ static mill_err place_tensors(mill_exec *e, mill_exec *share)
                          ? (char *)e->data[root] + (p->offset[r] - p->offset[root])
                          : e->arena + p->offset[r];
     }
-    return MILL_OK;
+    return place_given(e);
 }
 
 static mill_err make_calls(mill_exec *e)

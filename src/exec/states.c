@@ -47,7 +47,8 @@ static void fill_state(void *data, const mill_node *node, mill_init init, uint64
     const uint32_t stream = name_stream(node->name);
     uint32_t word[4];
 
-    if (init.kind == INIT_ZERO) return; /* memory comes zeroed */
+    if (init.kind == INIT_ZERO) memset(data, 0, (size_t)n * mill_dtype_size(node->dtype));
+    if (init.kind == INIT_ZERO) return;
     for (int64_t i = 0; i < n; i++) {
         if (init.kind == INIT_ONE || init.kind == INIT_VALUE) {
             put(data, node->dtype, i, init.kind == INIT_ONE ? 1 : init.scale);
@@ -90,6 +91,12 @@ mill_err exec_states(mill_exec *e, mill_exec *share)
             memcpy(e->data[r], node->data, exec_tensor_of(e, r, NULL).bytes);
         if (node->kind != MILL_STATE) continue;
         e->state[e->n_states++] = exec_tensor_of(e, r, node->name);
+        const exec_place *given = exec_find_place(e, node->name);
+        if (given &&
+            (given->bytes != exec_tensor_of(e, r, NULL).bytes || (uintptr_t)given->data % 64))
+            return mill_fail(MILL_EINPUT, "exec: state \"%s\" takes %zu bytes at a multiple of 64",
+                             node->name, exec_tensor_of(e, r, NULL).bytes);
+        if (given && !given->fill) continue;
         const exec_tensor *theirs = share ? exec_find_state(share, node->name) : NULL;
         if (theirs && theirs->data == e->data[r]) continue;
         if (node->data)

@@ -56,9 +56,7 @@ static mill_err parse_descr(npy_array *a, const char *p, const char *what)
 
 static mill_err parse_shape(npy_array *a, const char *p, const char *what)
 {
-    int64_t dim[3] = {0, 1, 1};
-    int rank = 0;
-
+    a->rank = 0;
     if (!p || *p++ != '(') return mill_fail(MILL_EINPUT, "%s: bad shape", what);
     for (;;) {
         while (*p == ' ' || *p == ',') p++;
@@ -66,16 +64,25 @@ static mill_err parse_shape(npy_array *a, const char *p, const char *what)
         const char *from = p;
         while (isdigit((unsigned char)*p)) p++;
         int64_t v;
-        if (p == from || rank > 2 || !mill_parse_i64(&v, from, (size_t)(p - from)))
-            return mill_fail(MILL_EINPUT, "%s: bad shape, or more than two dimensions", what);
-        dim[rank++] = v;
+        if (p == from || a->rank == NPY_MAX_DIM || !mill_parse_i64(&v, from, (size_t)(p - from)))
+            return mill_fail(MILL_EINPUT, "%s: bad shape, or more than %d dimensions", what,
+                             NPY_MAX_DIM);
+        a->dim[a->rank++] = v;
     }
-    if (rank != 1 && rank != 2)
-        return mill_fail(MILL_EINPUT, "%s: an array of %d dimensions is no table", what, rank);
-    a->rows = dim[0];
-    a->cols = dim[1];
-    a->is_flat = rank == 1;
+    if (!a->rank) return mill_fail(MILL_EINPUT, "%s: an array of 0 dimensions is no table", what);
+    a->rows = a->dim[0];
+    a->cols = 1;
+    for (int i = 1; i < a->rank; i++)
+        if (__builtin_mul_overflow(a->cols, a->dim[i], &a->cols))
+            return mill_fail(MILL_EINPUT, "%s: bad shape", what);
+    a->is_flat = a->rank == 1;
     return MILL_OK;
+}
+
+mill_err npy_check_table(const npy_array *a, const char *what)
+{
+    if (a->rank <= 2) return MILL_OK;
+    return mill_fail(MILL_EINPUT, "%s: an array of %d dimensions is no table", what, a->rank);
 }
 
 mill_err npy_parse(npy_array *a, const char *data, size_t n, const char *what)
@@ -162,6 +169,41 @@ static int64_t to_i64(const npy_array *a, uint64_t bits)
     return (int64_t)(bits << shift) >> shift;
 }
 
+static double element(const npy_array *a, const char *at)
+{
+    const uint64_t bits = element_bits(a, at);
+    return a->kind == 'f'   ? to_f64(a, bits)
+           : a->kind == 'u' ? (double)bits
+                            : (double)to_i64(a, bits);
+}
+
+double npy_element(const npy_array *a, const char *data, int64_t i)
+{
+    return element(a, data + a->data_at + (size_t)i * (size_t)a->size);
+}
+
+void npy_row(double *out, const npy_array *a, const char *data, int64_t row)
+{
+    int64_t stride[NPY_MAX_DIM], index[NPY_MAX_DIM] = {0}, step = 1;
+
+    for (int i = 0; i < a->rank; i++) { /* of elements, as they lie in the file */
+        const int k = a->fortran ? i : a->rank - 1 - i;
+        stride[k] = step;
+        step *= a->dim[k];
+    }
+    const char *const from = data + a->data_at;
+    int64_t at = row * stride[0];
+    for (int64_t i = 0; i < a->cols; i++) {
+        out[i] = element(a, from + (size_t)at * (size_t)a->size);
+        for (int k = a->rank - 1; k > 0; k--) { /* the next index, the last dimension first */
+            at += stride[k];
+            if (++index[k] < a->dim[k]) break;
+            at -= stride[k] * a->dim[k];
+            index[k] = 0;
+        }
+    }
+}
+
 /* The fewest decimals, up to 6, that write every value of the column exactly; else 15: as many as
  * it takes. */
 static int decimals_of(const mill_column *c)
@@ -220,6 +262,7 @@ mill_err npy_read(mill_table **out, const char *path, const csv_options *o)
 
     TRY(file_map(&data, &n, path));
     mill_err err = npy_parse(&a, data, n, path);
+    if (!err) err = npy_check_table(&a, path);
     if (!err) err = table_new(&t, a.rows, (int)a.cols);
     for (int j = 0; !err && j < t->n_cols; j++) {
         char name[24];

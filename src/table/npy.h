@@ -26,24 +26,46 @@ mill_err npz_read(mill_table **out, const char *path, const csv_options *o);
 mill_err npy_write(const mill_table *t, const char *path, bool force);
 mill_err npz_write(const mill_table *t, const char *path, bool force);
 
-/* ---- shared by the two files ---- */
+/* ---- arrays of any number of dimensions ---- */
+
+enum { NPY_MAX_DIM = 8 };
 
 typedef struct {
     char kind; /* b i u f */
     int size;  /* bytes of an element */
     bool swap; /* big endian */
     bool fortran;
-    int64_t rows, cols;
-    bool is_flat;   /* 1-D */
-    size_t data_at; /* where the elements begin */
+    int rank;
+    int64_t dim[NPY_MAX_DIM];
+    int64_t rows, cols; /* the first dimension, and the product of the others */
+    bool is_flat;       /* 1-D */
+    size_t data_at;     /* where the elements begin */
 } npy_array;
 
 /* Parse the header of n bytes; checks that the elements are all there. `what` names it in messages.
  */
 mill_err npy_parse(npy_array *a, const char *data, size_t n, const char *what);
+/* MILL_EINPUT unless it has one or two dimensions. */
+mill_err npy_check_table(const npy_array *a, const char *what);
+/* The elements of one row (index of the first dimension) in C order; out: (cols). */
+void npy_row(double *out, const npy_array *a, const char *data, int64_t row);
+/* Element i of a 1-D array (or of (n, 1)) as a double. */
+double npy_element(const npy_array *a, const char *data, int64_t i);
 /* One column of it. */
 mill_err npy_column(mill_column *c, const char *name, const npy_array *a, const char *data,
                     int64_t col);
+
+/* The arrays of an .npz, in the file's order, all with as many rows. */
+typedef struct {
+    char *name; /* without .npy */
+    char *data;
+    npy_array array;
+} npz_entry;
+mill_err npz_entries_read(npz_entry **out, int *n, const char *path);
+void npz_entries_free(npz_entry *e, int n); /* NULL allowed */
+
+/* ---- shared by the two files ---- */
+
 /* 1 if the boolean's spelling says yes. */
 int64_t npy_truth(const mill_column *c, int64_t i);
 /* Header of an array, 1-D if cols < 0; its length is a multiple of 64; buf >= 256. */

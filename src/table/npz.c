@@ -22,11 +22,7 @@
 
 /* ---- reading ---- */
 
-typedef struct {
-    char *name; /* without .npy */
-    char *data;
-    npy_array array;
-} entry;
+typedef npz_entry entry;
 
 static mill_err bad_zip(const char *path, const char *name, const char *why)
 {
@@ -87,32 +83,35 @@ static mill_err make_columns(mill_table *t, const entry *entries, int n)
     return MILL_OK;
 }
 
-static mill_err read_zip(mill_table **out, zip_t *z, entry *entries, int n, const char *path,
-                         uint64_t limit)
+static mill_err read_zip(zip_t *z, entry *entries, int n, const char *path, uint64_t limit)
 {
-    int64_t cols = 0;
     uint64_t left = limit;
 
     for (int k = 0; k < n; k++) {
         TRY(read_entry(&entries[k], z, (zip_uint64_t)k, path, left));
         left -= (uint64_t)entries[k].array.rows * (uint64_t)entries[k].array.cols *
                 (uint64_t)entries[k].array.size;
-        cols += entries[k].array.cols;
         if (entries[k].array.rows != entries[0].array.rows)
             return mill_fail(MILL_EINPUT, "%s: \"%s\" has %lld rows, \"%s\" has %lld", path,
                              entries[0].name, (long long)entries[0].array.rows, entries[k].name,
                              (long long)entries[k].array.rows);
     }
-    if (cols > 1000000) return bad_zip(path, NULL, "more than a million columns");
-    TRY(table_new(out, entries[0].array.rows, (int)cols));
-    return make_columns(*out, entries, n);
+    return MILL_OK;
 }
 
-mill_err npz_read(mill_table **out, const char *path, const csv_options *o)
+void npz_entries_free(npz_entry *e, int n)
+{
+    for (int k = 0; e && k < n; k++) {
+        mill_free(e[k].name);
+        mill_free(e[k].data);
+    }
+    mill_free(e);
+}
+
+mill_err npz_entries_read(npz_entry **out, int *n_out, const char *path)
 {
     mill_file *f;
     int64_t bytes = 0;
-    mill_table *t = NULL;
 
     TRY(file_open(&f, path)); /* for the words of a file that cannot be opened */
     mill_err err = file_size(f, &bytes);
@@ -130,13 +129,42 @@ mill_err npz_read(mill_table **out, const char *path, const csv_options *o)
     else if (!entries)
         err = MILL_ENOMEM;
     else
-        err = read_zip(&t, z, entries, (int)n, path, limit);
+        err = read_zip(z, entries, (int)n, path, limit);
     zip_discard(z);
-    for (zip_int64_t k = 0; entries && k < n; k++) {
-        mill_free(entries[k].name);
-        mill_free(entries[k].data);
+    if (err) {
+        npz_entries_free(entries, (int)n);
+        return err;
     }
-    mill_free(entries);
+    *out = entries;
+    *n_out = (int)n;
+    return MILL_OK;
+}
+
+/* The arrays as one table. */
+static mill_err to_table(mill_table **out, const entry *entries, int n, const char *path)
+{
+    int64_t cols = 0;
+    char what[300];
+
+    for (int k = 0; k < n; k++) {
+        snprintf(what, sizeof what, "%s: %s.npy", path, entries[k].name);
+        TRY(npy_check_table(&entries[k].array, what));
+        cols += entries[k].array.cols;
+    }
+    if (cols > 1000000) return bad_zip(path, NULL, "more than a million columns");
+    TRY(table_new(out, entries[0].array.rows, (int)cols));
+    return make_columns(*out, entries, n);
+}
+
+mill_err npz_read(mill_table **out, const char *path, const csv_options *o)
+{
+    entry *entries = NULL;
+    mill_table *t = NULL;
+    int n = 0;
+
+    TRY(npz_entries_read(&entries, &n, path));
+    mill_err err = to_table(&t, entries, n, path);
+    npz_entries_free(entries, n);
     if (!err) err = npy_apply_options(&t, path, o);
     if (err)
         mill_table_free(t);

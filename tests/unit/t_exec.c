@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "exec/exec.h"
 #include "lib/random_graph.h"
+#include "ops/ops.h"
 
 #include <math.h>
 
@@ -432,5 +433,56 @@ void test_exec__profile_finds_where_the_time_goes(void **state)
     assert_true(fabs(rate - want) <= 0.05 + 0.01 * want);
     mill_free(text);
     mill_exec_free(e);
+    mill_graph_free(g);
+}
+
+/* The same numbers, wherever they lie; and only what has a first value of its own is given one. */
+void test_exec__puts_tensors_where_the_caller_wants_them(void **state)
+{
+    enum { N = 16, M = 4 };
+    static _Alignas(64) real w[N * M], grad[N * M], x[N * N];
+    const real mark = (real)0.25;
+    mill_graph *g;
+    mill_exec *plain, *placed;
+    exec_tensor t;
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    assert_ok(mill_graph_new(&g));
+    const mill_ref in = mill_input(g, "x", MILL_T_REAL, SHAPE(N, N));
+    const mill_ref state_w =
+        mill_state(g, "w", MILL_T_REAL, SHAPE(N, M), (mill_init){INIT_UNIFORM, 1});
+    mill_ref dw;
+    const mill_ref loss =
+        mill_sum_all(g, mill_square(g, mill_matmul(g, in, state_w, false, false)));
+    assert_ok(mill_grad(g, loss, &state_w, 1, &dw));
+    mill_output(g, "dw", dw);
+    const exec_place place[] = {
+        {"w", w, sizeof w, true}, {"dw", grad, sizeof grad, false}, {"x", x, sizeof x, false}};
+    exec_options o = {.seed = 9, .place = place, .n_place = 3};
+    assert_ok(mill_exec_new(&plain, g, &(exec_options){.seed = 9}));
+    assert_ok(mill_exec_new(&placed, g, &o));
+    assert_ok(mill_exec_input(&t, plain, "x"));
+    for (int i = 0; i < N * N; i++) ((real *)t.data)[i] = x[i] = (real)(i % 7) - 3;
+    assert_ok(mill_exec_run(plain, 0));
+    assert_ok(mill_exec_run(placed, 0));
+    assert_ok(mill_exec_state(&t, plain, "w"));
+    assert_memory_equal(t.data, w, sizeof w);
+    assert_ok(mill_exec_output(&t, plain, "dw"));
+    assert_memory_equal(t.data, grad, sizeof grad);
+    mill_exec_free(placed);
+
+    /* A second one finds the state as it is, and sees it change. */
+    exec_place found = {"w", w, sizeof w, false};
+    o = (exec_options){.seed = 9, .place = &found, .n_place = 1};
+    for (int i = 0; i < N * M; i++) w[i] = mark;
+    assert_ok(mill_exec_new(&placed, g, &o));
+    assert_true(w[5] == mark);
+    mill_exec_free(placed);
+    found.bytes -= sizeof(real);
+    assert_fails(MILL_EINPUT, "\"w\"", mill_exec_new(&placed, g, &o));
+    found = (exec_place){"dw", (char *)grad + 4, sizeof grad, false};
+    assert_fails(MILL_EINPUT, "\"dw\"", mill_exec_new(&placed, g, &o));
+    mill_exec_free(plain);
     mill_graph_free(g);
 }
