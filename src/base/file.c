@@ -355,3 +355,25 @@ mill_err file_size(mill_file *f, int64_t *bytes)
     *bytes = st.st_size;
     return MILL_OK;
 }
+
+mill_err file_symlink(const char *target, const char *path)
+{
+    const size_t n = strlen(path) + 5;
+    char *tmp = mill_alloc(n, 1);
+
+    if (!tmp) return MILL_ENOMEM;
+    snprintf(tmp, n, "%s.tmp", path);
+    bool ok = unlink(tmp) == 0 || errno == ENOENT;
+    ok = ok && symlink(target, tmp) == 0;
+    if (ok && (!step(FILE_OP_RENAME) || rename(tmp, path) != 0)) {
+        const int why = errno;
+        unlink(tmp);
+        errno = why;
+        ok = false;
+    }
+    const mill_err err =
+        ok ? MILL_OK
+           : mill_fail(MILL_EIO, "%s: cannot make a link to %s: %s", path, target, strerror(errno));
+    mill_free(tmp);
+    return err;
+}

@@ -51,6 +51,7 @@ void file_unmap(const void *p, size_t len);
 
 bool file_exists(const char *path);
 mill_err file_mkdir(const char *path);  /* with parents; fine if it exists */
+mill_err file_symlink(const char *target, const char *path); /* replaces what is there, atomically */
 mill_err file_remove(const char *path); /* fine if it does not exist */
 mill_err file_remove_tree(const char *path);
 mill_err file_list(char ***names, int *n, const char *dir); /* sorted, no "." or ".."; one mill_free frees all */

@@ -130,6 +130,12 @@ static int find_long(const opt_set *set, const char *name, size_t n, bool *is_no
     const opt_row *r;
 
     *is_no = false;
+    for (const char *const *a = set->alias; a && *a; a += 2)
+        if (same_name(name, a[0], n)) {
+            name = a[1];
+            n = strlen(name);
+            break;
+        }
     for (int i = 0; (r = opt_row_at(set, i, &g)); i++)
         if (same_name(name, opt_name(g, r), n)) return i;
     if (n > 3 && (!strncmp(name, "no-", 3) || !strncmp(name, "no_", 3))) {

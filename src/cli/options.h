@@ -85,6 +85,8 @@ typedef struct {
     bool args_end_options; /* what follows the first positional argument is not ours to read */
     const char *args;      /* "MODEL.mill": how the positional arguments are called */
     const char *const
+        *alias; /* pairs: another spelling, the row's name; NULL-terminated; or NULL */
+    const char *const
         *refused; /* pairs: option name without dashes, reason; NULL-terminated; or NULL */
 } opt_set;
 

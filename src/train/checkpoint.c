@@ -236,6 +236,22 @@ mill_err checkpoint_rotate(checkpoint_list *list, const char *dir, const loop_st
     return MILL_OK;
 }
 
+static mill_err link_step(const char *dir, const char *name, int64_t step)
+{
+    char path[PATH_SIZE], target[40];
+
+    if (snprintf(path, PATH_SIZE, "%s/%s", dir, name) >= PATH_SIZE)
+        return mill_fail(MILL_EINPUT, "%.200s...: the path of the run folder is too long", dir);
+    snprintf(target, sizeof target, "step_%010lld.mill", (long long)step);
+    return file_symlink(target, path);
+}
+
+mill_err checkpoint_link(const char *dir, const loop_state *s)
+{
+    TRY(link_step(dir, "latest.mill", s->step));
+    return link_step(dir, "best.mill", s->best_step < 0 ? s->step : s->best_step);
+}
+
 mill_err checkpoint_remove_all(const char *dir)
 {
     int64_t *steps;

@@ -44,6 +44,9 @@ mill_err checkpoint_load_step(const char *dir, const train_job *job, int64_t ste
 /* Notes a written checkpoint and removes what is older than the newest `keep`, but no best state
  * that a kept one refers to. */
 mill_err checkpoint_rotate(checkpoint_list *list, const char *dir, const loop_state *s, int keep);
+/* latest.mill -> the checkpoint of s, best.mill -> that of its best step (without probes: the
+ * same). */
+mill_err checkpoint_link(const char *dir, const loop_state *s);
 mill_err checkpoint_remove_all(const char *dir);
 mill_err checkpoint_count(int *n, int64_t *newest, const char *dir); /* by names alone */
 

@@ -93,10 +93,16 @@ static void write_metrics(loop *l, bool is_probed)
     }
 }
 
+static bool keeps_best(const loop *l)
+{
+    return l->o->early_stop || l->o->keep_best;
+}
+
 static mill_err save(loop *l)
 {
     TRY(checkpoint_write(l->o->run_dir, l->job, &l->s));
     l->saved_at = mill_clock();
+    if (l->o->links) TRY(checkpoint_link(l->o->run_dir, &l->s));
     return checkpoint_rotate(&l->kept, l->o->run_dir, &l->s, l->o->keep < 2 ? 2 : l->o->keep);
 }
 
@@ -137,7 +143,8 @@ static mill_err after_step(loop *l)
     if (is_probed) TRY(probe(l, &is_best));
     s->stopped_early = !is_done && l->o->early_stop && s->since_best >= l->o->early_stop;
     s->is_ended = is_done || s->stopped_early;
-    if (is_epoch || is_probed || s->is_ended) {
+    const bool is_logged = l->o->log_steps && s->step % l->o->log_steps == 0;
+    if (is_epoch || is_probed || is_logged || s->is_ended) {
         job->metrics(job->ctx, l->value);
         format_facts(l);
         write_metrics(l, is_probed);
@@ -170,7 +177,7 @@ static mill_err restore_best(loop *l)
 {
     const loop_state *s = &l->s;
 
-    if (!l->o->early_stop || s->best_step < 0 || s->best_step == s->step) return MILL_OK;
+    if (!keeps_best(l) || s->best_step < 0 || s->best_step == s->step) return MILL_OK;
     TRY(checkpoint_load_step(l->o->run_dir, l->job, s->best_step));
     mill_log(MILL_LOG_INFO,
              "the state of step %lld was the best (quality %.4f) and is the one that is kept",

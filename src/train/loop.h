@@ -21,6 +21,9 @@ typedef struct {
         force; /* force: resume although the configuration differs; without resume: start over */
     bool allow_other_level;
     int early_stop;      /* probes without a better quality; 0: off */
+    bool keep_best;      /* without early stop too: the best probed state is kept and returned */
+    bool links;          /* latest.mill and best.mill in the folder name checkpoints */
+    int64_t log_steps;   /* metrics within epochs too, every so many steps; 0: no */
     int64_t probe_steps; /* a probe every so many steps (and at the end); 0: never */
     bool quiet;
     int progress_fd; /* where the progress line goes: 2; a terminal gets one line rewritten, else
@@ -33,11 +36,13 @@ typedef enum { TRAIN_DONE, TRAIN_STOPPED_EARLY, TRAIN_INTERRUPTED } train_end;
 
 /*
  * Runs until the job is done.  TRAIN_INTERRUPTED: SIGINT/SIGTERM came (train_signals_install), a
- * checkpoint is saved. With early stop the job's state is the best probed one at return.
+ * checkpoint is saved. With early stop (or keep_best) the job's state is the best probed one at
+ * return.
  */
 mill_err train_loop(train_end *end, const train_job *job, const train_options *o);
 void train_signals_install(
     void);                       /* first signal: stop at the next step boundary; second: at once */
+void train_signal_note(int sig); /* as if it had come: another rank got it */
 int train_signal_received(void); /* 0, SIGINT or SIGTERM */
 mill_err
 train_run_finish(const train_options *o); /* success: drop the checkpoints unless keep_after */

@@ -195,12 +195,13 @@ mill_err run_check(bool *resume, const train_options *o)
 
 mill_err run_clear(const train_options *o)
 {
-    static const char *const files[] = {"manifest.json", "metrics.jsonl"};
+    static const char *const files[] = {"manifest.json", "metrics.jsonl", "latest.mill",
+                                        "best.mill"};
     char path[PATH_SIZE], **names;
     int n;
     mill_err err = MILL_OK;
 
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         TRY(run_path(path, o, files[i]));
         TRY(file_remove(path));
     }

@@ -27,6 +27,11 @@ void train_signals_install(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+void train_signal_note(int sig)
+{
+    received = sig;
+}
+
 int train_signal_received(void)
 {
     return received;
