@@ -9,7 +9,7 @@
 
 #include "ops/ops.h"
 
-enum { NN_MAX_PARAMS = 96, NN_MAX_NAME = 64 };
+enum { NN_MAX_PARAMS = 192, NN_MAX_NAME = 64 };
 
 typedef struct {
     mill_graph *g;
