@@ -6,5 +6,5 @@
 set -eu
 cd "$(dirname "$0")/../.."
 tools/venv.sh || true # it has said what is missing; run_tests looks for itself
-make -s build/release/tests/parity/step_dump
+make -s build/release/tests/parity/step_dump build/release/tests/parity/train_dump
 exec tools/run_tests --jobs 1 parity

@@ -1,0 +1,149 @@
+/* source.c - reading what is trained on; and the target of its rows. */
+#include "base/mem.h"
+#include "classify/inner.h"
+#include "table/csv_write.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A table without rows that has the encoder's names, types and dictionaries. */
+static mill_err like_table(mill_table **out, const cls_encoder *e)
+{
+    mill_table *t;
+
+    TRY(table_new(&t, 0, e->n_cols + 1));
+    mill_err err = MILL_OK;
+    for (int j = 0; !err && j <= e->n_cols; j++) {
+        const cls_column *from = j < e->n_cols ? &e->col[j] : &e->target;
+        mill_column *c = &t->col[j];
+
+        if ((err = column_init(c, from->name, from->type, 0))) break;
+        c->decimals = from->decimals;
+        if (from->format && !(c->format = mill_strdup(from->format))) err = MILL_ENOMEM;
+        if (!err && from->n_values && column_has_codes(c))
+            err = column_set_dictionary(c, from->n_values, from->offset, from->text);
+    }
+    if (err)
+        mill_table_free(t);
+    else
+        *out = t;
+    return err;
+}
+
+mill_err cls_source_read(cls_source *out, const char *path, const csv_options *csv,
+                         const cls_encoder *e, mill_pool *pool)
+{
+    csv_options o = csv ? *csv : CSV_DEFAULTS;
+    mill_table *like = NULL;
+
+    *out = (cls_source){.path = path};
+    if (path_has_suffix(path, ".npz")) {
+        if (e && !e->is_arrays)
+            return mill_fail(MILL_EINPUT, "%s: arrays, where the model knows a table", path);
+        TRY(npz_entries_read(&out->array, &out->n_arrays, path));
+        out->rows = out->array[0].array.rows;
+        return MILL_OK;
+    }
+    if (e && e->is_arrays)
+        return mill_fail(MILL_EINPUT, "%s: a table, where the model knows arrays (.npz)", path);
+    if (e) {
+        TRY(like_table(&like, e));
+        o.like = like;
+        o.columns = o.drop = NULL; /* were chosen when the encoder was made */
+    }
+    const mill_err err = mill_table_read(&out->table, path, &o, pool);
+    mill_table_free(like);
+    TRY(err);
+    out->rows = out->table->rows;
+    return MILL_OK;
+}
+
+void cls_source_close(cls_source *s)
+{
+    mill_table_free(s->table);
+    npz_entries_free(s->array, s->n_arrays);
+    *s = (cls_source){0};
+}
+
+const npz_entry *cls_find_array(const cls_source *s, const char *name)
+{
+    for (int i = 0; i < s->n_arrays; i++)
+        if (!strcmp(s->array[i].name, name)) return &s->array[i];
+    return NULL;
+}
+
+/* ---- the target ---- */
+
+mill_err cls_target_open(cls_target *t, const cls_source *s, const char *name)
+{
+    *t = (cls_target){0};
+    if (s->table) {
+        const int at = table_find(s->table, name);
+        if (at < 0) return mill_fail(MILL_EINPUT, "%s: no column is called \"%s\"", s->path, name);
+        t->col = &s->table->col[at];
+        return MILL_OK;
+    }
+    if (!(t->array = cls_find_array(s, name)))
+        return mill_fail(MILL_EINPUT, "%s: no array is called \"%s\"", s->path, name);
+    if (t->array->array.cols != 1)
+        return mill_fail(MILL_EINPUT, "%s: the target \"%s\" has %lld numbers a row, not one",
+                         s->path, name, (long long)t->array->array.cols);
+    return MILL_OK;
+}
+
+double cls_target_number(const cls_target *t, int64_t i)
+{
+    return t->col ? column_f64(t->col, i) : npy_element(&t->array->array, t->array->data, i);
+}
+
+/* The class of a number: the place of its text in the dictionary, or -1. */
+static int32_t class_of_number(const cls_column *target, double x)
+{
+    char text[32];
+    int32_t low = 0, high = target->n_values;
+
+    if (x != rint(x) || fabs(x) > 9e15) return -1;
+    const int len = snprintf(text, sizeof text, "%lld", (long long)x);
+    for (; low < high; low++) {
+        const int n = target->offset[low + 1] - target->offset[low];
+        if (n == len && !memcmp(target->text + target->offset[low], text, (size_t)n)) return low;
+    }
+    return -1;
+}
+
+static mill_err unknown_class(const cls_source *s, const cls_encoder *e, int64_t row,
+                              const char *text, int len)
+{
+    return mill_fail(MILL_EINPUT,
+                     "%s: row %lld: \"%.*s\" is not among the classes of \"%s\" that are trained",
+                     s->path, (long long)row + 1, len > 100 ? 100 : len, text, e->target.name);
+}
+
+mill_err cls_targets(int32_t *label, double *y, const cls_encoder *e, const cls_source *s)
+{
+    cls_target t;
+
+    TRY(cls_target_open(&t, s, e->target.name));
+    const bool has_codes = t.col && column_has_codes(t.col);
+    if (has_codes != column_type_has_codes(e->target.type))
+        return mill_fail(MILL_EINPUT, "%s: the target \"%s\" is of another type here", s->path,
+                         e->target.name);
+    for (int64_t i = 0; i < s->rows; i++) {
+        if (has_codes) {
+            label[i] = column_is_valid(t.col, i) ? t.col->code[i] : -1;
+            if (label[i] < e->target.n_values) continue;
+            int len;
+            const char *text = column_value(t.col, label[i], &len);
+            return unknown_class(s, e, i, text, len);
+        }
+        const double x = cls_target_number(&t, i);
+        if (y) {
+            y[i] = x;
+        } else if ((label[i] = isnan(x) ? -1 : class_of_number(&e->target, x)) < 0 && !isnan(x)) {
+            char text[40];
+            return unknown_class(s, e, i, text, snprintf(text, sizeof text, "%.15g", x));
+        }
+    }
+    return MILL_OK;
+}

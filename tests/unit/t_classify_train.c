@@ -1,0 +1,443 @@
+/* t_classify_train.c - steps of a trainer: the same bits on any ranks, exact resume, exact counts.
+ */
+#include "lib/made.h"
+#include "lib/test.h"
+
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/philox.h"
+#include "classify/trainer.h"
+
+#include <unistd.h>
+
+/* Two clouds and a word that tells them apart now and then. */
+typedef struct {
+    cls_source s;
+    cls_encoder *e;
+    cls_rows *rows[3];
+    cls_data d;
+} made;
+
+static void make_data(made *m, int64_t n, bool is_class, int64_t n_val)
+{
+    mill_table *t = made_table(n, 4);
+    double *x = mill_alloc((size_t)n, sizeof *x), *z = mill_alloc((size_t)n, sizeof *z);
+    char *y = mill_alloc((size_t)n + 1, 1), *word = mill_alloc((size_t)n + 1, 1);
+    int64_t *row = mill_alloc((size_t)n, sizeof *row);
+    mill_rng r = mill_rng_init(5, 1, 0);
+
+    for (int64_t i = 0; i < n; i++) {
+        const int class = (int)mill_rng_below(&r, 3);
+        x[i] = class + mill_rng_f64(&r);
+        z[i] = mill_rng_f64(&r) - class;
+        y[i] = (char)('a' + class);
+        word[i] = (char)('p' + (mill_rng_below(&r, 4) ? class : 0));
+        row[i] = i;
+    }
+    made_numbers(t, 0, "x", MILL_REAL, x);
+    made_numbers(t, 1, "z", MILL_REAL, z);
+    made_words(t, 2, "word", MILL_CATEGORY, word);
+    if (is_class)
+        made_words(t, 3, "y", MILL_CATEGORY, y);
+    else
+        made_numbers(t, 3, "y", MILL_REAL, x);
+    *m = (made){.s = {.path = "made", .table = t, .rows = n}};
+    assert_ok(cls_encoder_new(&m->e, &m->s, "y", CLS_AUTO, CLS_FLATTEN));
+    assert_ok(cls_encoder_fit(m->e, &m->s, row, n - n_val));
+    assert_ok(cls_rows_new(&m->rows[0], m->e, &m->s, row, n - n_val, true));
+    assert_ok(cls_rows_new(&m->rows[1], m->e, &m->s, row + n - n_val, n_val, true));
+    assert_ok(cls_rows_new(&m->rows[2], m->e, &m->s, row, 0, true));
+    m->d = (cls_data){m->e, m->rows[0], m->rows[1], m->rows[2]};
+    mill_free(x);
+    mill_free(z);
+    mill_free(y);
+    mill_free(word);
+    mill_free(row);
+}
+
+static void free_data(made *m)
+{
+    for (int k = 0; k < 3; k++) cls_rows_free(m->rows[k]);
+    cls_encoder_free(m->e);
+    cls_source_close(&m->s);
+}
+
+static cls_config small_config(void)
+{
+    cls_config c = cls_config_default();
+    c.hidden_dims = "20,12";
+    c.token_dim = 16;
+    c.heads = 2;
+    c.layers = 2;
+    c.batch_size = 8;
+    c.epochs = 40;
+    c.seed = 3;
+    return c;
+}
+
+static rank_group *alone(void)
+{
+    rank_identity who;
+    rank_group *g;
+
+    assert_ok(mill_cpu_init());
+    assert_ok(rank_identify(&who, NULL));
+    assert_ok(rank_open(&g, &who, NULL));
+    return g;
+}
+
+/* All parameters and moments, without what pads them. */
+static uint64_t hash_of(const cls_trainer *t)
+{
+    const float *const flat[] = {rank_buffer_data(t->params), rank_buffer_data(t->m),
+                                 rank_buffer_data(t->v)};
+    uint64_t h = 1;
+
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < t->layout.n; i++)
+            for (int64_t j = 0; j < t->layout.param[i].count; j++) {
+                const int64_t at = t->layout.param[i].at + j;
+                uint32_t bits;
+                if (k && at >= t->layout.trained) continue;
+                memcpy(&bits, &flat[k][at], sizeof bits);
+                h = (h ^ bits) * 0x100000001b3u + 7;
+            }
+    return h;
+}
+
+/* ---- any number of ranks ---- */
+
+typedef struct {
+    const made *m;
+    cls_config c;
+    int64_t steps;
+    uint64_t hash;
+    double loss;
+    int64_t rows;
+} job;
+
+static mill_err run_rank(void *ctx, rank_group *g)
+{
+    job *j = ctx;
+    cls_trainer *t;
+
+    TRY(cls_trainer_open(&t, &j->c, &j->m->d, g, NULL));
+    mill_err err = MILL_OK;
+    if (rank_of(g)) {
+        err = cls_trainer_follow(t);
+    } else {
+        cls_metrics val = {0};
+        for (int64_t i = 0; !err && i < j->steps; i++) {
+            if (!(err = cls_order_give(t, ORDER_STEP, i))) err = cls_step(t, i);
+        }
+        if (!err) err = cls_trainer_evaluate(&val, t, CLS_VAL);
+        if (!err) err = cls_trainer_end(t);
+        j->hash = hash_of(t);
+        j->loss = val.loss;
+        j->rows = val.rows;
+        cls_metrics_deinit(&val);
+    }
+    cls_trainer_close(t);
+    return err;
+}
+
+static job run_on(const made *m, cls_config c, int ranks, int64_t steps)
+{
+    job j = {.m = m, .c = c, .steps = steps};
+    const rank_options o = {.timeout_seconds = 60};
+
+    assert_ok(rank_threads(ranks, run_rank, &j, &o));
+    return j;
+}
+
+void test_train__weights_are_the_same_bits_for_1_2_and_4_ranks(void **state)
+{
+    static const char *const archs[] = {"mlp", "ft-transformer"};
+    made m;
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    make_data(&m, 147, true, 21); /* a last step of 30 of 32 rows, one shard of 6 */
+    for (int a = 0; a < 2; a++)
+        for (int accum = 1; accum <= 2; accum++) {
+            cls_config c = small_config();
+            c.arch = archs[a];
+            c.virtual_shards = 4;
+            c.accum_steps = accum;
+            const job one = run_on(&m, c, 1, 50);
+            for (int ranks = 2; ranks <= 4; ranks *= 2) {
+                const job more = run_on(&m, c, ranks, 50);
+                assert_true(more.hash == one.hash);
+                assert_true(more.loss == one.loss);
+                assert_int_equal(more.rows, 21);
+            }
+        }
+    free_data(&m);
+}
+
+void test_train__four_batches_in_one_process_are_four_ranks(void **state)
+{
+    made m;
+    cls_config c = small_config(), dp = small_config();
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    make_data(&m, 100, true, 10);
+    dp.dp_shards = 4;
+    assert_true(run_on(&m, c, 4, 20).hash == run_on(&m, dp, 1, 20).hash);
+    c.virtual_shards = 3;
+    cls_plan p;
+    assert_fails(MILL_EINPUT, "power of two", cls_plan_make(&p, &c, 100, 1));
+    free_data(&m);
+}
+
+/* Every number of rows up to 3 W + 1 trains, and is counted. */
+void test_train__takes_any_number_of_rows_on_three_ranks(void **state)
+{
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    for (int64_t n = 1; n <= 10; n++) {
+        made m;
+        cls_config c = small_config();
+        make_data(&m, n, n % 2, n / 2);
+        c.batch_size = 1;
+        const job j = run_on(&m, c, 3, 5);
+        assert_int_equal(j.rows, n / 2);
+        assert_true(n < 2 || isfinite(j.loss));
+        free_data(&m);
+    }
+}
+
+/* ---- one process ---- */
+
+void test_train__is_the_same_bits_for_any_threads_and_workers(void **state)
+{
+    uint64_t first = 0;
+    made m;
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    make_data(&m, 300, true, 0);
+    for (int k = 0; k < 3; k++) {
+        cls_config c = small_config();
+        rank_group *g = alone();
+        mill_pool *pool;
+        cls_trainer *t;
+
+        c.workers = k;
+        c.batch_size = 130; /* several tiles */
+        assert_ok(mill_pool_new(&pool, k == 1 ? 4 : 1 + k));
+        assert_ok(cls_trainer_open(&t, &c, &m.d, g, pool));
+        for (int64_t i = 0; i < 20; i++) assert_ok(cls_step(t, i));
+        if (!k) first = hash_of(t);
+        assert_true(hash_of(t) == first);
+        cls_trainer_close(t);
+        mill_pool_free(pool);
+        rank_close(g, MILL_OK);
+    }
+    free_data(&m);
+}
+
+/* The loss that is told: 1 / rows of the step times the sum, over the rows of the epoch so far. */
+void test_train__learns(void **state)
+{
+    made m;
+    cls_config c = small_config();
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    for (int is_class = 0; is_class < 2; is_class++) {
+        make_data(&m, 400, is_class, 100);
+        const job before = run_on(&m, c, 1, 0), after = run_on(&m, c, 1, 400);
+        assert_true(after.loss < 0.3 * before.loss); /* 1.1 to .13, 1.0 to .02 */
+        free_data(&m);
+    }
+}
+
+void test_train__goes_on_from_a_saved_state_to_the_bit(void **state)
+{
+    char path[] = "/tmp/t_classify_train-XXXXXX";
+    made m;
+    cls_config c = small_config();
+    rank_group *g = alone();
+    cls_trainer *t, *u;
+    train_job a, b;
+    store_writer *w;
+    store *f;
+    json_t *meta = json_object();
+    (void)state;
+
+    close(mkstemp(path));
+    make_data(&m, 90, true, 20);
+    c.accum_steps = 2;
+    c.amp = "bf16";
+    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    cls_trainer_job(&a, t);
+    for (int64_t i = 0; i < 13; i++) assert_ok(a.step(a.ctx, i));
+    assert_ok(store_writer_new(&w));
+    assert_ok(a.save(a.ctx, w, meta));
+    assert_ok(store_writer_commit(w, path, meta));
+    store_writer_free(w);
+    json_decref(meta);
+
+    assert_ok(cls_trainer_open(&u, &c, &m.d, g, NULL));
+    cls_trainer_job(&b, u);
+    for (int64_t i = 0; i < 3; i++) assert_ok(b.step(b.ctx, i)); /* as if it had gone elsewhere */
+    assert_ok(store_open(&f, path));
+    assert_ok(b.load(b.ctx, f));
+    for (int64_t i = 13; i < 30; i++) {
+        double x[JOB_MAX_METRICS], y[JOB_MAX_METRICS];
+        assert_ok(a.step(a.ctx, i));
+        assert_ok(b.step(b.ctx, i));
+        a.metrics(a.ctx, x);
+        b.metrics(b.ctx, y);
+        assert_memory_equal(x, y, (size_t)a.n_metrics * sizeof *x);
+    }
+    assert_true(hash_of(t) == hash_of(u));
+    cls_trainer_close(u);
+
+    /* Another network's state is refused, and nothing has changed. */
+    c.hidden_dims = "20,16";
+    assert_ok(cls_trainer_open(&u, &c, &m.d, g, NULL));
+    cls_trainer_job(&b, u);
+    const uint64_t before = hash_of(u);
+    assert_fails(MILL_EINPUT, "net.h1", b.load(b.ctx, f));
+    assert_true(hash_of(u) == before);
+    cls_trainer_close(u);
+    store_close(f);
+    cls_trainer_close(t);
+    rank_close(g, MILL_OK);
+    free_data(&m);
+    assert_ok(file_remove(path));
+    assert_int_equal(live_blocks(), 0);
+}
+
+void test_train__steps_allocate_nothing(void **state)
+{
+    mill_mem_stats before, after;
+    made m;
+    cls_config c = small_config();
+    rank_group *g = alone();
+    cls_trainer *t;
+    (void)state;
+
+    make_data(&m, 90, true, 0);
+    c.virtual_shards = 2;
+    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    for (int64_t i = 0; i < 3; i++) assert_ok(cls_step(t, i));
+    mill_mem_get_stats(&before);
+    for (int64_t i = 3; i < 60; i++) assert_ok(cls_step(t, i));
+    mill_mem_get_stats(&after);
+    assert_int_equal(after.calls, before.calls);
+    cls_trainer_close(t);
+    rank_close(g, MILL_OK);
+    free_data(&m);
+}
+
+void test_train__frozen_layers_stay_as_they_were_loaded(void **state)
+{
+    char path[] = "/tmp/t_classify_train-XXXXXX";
+    made m;
+    cls_config c = small_config();
+    rank_group *g = alone();
+    cls_trainer *t, *u;
+    store_writer *w;
+    json_t *meta = json_object();
+    (void)state;
+
+    close(mkstemp(path));
+    make_data(&m, 90, true, 0);
+    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    for (int64_t i = 0; i < 20; i++) assert_ok(cls_step(t, i));
+    assert_ok(store_writer_new(&w));
+    assert_ok(cls_state_save(t, w, meta));
+    assert_ok(store_writer_commit(w, path, meta));
+    store_writer_free(w);
+    json_decref(meta);
+    c.encoder_path = path;
+    c.freeze_encoder = true;
+    c.seed = 77;
+    assert_ok(cls_trainer_open(&u, &c, &m.d, g, NULL));
+    for (int64_t i = 0; i < 20; i++) assert_ok(cls_step(u, i));
+    for (int i = 0; i < t->layout.n; i++)
+        for (int k = 0; k < u->layout.n; k++) {
+            const cls_param *a = &t->layout.param[i], *b = &u->layout.param[k];
+            if (strcmp(a->name, b->name)) continue;
+            const bool same =
+                !memcmp(rank_buffer_data(t->params) + a->at, rank_buffer_data(u->params) + b->at,
+                        (size_t)a->count * sizeof(float));
+            assert_int_equal(same, strncmp(a->name, "net.head.", 9) != 0);
+        }
+    assert_true(u->layout.n_trained == 2);
+    cls_trainer_close(u);
+    cls_trainer_close(t);
+    rank_close(g, MILL_OK);
+    free_data(&m);
+    assert_ok(file_remove(path));
+}
+
+void test_train__the_rate_rises_and_falls_once(void **state)
+{
+    made m;
+    cls_config c = small_config();
+    rank_group *g = alone();
+    cls_trainer *t;
+    (void)state;
+
+    make_data(&m, 64, true, 0);
+    c.batch_size = 8; /* 8 steps an epoch */
+    c.epochs = 10;
+    c.warmup_epochs = 2;
+    c.accum_steps = 2;
+    c.lr = 0.5e-3;
+    c.lr_scale = "linear";
+    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    assert_near(t->plan.lr, 1e-3, 0);
+    assert_int_equal(t->plan.steps_per_epoch, 4);
+    assert_near(cls_rate(t, 0), 1e-3 / 8, 1e-18);
+    assert_near(cls_rate(t, 7), 1e-3, 0);
+    assert_near(cls_rate(t, 8), 1e-3, 0);
+    assert_near(cls_rate(t, 24), 1e-6 + (1e-3 - 1e-6) / 2, 1e-12); /* half way */
+    for (int64_t i = 9; i < 40; i++) assert_true(cls_rate(t, i) < cls_rate(t, i - 1));
+    assert_true(cls_rate(t, 39) > 1e-6);
+    cls_trainer_close(t);
+    rank_close(g, MILL_OK);
+    free_data(&m);
+}
+
+void test_train__says_at_which_step_the_numbers_broke(void **state)
+{
+    made m;
+    cls_config c = small_config();
+    rank_group *g = alone();
+    cls_trainer *t;
+    (void)state;
+
+    make_data(&m, 64, true, 0);
+    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    assert_ok(cls_step(t, 0));
+    rank_buffer_data(t->params)[3] = (float)INFINITY;
+    assert_fails(MILL_EDEVICE, "step 2", cls_step(t, 1));
+    cls_trainer_close(t);
+    rank_close(g, MILL_OK);
+    free_data(&m);
+}
+
+void test_train__config_is_refused_in_words(void **state)
+{
+    cls_config c = cls_config_default();
+    (void)state;
+
+    assert_ok(cls_config_check(&c));
+    c.amp = "fp16";
+    assert_fails(MILL_EINPUT, "fp16", cls_config_check(&c));
+    c = cls_config_default();
+    c.freeze_encoder = true;
+    assert_fails(MILL_EINPUT, "--encoder-path", cls_config_check(&c));
+    c = cls_config_default();
+    c.val_fraction = 0.6;
+    c.test_fraction = 0.5;
+    assert_fails(MILL_EINPUT, "nothing to train on", cls_config_check(&c));
+}
