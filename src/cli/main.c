@@ -19,6 +19,8 @@ static const command commands[] = {
     {"generate", cmd_generate, &generate_set, "fit and sample in one"},
     {"evaluate", cmd_evaluate, &evaluate_set, "compare a synthetic table with a real one"},
     {"score", cmd_score, &score_set, "log-likelihood of rows under a model"},
+    {"train", cmd_train, &train_set, "train a classifier or a regressor"},
+    {"predict", cmd_predict, &predict_set, "what a trained model says of new rows"},
     {"estimate", cmd_estimate, &estimate_set, "memory that a fit and sampling will take"},
     {"inspect", cmd_inspect, &inspect_set, "what is in a model or a table"},
     {"launch", cmd_launch, &launch_set, "start ranks of a program, and stand by them"},
@@ -27,7 +29,7 @@ static const command commands[] = {
 
 static void print_help(FILE *to)
 {
-    fputs("usage: tabmill COMMAND [options]\n\nSynthetic tables, on the CPU.\n\n", to);
+    fputs("usage: tabmill COMMAND [options]\n\nSynthetic tables, and models trained on tables, on the CPU.\n\n", to);
     for (int i = 0; i < OPT_COUNT(commands); i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
     fputs(

@@ -1,0 +1,189 @@
+/* train_data.c - `tabmill train`: from files to rows that train, validate and test. */
+#include "cli/train.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { TRAIN, VAL, TEST };
+
+static cls_task task_of(const char *name)
+{
+    return !strcmp(name, "classification") ? CLS_CLASSES
+           : !strcmp(name, "regression")   ? CLS_NUMBER
+                                           : CLS_AUTO;
+}
+
+static cls_mode mode_of(const char *name)
+{
+    return !strcmp(name, "average") ? CLS_AVERAGE
+           : !strcmp(name, "first") ? CLS_FIRST
+                                    : CLS_FLATTEN;
+}
+
+typedef struct {
+    int32_t *label;
+    double *y;
+    int8_t *part;
+    int64_t *row; /* rows of each part, one part behind the other */
+    int64_t n[3], missing;
+} parts;
+
+static void parts_deinit(parts *s)
+{
+    mill_free(s->label);
+    mill_free(s->y);
+    mill_free(s->part);
+    mill_free(s->row);
+}
+
+/* Which rows of the data are which. */
+static mill_err split(parts *s, const train_work *w)
+{
+    const cls_source *from = &w->source[TRAIN];
+    const cls_config *c = &w->o->cls;
+    const size_t n = (size_t)from->rows + 1;
+    int64_t at = 0;
+
+    if (w->encoder->task == CLS_CLASSES)
+        s->label = mill_alloc(n, sizeof *s->label);
+    else
+        s->y = mill_alloc(n, sizeof *s->y);
+    s->part = mill_alloc(n, sizeof *s->part);
+    s->row = mill_alloc(n, sizeof *s->row);
+    if ((!s->label && !s->y) || !s->part || !s->row) return MILL_ENOMEM;
+    TRY(cls_targets(s->label, s->y, w->encoder, from));
+    TRY(cls_split(s->part, s->label, s->y, from->rows, w->o->run.val_data ? 0 : c->val_fraction,
+                  w->o->run.test_data ? 0 : c->test_fraction, c->seed));
+    for (int k = TRAIN; k <= TEST; k++)
+        for (int64_t i = 0; i < from->rows; i++) {
+            if (s->part[i] != k) continue;
+            s->row[at++] = i;
+            s->n[k]++;
+        }
+    s->missing = from->rows - at;
+    return MILL_OK;
+}
+
+/* Rows of a file of its own that have a target. */
+static mill_err read_other(train_work *w, int k, const char *path)
+{
+    parts s = {0};
+    const cls_source *from = &w->source[k];
+
+    TRY(cli_input_open(&w->in[k], path));
+    TRY(cls_source_read(&w->source[k], w->in[k].path, &w->csv, w->encoder, w->pool));
+    const size_t n = (size_t)from->rows + 1;
+    const bool is_class = w->encoder->task == CLS_CLASSES;
+    s.label = is_class ? mill_alloc(n, sizeof *s.label) : NULL;
+    s.y = is_class ? NULL : mill_alloc(n, sizeof *s.y);
+    s.row = mill_alloc(n, sizeof *s.row);
+    mill_err err = (s.label || s.y) && s.row ? MILL_OK : MILL_ENOMEM;
+    if (!err) err = cls_targets(s.label, s.y, w->encoder, from);
+    for (int64_t i = 0; !err && i < from->rows; i++)
+        if (is_class ? s.label[i] >= 0 : !isnan(s.y[i])) s.row[s.n[0]++] = i;
+    if (!err && s.n[0] < from->rows)
+        cli_say("%s: %lld rows without a target are left out", path,
+                (long long)(from->rows - s.n[0]));
+    if (!err) err = cls_rows_new(&w->rows[k], w->encoder, from, s.row, s.n[0], true);
+    parts_deinit(&s);
+    cls_source_close(&w->source[k]);
+    return err;
+}
+
+static mill_err encode(train_work *w, const parts *s)
+{
+    const cls_source *from = &w->source[TRAIN];
+    const int64_t *row = s->row;
+
+    TRY(cls_encoder_fit(w->encoder, from, row, s->n[TRAIN]));
+    for (int k = TRAIN; k <= TEST; k++) {
+        TRY(cls_rows_new(&w->rows[k], w->encoder, from, row, s->n[k], true));
+        row += s->n[k];
+    }
+    return MILL_OK;
+}
+
+static json_t *value_json(const opt_row *r, const void *field)
+{
+    switch (r->kind) {
+    case OPT_INT:
+        return json_integer(*(const int64_t *)field);
+    case OPT_REAL:
+        return json_real(*(const double *)field);
+    case OPT_FLAG:
+        return json_boolean(*(const bool *)field);
+    default:
+        return json_string(*(const char *const *)field);
+    }
+}
+
+/* What a resume must agree with: the options, the bytes of the input, and how many batches make a
+ * step (not how many ranks: with virtual shards they may differ). */
+static mill_err make_config(train_work *w)
+{
+    static const char *const files[] = {"data", "val_data", "test_data"};
+    const cls_config *c = &w->o->cls;
+    const opt_group *g = NULL;
+    const opt_row *r;
+    json_t *o = w->config = json_object();
+    cls_plan plan;
+
+    TRY(cls_plan_make(&plan, c, w->rows[TRAIN]->n, w->who.world));
+    for (int i = 0; (r = opt_row_at(w->p->set, i, &g)); i++)
+        if (g->names_methods && cli_row_is_used(r, c->arch))
+            json_object_set_new(o, r->name, value_json(r, (const char *)c + r->offset));
+    json_object_set_new(o, "seed", json_integer((json_int_t)c->seed));
+    json_object_set_new(o, "shards", json_integer(plan.shards));
+    json_object_set_new(o, "target", json_string(w->o->run.target));
+    for (int k = TRAIN; k <= TEST; k++)
+        if (w->in[k].path)
+            json_object_set_new(
+                o, files[k],
+                json_pack("{s:I,s:s}", "bytes", (json_int_t)w->in[k].bytes, "hash", w->in[k].hash));
+    if (w->o->columns.columns)
+        json_object_set_new(o, "columns", json_string(w->o->columns.columns));
+    if (w->o->columns.drop) json_object_set_new(o, "drop", json_string(w->o->columns.drop));
+    if (c->encoder_path) {
+        char hash[33];
+        int64_t bytes;
+        TRY(cli_hash_file(hash, &bytes, c->encoder_path));
+        json_object_set_new(o, "encoder", json_string(hash));
+    }
+    w->manifest =
+        json_pack("{s:s,s:s,s:i,s:i}", "version", MILL_VERSION, "input_path", w->o->run.data,
+                  "threads", mill_pool_threads(w->pool), "ranks", w->who.world);
+    return o && w->manifest ? MILL_OK : mill_fail(MILL_ENOMEM, "no memory for the manifest");
+}
+
+mill_err train_read(train_work *w)
+{
+    const train_flags *f = &w->o->run;
+    parts s = {0};
+
+    TRY(cli_csv_options(&w->csv, w->p, &w->o->csv, &w->o->columns));
+    TRY(cli_input_open(&w->in[TRAIN], f->data));
+    TRY(cls_source_read(&w->source[TRAIN], w->in[TRAIN].path, &w->csv, NULL, w->pool));
+    TRY(cls_encoder_new(&w->encoder, &w->source[TRAIN], f->target, task_of(w->o->cls.task),
+                        mode_of(w->o->cls.mode)));
+    mill_err err = split(&s, w);
+    if (!err && s.missing)
+        cli_say("%s: %lld rows without a target are left out", f->data, (long long)s.missing);
+    if (!err && !s.n[TRAIN]) err = mill_fail(MILL_EINPUT, "%s: no row has a target", f->data);
+    if (!err) err = encode(w, &s);
+    parts_deinit(&s);
+    cls_source_close(&w->source[TRAIN]);
+    if (!err && f->val_data) {
+        cls_rows_free(w->rows[VAL]);
+        w->rows[VAL] = NULL;
+        err = read_other(w, VAL, f->val_data);
+    }
+    if (!err && f->test_data) {
+        cls_rows_free(w->rows[TEST]);
+        w->rows[TEST] = NULL;
+        err = read_other(w, TEST, f->test_data);
+    }
+    if (!err) err = make_config(w);
+    return err;
+}

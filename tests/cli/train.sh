@@ -1,0 +1,119 @@
+#!/bin/bash
+# train.sh - `tabmill train` and `tabmill predict`: what they refuse, leave, resume, and predict.
+. tests/lib/cli.sh
+T=$TABMILL
+train() { "$T" train -i "$PENGUINS" -t species --epochs 3 "$@"; }
+hash_of() { "$T" inspect --hash "$1"; }
+
+# ---- refused, before anything is done ----
+expect no_data 2 "--data FILE is missing" "$T" train -t y
+expect no_target 2 "--target NAME is missing" "$T" train -i "$PENGUINS"
+expect unknown_target 1 'no column is called "specie"' "$T" train -i "$PENGUINS" -t specie
+expect fp16 2 "--amp fp16: processors have no products" train --amp fp16
+expect unknown_arch 2 "mlp or ft-transformer" train --arch resnet
+expect other_arch 2 "it is an option of ft-transformer" train --heads 4
+expect heads 2 "--heads 5 do not divide" train --arch ft-transformer --heads 5
+expect gpu_ids 2 "no CUDA back end" train --gpu-ids 0,1
+expect unknown_mode 2 "none, ddp or dp" train --multi-gpu fsdp
+expect ranks_of_none 2 "ddp makes them ranks" train --nproc 2
+expect shards 1 "a power of two" train --virtual-shards 3
+expect val_twice 2 "one of them" train --val-data "$PENGUINS" --val-fraction .2
+expect mode_of_table 2 "--mode is for arrays" train --mode first
+expect frozen_noise 2 "layers of random numbers" train --freeze-encoder
+expect smoothing 1 "is for classes" "$T" train -i "$PENGUINS" -t body_mass_g --label-smoothing .1
+expect memory 1 "over the limit of" train --memory-limit 1MB
+expect words 1 "no regression" train --task regression
+holds refused_leave_nothing sh -c '! ls checkpoints'
+
+# ---- a run ----
+expect runs 0 "validation: 34 rows" train -o run
+says_nothing() { test ! -s out; }
+holds stdout_is_empty says_nothing
+for file in best.mill latest.mill training_results.json metrics.jsonl manifest.json; do
+    holds "leaves_$file" test -e run/$file
+done
+holds events sh -c 'ls run/events.out.tfevents.*'
+holds results python3 - <<'END'
+import json
+r = json.load(open("run/training_results.json"))
+assert r["best"]["rows"] == 34 and r["test"]["rows"] == 34, r
+assert r["plan"]["effective_batch"] == 32 and r["plan"]["steps"] == 27, r["plan"]
+assert len(r["history"]) == 3 and r["history"][2]["step"] == 27
+assert r["best_val_acc"] == max(h["val_accuracy"] for h in r["history"]) == r["history"][r["best_epoch"] - 1]["val_accuracy"]
+assert sum(c["rows"] for c in r["test"]["per_class"]) == 34
+assert r["config"]["shards"] == 1 and r["total_time_minutes"] > 0
+END
+expect again 1 "--resume goes on, --force starts over" train -o run
+expect finished 0 "this run is finished" train -o run --resume
+expect other_rate 1 "lr was 0.001, is 0.002" train -o run --resume --lr 2e-3
+expect aliases 0 "*" "$T" train -i "$PENGUINS" --target species --epochs 3 --model mlp --learning_rate 1e-3 --batch_size 32 -o alias
+holds aliases_same_weights test "$(hash_of run/latest.mill)" = "$(hash_of alias/latest.mill)"
+
+# ---- the same weights ----
+for threads in 1 4; do
+    train -o "shards$threads" --virtual-shards 4 --batch-size 8 --threads $threads -q
+done
+holds threads_same_weights test "$(hash_of shards1/latest.mill)" = "$(hash_of shards4/latest.mill)"
+expect dp 0 "4 batches make a step and the learning rate is not scaled" train -o dp --multi-gpu dp --nproc 4 --batch-size 8
+holds dp_same_weights test "$(hash_of shards1/latest.mill)" = "$(hash_of dp/latest.mill)"
+holds other_seed_other_weights test "$(hash_of shards1/latest.mill)" != "$(hash_of run/latest.mill)"
+
+# ---- killed at any write, and gone on with: the same bytes ----
+whole() { train -o "$@" --grad-accum-steps 2 --batch-size 8 --amp bf16 --checkpoint-every 0 --log-interval 4 -q; }
+without_times() { sed 's/"ts":[^,]*,//; s/,"steps_per_s":[^,}]*//' "$1"; }
+whole calm
+without_times calm/metrics.jsonl >calm.txt
+hash_of calm/latest.mill >calm.hash
+bad=0
+tried=0
+for fault in write:{5..60..6} fsync:{3..14..2} rename:{2..16..2}; do
+    rm -rf torn
+    (TABMILL_FAULT=$fault:kill whole torn) 2>/dev/null && continue # it was through before
+    whole torn --resume
+    tried=$((tried + 1))
+    hash_of torn/latest.mill | cmp -s - calm.hash || bad=$((bad + 1))
+    without_times torn/metrics.jsonl | cmp -s - calm.txt || bad=$((bad + 1))
+done 2>err
+verdict killed_same_bytes $((bad != 0 || tried < 12)) "$bad of $tried differ"
+
+# ---- data ----
+awk 'NR == 1 || NR % 2' "$PENGUINS" >one.csv
+awk 'NR == 1 || NR % 8 == 2' "$PENGUINS" >two.csv
+grep -v Chinstrap "$PENGUINS" >less.csv
+expect files 0 "validation: 43 rows" "$T" train -i one.csv -t species --val-data two.csv --test-fraction 0 --epochs 2 -o files
+expect unseen_class 1 '"Chinstrap" is not among the classes' "$T" train -i less.csv -t species --val-data two.csv -o unseen
+sed 's/^Adelie,/,/' "$PENGUINS" >gaps.csv
+expect no_label 0 "152 rows without a target are left out" "$T" train -i gaps.csv -t species --epochs 1 -o gaps
+for n in 1 2 3 4 5 6 7; do
+    head -$((n + 1)) "$PENGUINS" >few.csv
+    expect "rows_$n" 0 "*" "$T" train -i few.csv -t species --epochs 2 -o few$n
+done
+printf 'a,y\n1,p\n2,p\n3,p\n' >same.csv
+expect one_class 0 "nothing to tell apart" "$T" train -i same.csv -t y --epochs 1 -o same
+
+# ---- an encoder of another run ----
+expect encoder 0 "*" "$T" train -i "$PENGUINS" -t species --epochs 2 --encoder-path run/best.mill --freeze-encoder -o frozen
+expect encoder_of_another 1 "net.h0.b" "$T" train -i "$PENGUINS" -t species --hidden-dims 7 --encoder-path run/best.mill -o other
+
+# ---- predictions ----
+"$T" train -i "$PENGUINS" -t species -o good --epochs 12 -q
+expect predicts 0 "344 rows predicted" "$T" predict good -i "$PENGUINS"
+holds a_line_each test "$(wc -l <out)" = 345
+says names species,p_Adelie,p_Gentoo,p_Chinstrap
+holds mostly_right python3 - "$PENGUINS" <<'END'
+import csv, sys
+told = [r["species"] for r in csv.DictReader(open("out"))]
+true = [r["species"] for r in csv.DictReader(open(sys.argv[1]))]
+assert sum(a == b for a, b in zip(told, true)) > 0.9 * len(true)
+END
+cut -d, -f2- "$PENGUINS" >unlabelled.csv
+"$T" predict run -i "$PENGUINS" -q >with.csv
+"$T" predict run -i unlabelled.csv -q -o without.csv
+holds target_is_not_needed cmp with.csv without.csv
+expect exists 1 "--force overwrites" "$T" predict run -i "$PENGUINS" -o without.csv
+cut -d, -f1-3 "$PENGUINS" >narrow.csv
+expect column_missing 1 'column "bill_depth_mm" is missing' "$T" predict run -i narrow.csv
+expect no_model 1 "holds no checkpoint" "$T" predict . -i "$PENGUINS"
+head -c 3000 run/best.mill >cut.mill
+expect cut_model 1 "cut.mill" "$T" predict cut.mill -i "$PENGUINS"
+expect no_rows_file 2 "-i TABLE is missing" "$T" predict run
