@@ -28,8 +28,9 @@ int cmd_train(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_launch(int argc, char **argv);
+int cmd_monitor(int argc, char **argv);
 extern const opt_set fit_set, sample_set, generate_set, evaluate_set, score_set, estimate_set,
-    inspect_set, train_set, predict_set, devices_set, launch_set;
+    inspect_set, train_set, predict_set, devices_set, launch_set, monitor_set;
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
 typedef struct {

@@ -1,0 +1,38 @@
+/*
+ * nvml.h - what NVIDIA's driver says of its GPUs: libnvidia-ml.so.1, opened at run time.
+ *
+ * No header and no library is needed to build; where there is none, there are no GPUs. TABMILL_NVML
+ * names another file (tests have one that pretends).
+ */
+#ifndef MILL_RANK_NVML_H
+#define MILL_RANK_NVML_H
+
+#include "base/err.h"
+#include <stdint.h>
+
+enum { NVML_MAX_GPUS = 64, NVML_TEXT = 96 };
+
+/* Numbers that the GPU does not tell are negative. */
+typedef struct {
+    char name[NVML_TEXT], uuid[NVML_TEXT];
+    int cuda_index;           /* among CUDA_VISIBLE_DEVICES; -1: not visible */
+    double temperature;       /* degrees Celsius */
+    double busy, memory_busy; /* percent of the time that a kernel, a copy was under way */
+    double used_bytes, total_bytes;
+    double power, power_limit;     /* watts */
+    double energy;                 /* joules since the driver was loaded */
+    double sm_clock, memory_clock; /* MHz */
+    double throttle;               /* bits; 0 and 1 (idle) are none */
+    double pcie_tx, pcie_rx;       /* KB/s */
+    double processes;              /* that compute */
+} nvml_sample;
+
+typedef struct nvml nvml;
+
+/* MILL_EDEVICE, with the reason, where there is no library or no driver. */
+mill_err nvml_open(nvml **out);
+void nvml_close(nvml *n); /* NULL is allowed */
+int nvml_count(const nvml *n);
+void nvml_read(const nvml *n, int gpu, nvml_sample *out);
+
+#endif

@@ -1,0 +1,95 @@
+/* fake_nvml.c - pretends to be NVIDIA's library, with two GPUs; the second one is old and knows
+ * little. The first uses 30 % at first, 80 % later, and 100 J a question. */
+#include <stdio.h>
+
+typedef struct {
+    unsigned long long total, free, used;
+} memory_info;
+typedef struct {
+    unsigned gpu, memory;
+} utilization;
+enum { NOT_SUPPORTED = 3, TOO_SMALL = 7 };
+
+static int gpus[2] = {0, 1}, asked;
+static unsigned long long energy = 5000000;
+
+static int index_of(void *d)
+{
+    return *(int *)d;
+}
+
+int nvmlInit_v2(void)
+{
+    return 0;
+}
+int nvmlShutdown(void)
+{
+    return 0;
+}
+const char *nvmlErrorString(int e)
+{
+    return e ? "some error" : "no error";
+}
+int nvmlDeviceGetCount_v2(unsigned *n)
+{
+    *n = 2;
+    return 0;
+}
+int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **d)
+{
+    *d = &gpus[i];
+    return 0;
+}
+int nvmlDeviceGetName(void *d, char *name, unsigned n)
+{
+    snprintf(name, n, index_of(d) ? "Old GPU" : "Fake \"GPU\", big");
+    return 0;
+}
+int nvmlDeviceGetUUID(void *d, char *name, unsigned n)
+{
+    snprintf(name, n, index_of(d) ? "GPU-bbbb-2" : "GPU-aaaa-1");
+    return 0;
+}
+int nvmlDeviceGetMemoryInfo(void *d, memory_info *m)
+{
+    *m = (memory_info){80ull << 30, 60ull << 30, 20ull << 30};
+    return index_of(d) ? NOT_SUPPORTED : 0;
+}
+int nvmlDeviceGetUtilizationRates(void *d, utilization *u)
+{
+    if (index_of(d)) return NOT_SUPPORTED;
+    *u = (utilization){asked++ ? 80 : 30, 11};
+    return 0;
+}
+int nvmlDeviceGetTemperature(void *d, int sensor, unsigned *t)
+{
+    *t = sensor == 0 ? 55 : 0;
+    return index_of(d) ? NOT_SUPPORTED : 0;
+}
+int nvmlDeviceGetPowerUsage(void *d, unsigned *mw)
+{
+    *mw = 123456;
+    return index_of(d) ? NOT_SUPPORTED : 0;
+}
+int nvmlDeviceGetTotalEnergyConsumption(void *d, unsigned long long *mj)
+{
+    if (index_of(d)) return NOT_SUPPORTED;
+    *mj = energy += 100000;
+    return 0;
+}
+int nvmlDeviceGetClockInfo(void *d, int type, unsigned *mhz)
+{
+    *mhz = type == 1 ? 1500 : type == 2 ? 2600 : 0;
+    return index_of(d) ? NOT_SUPPORTED : 0;
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *d, unsigned long long *bits)
+{
+    *bits = 4;
+    return index_of(d) ? NOT_SUPPORTED : 0;
+}
+int nvmlDeviceGetComputeRunningProcesses_v3(void *d, unsigned *n, void *p)
+{
+    (void)p;
+    *n = index_of(d) ? 0 : 3;
+    return index_of(d) ? 0 : TOO_SMALL;
+}

@@ -1,0 +1,68 @@
+#!/bin/bash
+# monitor.sh - `tabmill monitor` with no GPU, with a library that pretends to have two, around a command, for a while.
+. tests/lib/cli.sh
+M=("$TABMILL" monitor)
+export TABMILL_NVML=/nonexistent/libnvidia-ml.so.1
+facts() { # FILE EXPRESSION: of rows (list of dicts) and header
+    python3 - "$1" "$2" >out 2>err <<'PY'
+import csv, sys
+text = open(sys.argv[1], newline="").read()
+table = list(csv.reader(text.splitlines()))
+header, rows = table[0], [dict(zip(table[0], r)) for r in table[1:]]
+assert all(len(r) == len(header) for r in table), "ragged"
+print(eval(sys.argv[2]))
+PY
+}
+ten=Timestamp,Elapsed,GPU_Index,GPU_Name,Temperature,GPU_Utilization,Memory_Utilization,Memory_Used,Memory_Total,Power_Draw
+
+expect "no GPU" 0 "sampling the processors alone" "${M[@]}" -i 0.1 -d 0.55 -o a.csv
+holds "the ten columns come first" grep -q "^$ten," a.csv
+holds "a summary" grep -q "^6 samples in 0\.[56]" err
+facts a.csv '[r["GPU_Index"] + r["GPU_Name"] + r["Power_Draw"] for r in rows] == [""] * 6'
+says "cells of GPUs are empty" True
+facts a.csv 'all(abs(float(r["Elapsed"]) - 0.1 * i) < 0.09 for i, r in enumerate(rows))'
+says "the k-th sample is at k intervals" True
+facts a.csv 'all(0 <= float(r["CPU_Utilization"]) <= 100 and 0 < int(r["Host_Memory_Used"]) < int(r["Host_Memory_Total"]) for r in rows[1:])'
+says "processors and memory" True
+expect "an output that exists" 1 "a.csv" "${M[@]}" -d 0.1 -o a.csv
+expect "--force" 0 "*" "${M[@]}" -d 0.1 -o a.csv -f
+expect "stdout" 0 "" "${M[@]}" -q -d 0.1 -i 0.1 -o - --utc
+holds "in UTC" grep -qE '^20[0-9-]{8}T[0-9:]{8}\.[0-9]{3}Z,' out
+
+expect "a command, its status" 3 "" "${M[@]}" -q -i 0.05 -o b.csv -- python3 -c 'import time; x = bytearray(60000000); time.sleep(0.4); exit(3)'
+facts b.csv 'max(float(r["Ranks_RSS"] or 0) for r in rows) > 57 and len(rows) > 4'
+says "its memory" True
+expect "ranks of a launch" 0 "" "${M[@]}" -q -i 0.05 -o c.csv -- "$TABMILL" launch -q -n 2 sleep 0.4
+facts c.csv 'max(int(r["Ranks"] or 0) for r in rows) >= 4' # the launcher, its guard, two ranks
+says "all of them" True
+expect "ranks of others" 0 "" "$TABMILL" launch -n 1 -- "${M[@]}" -q -i 0.1 -d 0.1 -o d.csv
+facts d.csv 'int(rows[-1]["Ranks"]) >= 1'
+says "known by their environment" True
+expect "no such command" 127 "No such file" "${M[@]}" -q -o e.csv ./none
+expect "lines that no disk takes" 1 "1 lines lost" env TABMILL_FAULT=write:2:fail "${M[@]}" -i 0.1 -d 0.3 -o f.csv
+"${M[@]}" -i 0.1 -o g.csv >out 2>err & pid=$!
+while [ ! -s g.csv ]; do sleep 0.02; done
+sleep 0.3
+kill -INT $pid
+wait $pid
+verdict "Ctrl-C ends it well" $?
+holds "with a summary" grep -q "samples in" err
+
+if ! command -v gcc >/dev/null; then
+    echo "SKIP: gcc is absent"
+    exit 0
+fi
+gcc -shared -fPIC -o fake.so "$ROOT/tests/cli/fake_nvml.c"
+export TABMILL_NVML=$PWD/fake.so
+expect "two GPUs" 0 "GPU 0: mean 70% util (p5 30, p95 80), idle 0.0 s, peak 20.0 GiB, 0.000111 kWh, throttled 0.5 s" "${M[@]}" -i 0.1 -d 0.45 -o h.csv
+holds "lines of document 3" grep -qE '^\[[^]]*\] GPU 0: 30% util, 20480/81920 MB, 55°C, 123\.5W$' err
+holds "what is not known is not invented" grep -qE '^\[[^]]*\] GPU 1: \?% util, \?/\? MB, \?°C, \?W$' err
+facts h.csv '[rows[2][k] for k in ("GPU_Index", "GPU_Name", "Temperature", "GPU_Utilization", "Memory_Utilization", "Memory_Used", "Memory_Total", "Power_Draw", "GPU_UUID", "CUDA_Index", "SM_Clock", "Memory_Clock", "Energy", "Throttle_Reasons", "GPU_Processes")]'
+says "all that it tells" "['0', 'Fake \"GPU\", big', '55', '80', '11', '20480', '81920', '123.46', 'GPU-aaaa-1', '0', '1500', '2600', '100.0', '4', '3']"
+facts h.csv '[rows[3][k] for k in ("GPU_Index", "GPU_Name", "Temperature", "Memory_Used", "Power_Draw", "PCIe_TX")]'
+says "and nothing that it does not" "['1', 'Old GPU', '', '', '', '']"
+for visible in "1,0:1,0" "GPU-bbbb:,0" "1:,0" "-1:," ":,"; do
+    expect "visible $visible" 0 "" env CUDA_VISIBLE_DEVICES="${visible%%:*}" "${M[@]}" -q -d 0.05 -o i.csv -f
+    facts i.csv '",".join(r["CUDA_Index"] for r in rows[:2])'
+    holds "CUDA's numbers, visible $visible" grep -qxF -e "${visible#*:}" out
+done
