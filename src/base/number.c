@@ -26,26 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double ten_to[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-static const uint64_t ten_to_int[] = {1,
-                                      10,
-                                      100,
-                                      1000,
-                                      10000,
-                                      100000,
-                                      1000000,
-                                      10000000,
-                                      100000000,
-                                      1000000000,
-                                      10000000000,
-                                      100000000000,
-                                      1000000000000,
-                                      10000000000000,
-                                      100000000000000,
-                                      1000000000000000};
-
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static locale_t c_locale;
 
@@ -175,17 +155,20 @@ static bool scale_by_power10(double *y, uint64_t w, int64_t e)
     return true;
 }
 
+bool mill_decimal_f64(double *out, uint64_t w, int64_t e)
+{
+    if (w > UINT64_C(1) << 53 || e < -22 || e > 22) return scale_by_power10(out, w, e);
+    *out = e < 0 ? (double)w / power10_f64[-e] : (double)w * power10_f64[e];
+    return true;
+}
+
 bool mill_parse_f64(double *out, const char *s, size_t n)
 {
     number x;
     double y;
 
     if (!scan(&x, s, s + n)) return false;
-    if (!x.dropped && x.first <= UINT64_C(1) << 53 && x.exponent >= -22 && x.exponent <= 22)
-        y = x.exponent < 0 ? (double)x.first / ten_to[-x.exponent]
-                           : (double)x.first * ten_to[x.exponent];
-    else if (x.dropped || !scale_by_power10(&y, x.first, x.exponent))
-        y = read_slow(&x);
+    if (x.dropped || !mill_decimal_f64(&y, x.first, x.exponent)) y = read_slow(&x);
     if (!isfinite(y)) return false; /* larger than any double: not a number that we could keep */
     *out = x.negative ? -y : y;
     return true;
@@ -263,7 +246,7 @@ static uint64_t scale_fraction(double frac, int d)
     const uint64_t m = (bits & ((UINT64_C(1) << 52) - 1)) | (biased ? UINT64_C(1) << 52 : 0);
     const int s = 1075 - (biased ? biased : 1); /* frac = m / 2^s, s >= 53 */
     if (s > 127) return 0;                      /* m * 10^d < 2^103 <= half of 2^s */
-    const unsigned __int128 v = (unsigned __int128)m * ten_to_int[d];
+    const unsigned __int128 v = (unsigned __int128)m * power10_u64[d];
     const unsigned __int128 half = (unsigned __int128)1 << (s - 1), rest = v & ((half << 1) - 1);
     const uint64_t q = (uint64_t)(v >> s);
     return q + (rest > half || (rest == half && (q & 1)));
@@ -277,7 +260,7 @@ int mill_format_fixed(char *buf, double x, int decimals)
     uint64_t whole = (uint64_t)fabs(x), frac = 0;
     if (decimals) {
         frac = scale_fraction(fabs(x) - (double)whole, decimals);
-        if (frac == ten_to_int[decimals]) {
+        if (frac == power10_u64[decimals]) {
             frac = 0;
             whole++;
         }
@@ -394,8 +377,8 @@ int mill_format_f64(char *buf, double x)
         int k = 0;
         double m = 0;
         for (; k <= 22; k++) {
-            m = rint(x * ten_to[k]);
-            if (m >= 1e15 || m / ten_to[k] == x) break;
+            m = rint(x * power10_f64[k]);
+            if (m >= 1e15 || m / power10_f64[k] == x) break;
         }
         const bool exact = k <= 22 && m > 0 && m < 1e15;
         at = exact ? put_decimal(at, (uint64_t)m, -k) : put_shortest(at, x);

@@ -14,6 +14,9 @@ enum { POWER10_MIN = -342, POWER10_MAX = 324, POWER10_FIRST_EXACT = 0, POWER10_L
 
 typedef unsigned __int128 mill_u128;
 
+extern const double power10_f64[23];   /* 10^0 .. 10^22: those that a double holds exactly */
+extern const uint64_t power10_u64[20]; /* 10^0 .. 10^19 */
+
 mill_u128 power10_get(int e); /* m; POWER10_MIN <= e <= POWER10_MAX */
 
 /* floor(log2(10^e)), for |e| <= 1233: 1741647 / 2^19 is log2(10) closely enough (t_number.c tries

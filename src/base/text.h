@@ -32,6 +32,8 @@ const char *mill_format_size(char buf[32], double bytes);
 /* The whole of [s, s+n) as a number; false if it is not one.  Correctly rounded. No locale, no hex,
  * no "nan"/"inf" words. */
 bool mill_parse_f64(double *out, const char *s, size_t n);
+/* w * 10^e, correctly rounded; false in the rare cases that take more than w: mill_parse_f64 knows them. */
+bool mill_decimal_f64(double *out, uint64_t w, int64_t e);
 bool mill_parse_i64(int64_t *out, const char *s, size_t n); /* false on overflow too */
 
 /* Shortest text that reads back as x, or fixed decimals; no locale.  Return the length; buf >= 40. */

@@ -86,8 +86,8 @@ static bool is_boolean(const csv_reader *r, const dict *d)
 
 static bool all_differ(const dict *d)
 {
-    for (int32_t k = 0; k < d->n; k++)
-        if (d->count[k] != 1) return false;
+    for (uint64_t i = 0; d->slot && i <= d->mask; i++)
+        if (d->slot[i].code_1 && d->slot[i].count != 1) return false;
     return true;
 }
 
@@ -208,8 +208,8 @@ static mill_err refine_texts(const csv_reader *r, csv_column *c)
         mill_log(MILL_LOG_WARN, "%s: column \"%s\" has %d different values in %lld rows",
                  r->src.path, c->name, d->n, (long long)r->block_row[r->layout.n_blocks]);
     TRY(seed_values(c));
-    for (uint64_t i = 0; c->type == MILL_BOOLEAN && i <= d->mask; i++)
-        if (d->slot[i].code_1 && is_soft(r, d, d->slot[i].code_1 - 1)) d->slot[i].first = INT64_MAX;
+    for (int32_t k = 0; c->type == MILL_BOOLEAN && k < d->n; k++)
+        if (is_soft(r, d, k)) d->first[k] = INT64_MAX;
     return dict_order(d);
 }
 

@@ -7,6 +7,7 @@
  */
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "table/csv_reader.h"
 #include "table/datetime.h"
 #include "table/spool.h"
@@ -93,58 +94,113 @@ static void fill_slowly(const fill *f, csv_field field, int64_t i)
                    out->type);
 }
 
+/* A number written plainly, into a column of its type. */
+static inline bool fill_quickly(const fill *f, csv_field field, int64_t row, bool is_integer)
+{
+    number_shape p;
+    int64_t v;
+    double x;
+
+    if (!number_short_int(&v, field.s, field.n)) {
+        if (!number_plain(&p, field.s, field.n)) return false;
+        if (is_integer && (p.fraction || p.whole > 18)) return false;
+        const uint64_t m = number_plain_digits(&p);
+        if (!is_integer) {
+            if (!mill_decimal_f64(&x, m, -p.fraction)) return false;
+            f->out->f64[row] = p.negative ? -x : x;
+            return true;
+        }
+        v = p.negative ? -(int64_t)m : (int64_t)m;
+    }
+    if (is_integer)
+        f->out->i64[row] = v;
+    else
+        f->out->f64[row] = (double)v;
+    return true;
+}
+
 static void fill_numbers(const fill *f)
 {
     const csv_block *b = &f->t->block;
     const bool is_integer = f->out->type == MILL_INTEGER, is_real = f->out->type == MILL_REAL;
     const bool fast = (is_integer || is_real) && !f->r->na_numeric;
-    int64_t v;
 
     for (int64_t i = 0; i < b->rows; i++) {
         const csv_field field = csv_get(b, i, f->c->file_col, f->c->is_last);
         if (!field.n)
             set_missing(f, f->row + i);
-        else if (!fast || !number_short_int(&v, field.s, field.n))
+        else if (!fast || !fill_quickly(f, field, f->row + i, is_integer))
             fill_slowly(f, field, i);
-        else if (is_integer)
-            f->out->i64[f->row + i] = v;
-        else
-            f->out->f64[f->row + i] = (double)v;
     }
 }
 
-static void fill_codes(const fill *f)
+/* The code of one text. */
+static inline __attribute__((always_inline)) void
+put_code(const fill *f, const dict_key *k, csv_field field, bool is_quoted, int64_t row)
+{
+    const dict_slot *slot = dict_find_key(&f->c->sum.values, k, field.s, field.n);
+    /* A word of na may also be a value, where it was quoted. */
+    const char lead = field.n ? *field.s : 0;
+    const bool maybe_na =
+        f->r->na_first[(unsigned char)lead] || lead == ' ' || lead == '\t' || !slot;
+
+    if (maybe_na && !is_quoted && csv_is_na(f->r, field.s, field.n)) slot = NULL;
+    if (slot && f->out->type == MILL_BOOLEAN && slot->code_1 > f->out->n_values) slot = NULL;
+    if (slot)
+        f->out->code[row] = slot->code_1 - 1;
+    else
+        set_missing(f, row);
+}
+
+static void flush_codes(const fill *f, csv_texts *w)
+{
+    for (int i = 0; i < w->n; i++)
+        put_code(f, &w->at[i].key, w->at[i].f, w->at[i].is_quoted, w->at[i].at);
+    w->n = 0;
+}
+
+/* is_large: as in csv_infer.c */
+static inline __attribute__((always_inline)) void fill_codes_of(const fill *f, const bool is_large)
 {
     const csv_block *b = &f->t->block;
-    const csv_reader *r = f->r;
-    const dict *d = &f->c->sum.values;
-    const char quote = r->layout.quote;
-    const bool soft_is_missing = f->out->type == MILL_BOOLEAN;
+    const char quote = f->r->layout.quote;
+    csv_texts w;
 
+    w.n = 0;
     for (int64_t i = 0; i < b->rows; i++) {
         csv_field field = csv_get(b, i, f->c->file_col, f->c->is_last);
-        const dict_slot *slot = NULL;
         bool is_quoted = false;
-        if (field.n && quote && *field.s == quote) {
+        if (!field.n) {
+            set_missing(f, f->row + i);
+            continue;
+        }
+        if (quote && *field.s == quote) {
             mill_err err = MILL_OK;
             is_quoted = csv_unquote(f->t, quote, &field, &err);
             if (err) fault_note_system(&f->t->fault, err);
         }
-        if (field.n || is_quoted) {
-            const dict_key k = dict_make_key(field.s, field.n);
-            slot = dict_find_key(d, &k, field.s, field.n);
+        const dict_key k = dict_make_key(field.s, field.n);
+        if (!is_large) {
+            put_code(f, &k, field, is_quoted, f->row + i);
+            continue;
         }
-        /* A word of na may also be a value, where it was quoted. */
-        const char lead = field.n ? *field.s : 0;
-        const bool maybe_na =
-            r->na_first[(unsigned char)lead] || lead == ' ' || lead == '\t' || !slot;
-        if (maybe_na && !is_quoted && (!field.n || csv_is_na(r, field.s, field.n))) slot = NULL;
-        if (slot && soft_is_missing && slot->code_1 > f->out->n_values) slot = NULL;
-        if (slot)
-            f->out->code[f->row + i] = slot->code_1 - 1;
-        else
-            set_missing(f, f->row + i);
+        dict_prefetch(&f->c->sum.values, &k);
+        w.at[w.n].key = k;
+        w.at[w.n].f = field;
+        w.at[w.n].at = f->row + i;
+        w.at[w.n++].is_quoted = is_quoted;
+        /* What was unquoted into the scratch is gone with the next. */
+        if (w.n == CSV_TEXTS || field.s == f->t->scratch) flush_codes(f, &w);
     }
+    flush_codes(f, &w);
+}
+
+static void fill_codes(const fill *f)
+{
+    if (dict_is_large(&f->c->sum.values))
+        fill_codes_of(f, true);
+    else
+        fill_codes_of(f, false);
 }
 
 static void fill_block(void *ctx, int64_t i, int thread)

@@ -49,23 +49,60 @@ static bool text_ok(csv_thread *t, const csv_column *c, csv_field f, int64_t at)
     return false;
 }
 
+/* What infer_numbers counts without looking closer; the offset of the first. */
+typedef struct {
+    int64_t ints, first_int, reals, first_real, missing;
+    int decimals;
+} quick_counts;
+
+static void add_quick(csv_stats *st, const quick_counts *q)
+{
+    st->n[VALUE_INT] += q->ints;
+    st->n[VALUE_REAL] += q->reals;
+    st->n[VALUE_MISSING] += q->missing;
+    st->n_unlisted += q->ints + q->reals;
+    if (q->first_int < st->first[VALUE_INT]) st->first[VALUE_INT] = q->first_int;
+    if (q->first_real < st->first[VALUE_REAL]) st->first[VALUE_REAL] = q->first_real;
+    if (q->decimals > st->decimals) st->decimals = q->decimals;
+}
+
+/* A number written plainly, as nearly all are. */
+static inline bool infer_quickly(quick_counts *q, run_state *run, const csv_block *b, csv_field f)
+{
+    number_shape p;
+    int64_t v;
+
+    if (!number_short_int(&v, f.s, f.n)) {
+        if (!number_plain(&p, f.s, f.n)) return false;
+        if (p.fraction) {
+            if (!q->reals++) q->first_real = csv_offset(b, f.s);
+            if (p.fraction > q->decimals) q->decimals = p.fraction;
+            run->holds = false;
+            return true;
+        }
+        if (p.whole > 18) return false; /* may be no int64 */
+        v = (int64_t)number_plain_digits(&p);
+        run->holds &= v || !p.negative; /* "-0" would be written as 0 */
+        v = p.negative ? -v : v;
+    }
+    if (!q->ints++) q->first_int = csv_offset(b, f.s);
+    run_add(run, v);
+    return true;
+}
+
 static int64_t infer_numbers(csv_reader *r, csv_thread *t, const csv_column *c, csv_stats *st)
 {
     const csv_block *b = &t->block;
     run_state run = {RUN_BROKEN, RUN_BROKEN, true};
-    int64_t ints = 0, first_int = INT64_MAX, missing = 0, v;
+    quick_counts q = {.first_int = INT64_MAX, .first_real = INT64_MAX};
 
     for (int64_t i = 0; i < b->rows; i++) {
         csv_field f = csv_get(b, i, c->file_col, c->is_last);
         if (!f.n) {
-            missing++;
+            q.missing++;
             continue;
         }
-        if (number_short_int(&v, f.s, f.n) && !r->na_numeric) {
-            if (!ints++) first_int = csv_offset(b, f.s);
-            run_add(&run, v);
-            continue;
-        }
+        if (!r->na_numeric && infer_quickly(&q, &run, b, f)) continue;
         csv_value value = {0};
         mill_err err = MILL_OK;
         const int64_t at = csv_offset(b, f.s);
@@ -78,27 +115,57 @@ static int64_t infer_numbers(csv_reader *r, csv_thread *t, const csv_column *c, 
         run.holds &= kind == VALUE_INT && value.is_plain;
         if (run.holds) run_add(&run, value.num.i64);
     }
-    st->n[VALUE_INT] += ints;
-    st->n_unlisted += ints;
-    st->n[VALUE_MISSING] += missing;
-    if (first_int < st->first[VALUE_INT]) st->first[VALUE_INT] = first_int;
-    return run.holds && !missing ? run.first : RUN_BROKEN;
+    if (q.decimals > NUMBER_MAX_DECIMALS) q.decimals = NUMBER_MAX_DECIMALS;
+    add_quick(st, &q);
+    return run.holds && !q.missing ? run.first : RUN_BROKEN;
 }
 
 /* A text that this thread has not seen before. */
-static void list_text(csv_thread *t, const csv_column *c, csv_stats *st, const dict_key *k,
+static bool list_text(csv_thread *t, const csv_column *c, csv_stats *st, const dict_key *k,
                       csv_field f, int64_t at)
 {
-    if (!text_ok(t, c, f, at)) return;
+    if (!text_ok(t, c, f, at)) return true;
     const mill_err err = dict_insert(&st->values, k, f.s, f.n, at, 1);
     if (err) fault_note_system(&t->fault, err);
+    return !err;
 }
 
-static void infer_texts(csv_reader *r, csv_thread *t, const csv_column *c, csv_stats *st)
+/* One text that is present; at: its offset in the file.  False: out of memory. */
+static inline bool count_text(csv_thread *t, const csv_column *c, csv_stats *st, const dict_key *k,
+                              csv_field f, int64_t at, bool is_back)
+{
+    dict_slot *slot = dict_find_key(&st->values, k, f.s, f.n);
+
+    if (!slot) return list_text(t, c, st, k, f, at);
+    slot->count++;
+    if (is_back && at < st->values.first[slot->code_1 - 1]) st->values.first[slot->code_1 - 1] = at;
+    return true;
+}
+
+static bool flush_texts(csv_thread *t, const csv_column *c, csv_stats *st, csv_texts *w,
+                        bool is_back)
+{
+    bool fits = true;
+
+    for (int i = 0; i < w->n && fits; i++)
+        fits = count_text(t, c, st, &w->at[i].key, w->at[i].f, w->at[i].at, is_back);
+    w->n = 0;
+    return fits;
+}
+
+/*
+ * is_back: the block lies before one that this thread has seen.  is_large: the dictionary's slots
+ * are far away, and are asked for some texts ahead.
+ */
+static inline __attribute__((always_inline)) void infer_texts_of(const csv_reader *r, csv_thread *t,
+                                                                 const csv_column *c, csv_stats *st,
+                                                                 bool is_back, const bool is_large)
 {
     const csv_block *b = &t->block;
     const char quote = r->layout.quote;
+    csv_texts w;
 
+    w.n = 0;
     for (int64_t i = 0; i < b->rows; i++) {
         csv_field f = csv_get(b, i, c->file_col, c->is_last);
         if (!f.n) {
@@ -122,15 +189,27 @@ static void infer_texts(csv_reader *r, csv_thread *t, const csv_column *c, csv_s
             continue;
         }
         const dict_key k = dict_make_key(f.s, f.n);
-        dict_slot *slot = dict_find_key(&st->values, &k, f.s, f.n);
-        if (!slot) {
-            list_text(t, c, st, &k, f, at);
-            if (t->fault.kind == FAULT_SYSTEM) return;
+        if (!is_large) {
+            if (!count_text(t, c, st, &k, f, at, is_back)) return;
             continue;
         }
-        st->values.count[slot->code_1 - 1]++;
-        if (at < slot->first) slot->first = at;
+        dict_prefetch(&st->values, &k);
+        w.at[w.n].key = k;
+        w.at[w.n].f = f;
+        w.at[w.n++].at = at;
+        /* What was unquoted into the scratch is gone with the next. */
+        if ((w.n == CSV_TEXTS || f.s == t->scratch) && !flush_texts(t, c, st, &w, is_back)) return;
     }
+    (void)flush_texts(t, c, st, &w, is_back);
+}
+
+static void infer_texts(const csv_reader *r, csv_thread *t, const csv_column *c, csv_stats *st,
+                        bool is_back)
+{
+    if (dict_is_large(&st->values))
+        infer_texts_of(r, t, c, st, is_back, true);
+    else
+        infer_texts_of(r, t, c, st, is_back, false);
 }
 
 static void infer_block(void *ctx, int64_t i, int thread)
@@ -147,11 +226,13 @@ static void infer_block(void *ctx, int64_t i, int thread)
         return;
     }
     r->block_row[i + 1] = t->block.rows;
+    const bool is_back = i < t->newest;
+    if (!is_back) t->newest = i;
     for (int j = 0; j < r->n_cols; j++) {
         csv_column *c = &r->col[j];
         csv_stats *st = &r->stats[(int64_t)thread * r->n_cols + j];
         if (c->expect == EXPECT_TEXT) {
-            infer_texts(r, t, c, st);
+            infer_texts(r, t, c, st, is_back);
         } else {
             const int64_t first = infer_numbers(r, t, c, st);
             if (c->run) c->run[i] = first;
@@ -170,7 +251,7 @@ static void list_block(void *ctx, int64_t i, int thread)
     for (int j = 0; j < r->n_cols; j++) {
         csv_column *c = &r->col[j];
         if (c->expect == EXPECT_ANY)
-            infer_texts(r, t, c, &r->stats[(int64_t)thread * r->n_cols + j]);
+            infer_texts(r, t, c, &r->stats[(int64_t)thread * r->n_cols + j], true);
     }
 }
 
@@ -179,6 +260,7 @@ static void reset_all(csv_reader *r)
     for (int64_t k = 0; k < (int64_t)r->threads * r->n_cols; k++) stats_reset(&r->stats[k]);
     for (int t = 0; t < r->threads; t++) r->thread[t].fault = (csv_fault){0};
     for (int t = 0; t < r->threads; t++) r->thread[t].irregular = false;
+    for (int t = 0; t < r->threads; t++) r->thread[t].newest = 0;
 }
 
 /* What block 0 says of each column. */
@@ -235,7 +317,7 @@ static mill_err merge_values(csv_reader *r, int j)
             if (!slot->code_1) continue;
             size_t n;
             const char *s = dict_text(values, slot->code_1 - 1, &n);
-            TRY(dict_merge(&sum->values, s, n, slot->first, values->count[slot->code_1 - 1]));
+            TRY(dict_merge(&sum->values, s, n, values->first[slot->code_1 - 1], slot->count));
         }
         dict_free(values);
     }
@@ -252,7 +334,7 @@ static void classify_listed(const csv_reader *r, csv_stats *sum)
         const char *s = dict_text(&sum->values, slot->code_1 - 1, &n);
         /* Unquoted missing ones were never listed: what looks missing here was quoted. */
         const value_kind kind = csv_classify(r, &v, (csv_field){s, (uint32_t)n}, true);
-        stats_add(sum, kind, &v, slot->first, sum->values.count[slot->code_1 - 1]);
+        stats_add(sum, kind, &v, sum->values.first[slot->code_1 - 1], slot->count);
     }
 }
 

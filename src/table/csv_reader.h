@@ -70,7 +70,20 @@ typedef struct {
     char *scratch; /* an unquoted field */
     size_t scratch_cap;
     bool irregular;
+    int64_t newest; /* the last block in the file that it has inferred */
 } csv_thread;
+
+/* Texts on their way to a dictionary: a few at a time, so that their slots are fetched together. */
+enum { CSV_TEXTS = 16 };
+typedef struct {
+    int n;
+    struct {
+        csv_field f;
+        dict_key key;
+        int64_t at; /* where it came from, or where it goes */
+        bool is_quoted;
+    } at[CSV_TEXTS];
+} csv_texts;
 
 typedef struct {
     const csv_options *o;

@@ -11,6 +11,7 @@
 #include "table/csv_write.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/power10.h"
 #include "base/text.h"
 #include "table/csv.h"
 #include "table/datetime.h"
@@ -132,23 +133,6 @@ static mill_err encode_dictionary(encoded *e, const mill_column *c, char delimit
 
 /* ---- numbers ---- */
 
-static const uint64_t ten_to[16] = {1,
-                                    10,
-                                    100,
-                                    1000,
-                                    10000,
-                                    100000,
-                                    1000000,
-                                    10000000,
-                                    100000000,
-                                    1000000000,
-                                    10000000000,
-                                    100000000000,
-                                    1000000000000,
-                                    10000000000000,
-                                    100000000000000,
-                                    1000000000000000};
-
 static const char pairs[] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
     "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
@@ -190,16 +174,16 @@ static inline size_t put_real(char *to, double x, int decimals)
 {
     if (x != x) return 0; /* NaN is missing */
     if (decimals < 15 && fabs(x) < 1e15) {
-        const double scaled = x * (double)ten_to[decimals];
+        const double scaled = x * power10_f64[decimals];
         if (fabs(scaled) < 1e15) {
             const int64_t m = (int64_t)rint(scaled);
-            if ((double)m / (double)ten_to[decimals] == x) {
+            if ((double)m / power10_f64[decimals] == x) {
                 const uint64_t u = m < 0 ? 0 - (uint64_t)m : (uint64_t)m;
                 size_t n = 0;
                 if (m < 0) to[n++] = '-';
-                n += put_u64(to + n, u / ten_to[decimals]);
+                n += put_u64(to + n, u / power10_u64[decimals]);
                 if (!decimals) return n;
-                uint64_t rest = u % ten_to[decimals];
+                uint64_t rest = u % power10_u64[decimals];
                 to[n++] = '.';
                 for (int i = decimals - 1; i >= 0; i--, rest /= 10)
                     to[n + (size_t)i] = (char)('0' + rest % 10);

@@ -10,7 +10,7 @@ void dict_free(dict *d)
 {
     mill_free(d->slot);
     mill_free(d->offset);
-    mill_free(d->count);
+    mill_free(d->first);
     mill_free(d->text);
     memset(d, 0, sizeof *d);
 }
@@ -62,9 +62,9 @@ static mill_err grow_values(dict *d)
     if (d->cap > INT32_MAX / 2 - 1)
         return mill_fail(MILL_ENOMEM, "more than 2^30 different values");
     const int32_t cap = d->cap ? d->cap * 2 : 32;
-    int64_t *count = mill_realloc(d->count, (size_t)cap, sizeof *count);
-    if (!count) return MILL_ENOMEM;
-    d->count = count;
+    int64_t *first = mill_realloc(d->first, (size_t)cap, sizeof *first);
+    if (!first) return MILL_ENOMEM;
+    d->first = first;
     size_t *offset = mill_realloc(d->offset, (size_t)cap + 1, sizeof *offset);
     if (!offset) return MILL_ENOMEM;
     d->offset = offset;
@@ -88,9 +88,9 @@ mill_err dict_insert(dict *d, const dict_key *k, const char *s, size_t n, int64_
     }
     if (n) memcpy(d->text + at, s, n);
     d->offset[d->n + 1] = at + n;
-    d->count[d->n] = count;
+    d->first[d->n] = first;
     *free_slot(d->slot, d->mask, k->hash) =
-        (dict_slot){.a = k->a, .b = k->b, .first = first, .len = (uint32_t)n, .code_1 = d->n + 1};
+        (dict_slot){.a = k->a, .b = k->b, .count = count, .len = (uint32_t)n, .code_1 = d->n + 1};
     d->n++;
     return MILL_OK;
 }
@@ -101,8 +101,8 @@ mill_err dict_merge(dict *d, const char *s, size_t n, int64_t first, int64_t cou
     dict_slot *slot = dict_find_key(d, &k, s, n);
 
     if (!slot) return dict_insert(d, &k, s, n, first, count);
-    if (first < slot->first) slot->first = first;
-    d->count[slot->code_1 - 1] += count;
+    if (first < d->first[slot->code_1 - 1]) d->first[slot->code_1 - 1] = first;
+    slot->count += count;
     return MILL_OK;
 }
 
@@ -113,47 +113,51 @@ int32_t dict_code(const dict *d, const char *s, size_t n)
     return slot ? slot->code_1 - 1 : -1;
 }
 
+typedef struct {
+    int64_t first;
+    dict_slot *slot;
+} dict_rank;
+
 static int by_first(const void *pa, const void *pb)
 {
-    const dict_slot *a = *(dict_slot *const *)pa, *b = *(dict_slot *const *)pb;
+    const dict_rank *a = pa, *b = pb;
     if (a->first != b->first) return a->first < b->first ? -1 : 1;
-    return (a->code_1 > b->code_1) - (a->code_1 < b->code_1);
+    return (a->slot->code_1 > b->slot->code_1) - (a->slot->code_1 < b->slot->code_1);
 }
 
 mill_err dict_order(dict *d)
 {
     if (!d->n) return MILL_OK;
 
-    dict_slot **order = mill_alloc((size_t)d->n, sizeof(dict_slot *));
+    dict_rank *order = mill_alloc((size_t)d->n, sizeof *order);
     size_t *offset = mill_alloc((size_t)d->cap + 1, sizeof *offset);
-    int64_t *count = mill_alloc((size_t)d->cap, sizeof *count);
     char *text = mill_alloc(d->text_cap, 1);
-    mill_err err = order && offset && count && text ? MILL_OK : MILL_ENOMEM;
 
-    if (!err) {
-        int32_t n = 0;
-        for (uint64_t i = 0; i <= d->mask; i++)
-            if (d->slot[i].code_1) order[n++] = &d->slot[i];
-        qsort(order, (size_t)n, sizeof *order, by_first);
-        for (int32_t k = 0; k < n; k++) {
-            const int32_t old = order[k]->code_1 - 1;
-            const size_t len = order[k]->len;
-            if (len) memcpy(text + offset[k], d->text + d->offset[old], len);
-            offset[k + 1] = offset[k] + len;
-            count[k] = d->count[old];
-        }
-        for (int32_t k = 0; k < n; k++) order[k]->code_1 = k + 1;
-        mill_free(d->offset);
-        mill_free(d->count);
-        mill_free(d->text);
-        d->offset = offset;
-        d->count = count;
-        d->text = text;
-    } else {
+    if (!order || !offset || !text) {
+        mill_free(order);
         mill_free(offset);
-        mill_free(count);
         mill_free(text);
+        return MILL_ENOMEM;
     }
+    int32_t n = 0;
+    for (uint64_t i = 0; i <= d->mask; i++)
+        if (d->slot[i].code_1)
+            order[n++] = (dict_rank){d->first[d->slot[i].code_1 - 1], &d->slot[i]};
+    qsort(order, (size_t)n, sizeof *order, by_first);
+    for (int32_t k = 0; k < n; k++) {
+        const int32_t old = order[k].slot->code_1 - 1;
+        const size_t len = order[k].slot->len;
+        if (len) memcpy(text + offset[k], d->text + d->offset[old], len);
+        offset[k + 1] = offset[k] + len;
+    }
+    for (int32_t k = 0; k < n; k++) {
+        order[k].slot->code_1 = k + 1;
+        d->first[k] = order[k].first;
+    }
+    mill_free(d->offset);
+    mill_free(d->text);
+    d->offset = offset;
+    d->text = text;
     mill_free(order);
-    return err;
+    return MILL_OK;
 }

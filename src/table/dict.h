@@ -13,12 +13,13 @@
 
 #include "base/err.h"
 #include "table/scan.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct {
     uint64_t a, b;
-    int64_t first;
+    int64_t count;
     uint32_t len;
     int32_t code_1; /* code + 1; 0: empty */
 } dict_slot;
@@ -29,7 +30,7 @@ typedef struct {
     int32_t n;
     int32_t cap;
     size_t *offset; /* cap + 1; text of code k is [offset[k], offset[k+1]) */
-    int64_t *count; /* cap */
+    int64_t *first; /* cap */
     char *text;
     size_t text_cap;
 } dict;
@@ -67,6 +68,18 @@ static inline dict_slot *dict_find_key(const dict *d, const dict_key *k, const c
         if (slot->a != k->a || slot->b != k->b || slot->len != n) continue;
         if (n <= 16 || !memcmp(d->text + d->offset[slot->code_1 - 1], s, n)) return slot;
     }
+}
+
+/* More slots than a core's nearest cache holds beside other things. */
+static inline bool dict_is_large(const dict *d)
+{
+    return d->mask >= 512;
+}
+
+/* Where the slot of a value that is looked for soon lies: a large table is not in the cache. */
+static inline void dict_prefetch(const dict *d, const dict_key *k)
+{
+    if (d->slot) __builtin_prefetch(&d->slot[k->hash & d->mask]);
 }
 
 /* A value that dict_find_key did not find. */

@@ -2,6 +2,7 @@
 #include "table/npy.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/power10.h"
 #include "base/text.h"
 #include "table/csv_write.h"
 #include "table/dict.h"
@@ -208,13 +209,12 @@ void npy_row(double *out, const npy_array *a, const char *data, int64_t row)
  * it takes. */
 static int decimals_of(const mill_column *c)
 {
-    static const double ten_to[7] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
     int d = 0;
 
     for (int64_t i = 0; i < c->rows; i++) {
         if (!column_is_valid(c, i)) continue;
         const double x = c->f64[i];
-        while (d < 7 && !(fabs(x) < 1e9 && rint(x * ten_to[d]) / ten_to[d] == x)) d++;
+        while (d < 7 && !(fabs(x) < 1e9 && rint(x * power10_f64[d]) / power10_f64[d] == x)) d++;
         if (d == 7) return 15;
     }
     return d;

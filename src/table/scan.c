@@ -9,10 +9,6 @@ static bool is_digit(char c)
     return (unsigned char)(c - '0') < 10;
 }
 
-static const double pow10_exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
 /* The exponent at [s, s + n), which begins behind the e; false if that is not one. */
 static bool scan_exponent(int *out, const char *s, size_t n)
 {
@@ -28,15 +24,14 @@ static bool scan_exponent(int *out, const char *s, size_t n)
     return true;
 }
 
-/* m * 10^e where that is exact, else by the slow and correct way from the text. */
-static bool to_f64(double *out, uint64_t m, int e, bool exact, const char *s, size_t n)
+/* m * 10^e, of which `all` digits stand in m; else, and where that is hard, from the text. */
+static bool to_f64(double *out, uint64_t m, int e, bool all, const char *s, size_t n)
 {
-    if (exact && m <= (1ull << 53) && e >= -22 && e <= 22) {
-        const double x = e < 0 ? (double)m / pow10_exact[-e] : (double)m * pow10_exact[e];
-        *out = *s == '-' ? -x : x;
-        return true;
-    }
-    return mill_parse_f64(out, s, n) && isfinite(*out);
+    double x;
+
+    if (!all || !mill_decimal_f64(&x, m, e)) return mill_parse_f64(out, s, n) && isfinite(*out);
+    *out = *s == '-' ? -x : x;
+    return true;
 }
 
 number_kind number_scan(number *out, const char *s, size_t n)

@@ -265,6 +265,18 @@ void test_csv__identifiers_are_consecutive_integers_or_all_different_texts(void 
     assert_int_equal(type_of_lines(50, "user-%d", 3), MILL_CATEGORY);
     assert_int_equal(type_of_lines(51, "user-%d", 0), MILL_CATEGORY);
     assert_int_equal(type_of_lines(60000, "%d", 1), MILL_IDENTIFIER); /* several blocks */
+
+    /* -30 .. 30, which would be made anew; but not with a zero that would lose its sign */
+    for (int odd = 0; odd < 2; odd++) {
+        mill_text text = {0};
+        mill_table *t;
+        text_add(&text, "id,x\n");
+        for (int i = -30; i <= 30; i++) text_add(&text, "%s%d,1\n", odd && !i ? "-" : "", i);
+        assert_ok(read_text(&t, text.s, NULL));
+        assert_int_equal(t->col[0].type, odd ? MILL_INTEGER : MILL_IDENTIFIER);
+        mill_table_free(t);
+        text_free(&text);
+    }
 }
 
 void test_csv__hostile_files_are_refused_with_line_and_column(void **state)
@@ -415,6 +427,19 @@ void test_csv__wide_fields_and_many_categories_are_read(void **state)
     assert_int_equal(t->col[0].type, MILL_CATEGORY);
     assert_int_equal(t->col[0].n_values, MANY);
     assert_cell(t, MANY + 3, 0, "v3");
+    mill_table_free(t);
+
+    /* doubled quotes are taken out in one place, one field after the other; several blocks */
+    text_clear(&text);
+    text_add(&text, "a\n");
+    for (int i = 0; i < 30000; i++)
+        text_add(&text, i % 3 ? "\"so long a \"\"value\"\" %d\"\n" : "v%d\n", i * 7 % 6000);
+    assert_ok(read_text(&t, text.s, NULL));
+    for (int i = 0; i < 30000; i++) {
+        char want[40];
+        snprintf(want, sizeof want, i % 3 ? "so long a \"value\" %d" : "v%d", i * 7 % 6000);
+        assert_cell(t, i, 0, want);
+    }
     mill_table_free(t);
     text_free(&text);
 }

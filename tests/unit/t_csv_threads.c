@@ -183,3 +183,42 @@ void test_csv_threads__block_borders_fall_anywhere(void **state)
     text_free(&text);
     unlink(path);
 }
+
+/* Values turn up one after the other, and again in all that follows.  A thread that comes to an
+ * earlier block late finds them earlier than it had. */
+void test_csv_threads__values_are_in_order_of_first_appearance(void **state)
+{
+    enum { MANY = 500000, EVERY = 500 };
+    char path[64];
+    mill_text text = {0};
+    mill_pool *pool;
+
+    (void)state;
+    snprintf(path, sizeof path, "/tmp/tabmill-csv-order-%d.csv", (int)getpid());
+    text_add(&text, "v,w\n");
+    for (int64_t i = 0; i < MANY; i++) {
+        mill_rng rng = mill_rng_init(9, (uint32_t)i, 0);
+        text_add(
+            &text, "v%lld,w\n",
+            (long long)(i % EVERY ? mill_rng_below(&rng, (uint32_t)(i / EVERY) + 1) : i / EVERY));
+    }
+    assert_ok(text_check(&text));
+    assert_ok(file_write_all(path, text.s, text.len));
+    text_free(&text);
+    assert_ok(mill_pool_new(&pool, 7));
+    for (int run = 0; run < 12; run++) {
+        mill_table *t;
+        assert_ok(mill_table_read_csv(&t, path, NULL, pool));
+        assert_int_equal(t->col[0].n_values, MANY / EVERY);
+        for (int32_t k = 0; k < t->col[0].n_values; k++) {
+            char want[24];
+            int n;
+            const char *s = column_value(&t->col[0], k, &n);
+            assert_int_equal(snprintf(want, sizeof want, "v%d", k), n);
+            assert_memory_equal(s, want, (size_t)n);
+        }
+        mill_table_free(t);
+    }
+    mill_pool_free(pool);
+    assert_ok(file_remove(path));
+}
