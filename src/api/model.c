@@ -63,12 +63,6 @@ int mill_model_sample(mill_table **out, mill_model *m, int64_t n, uint64_t seed,
     return err;
 }
 
-static bool is_numpy(const char *path)
-{
-    const size_t n = strlen(path);
-    return n > 4 && (!strcmp(path + n - 4, ".npy") || !strcmp(path + n - 4, ".npz"));
-}
-
 /* At least one batch is written, so that a file of no rows has its header. */
 static mill_err write_batches(const char *path, mill_model *m, synth_sampler *s, int64_t n,
                               bool force)
@@ -97,7 +91,7 @@ int mill_model_sample_file(const char *path, mill_model *m, int64_t n, uint64_t 
     mill_err err;
 
     TRY(open_sampler(&s, m, n, seed, where));
-    if (is_numpy(path)) {
+    if (mill_table_is_array(path)) {
         mill_table *t = NULL;
         err = synth_sampler_next(s, &t, n);
         if (err == MILL_OK) err = mill_table_write(t, path, force != 0, m->engine->pool);

@@ -2,7 +2,8 @@
  * draw.c - rows from a model to a file, batch by batch.
  *
  * Nothing grows with the number of rows: a batch is made, written and forgotten.  Ctrl-C between
- * two batches leaves no file behind.
+ * two batches leaves no file behind.  Arrays (.npy, .npz) are one batch: they are written column by
+ * column.
  */
 #include "cli/cli.h"
 
@@ -34,10 +35,17 @@ static mill_err open_all(draw_work *w, mill_pool *pool)
     for (int i = 0; i < n; i++)
         TRY(synth_where_parse(&w->where[i], w->model->schema, d->where->item[i]));
     TRY(synth_sampler_open(&w->sampler, w->model, d->seed, w->where, n));
+    if (mill_table_is_array(d->output)) return MILL_OK;
     return csv_writer_open(&w->writer, d->output, d->force, ',', pool);
 }
 
-static mill_err draw_batches(draw_work *w)
+static mill_err write_batch(const draw_work *w, const mill_table *batch, mill_pool *pool)
+{
+    if (w->writer) return csv_writer_add(w->writer, batch);
+    return mill_table_write(batch, w->d->output, w->d->force, pool);
+}
+
+static mill_err draw_batches(draw_work *w, mill_pool *pool)
 {
     const drawing *d = w->d;
     const int64_t rows = d->rows ? d->rows : w->model->schema->rows;
@@ -50,9 +58,9 @@ static mill_err draw_batches(draw_work *w)
     for (int64_t at = 0, n; !w->is_interrupted && (at < rows || !rows); at += n) {
         mill_table *batch = NULL;
 
-        n = rows - at < d->batch ? rows - at : d->batch;
+        n = rows - at < d->batch || !w->writer ? rows - at : d->batch;
         TRY(synth_sampler_next(w->sampler, &batch, n));
-        const mill_err err = csv_writer_add(w->writer, batch);
+        const mill_err err = write_batch(w, batch, pool);
         mill_table_free(batch);
         TRY(err);
         progress_show(&progress, at + n, NULL);
@@ -62,7 +70,7 @@ static mill_err draw_batches(draw_work *w)
     if (progress.is_open_line)
         progress_end(&progress, rows, NULL, w->is_interrupted ? "interrupted" : "done");
     if (w->is_interrupted) return MILL_OK;
-    TRY(csv_writer_commit(w->writer));
+    if (w->writer) TRY(csv_writer_commit(w->writer));
     if (d->where && d->where->n)
         cli_say("%.3g %% of the drawn rows met the conditions",
                 100 * synth_sampler_acceptance(w->sampler));
@@ -75,7 +83,7 @@ int cli_draw(const opt_set *set, const drawing *d, mill_pool *pool)
 
     train_signals_install();
     mill_err err = open_all(&w, pool);
-    if (!err) err = draw_batches(&w);
+    if (!err) err = draw_batches(&w, pool);
     const bool went_away = err == MILL_EIO && cli_reader_went_away(d->output);
     csv_writer_close(w.writer);
     synth_sampler_close(w.sampler);

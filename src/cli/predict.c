@@ -66,17 +66,6 @@ static mill_err find_model(char path[4096], const char *arg)
     return MILL_OK;
 }
 
-static mill_err write_table(const predict_work *w, const predict_options *o, mill_pool *pool)
-{
-    csv_writer *writer;
-
-    TRY(csv_writer_open(&writer, o->predict.output, o->predict.force, ',', pool));
-    mill_err err = csv_writer_add(writer, w->table);
-    if (!err) err = csv_writer_commit(writer);
-    csv_writer_close(writer);
-    return err;
-}
-
 static mill_err predict(predict_work *w, const opt_parsed *p, const predict_options *o,
                         mill_pool *pool)
 {
@@ -94,7 +83,7 @@ static mill_err predict(predict_work *w, const opt_parsed *p, const predict_opti
     if (!(w->out = mill_alloc(cells + 1, sizeof *w->out))) return MILL_ENOMEM;
     TRY(cls_model_run(w->out, &w->model, w->rows));
     TRY(cls_model_table(&w->table, &w->model, w->out, w->rows->n));
-    TRY(write_table(w, o, pool));
+    TRY(mill_table_write(w->table, o->predict.output, o->predict.force, pool));
     cli_say("%lld rows predicted", (long long)w->rows->n);
     return MILL_OK;
 }

@@ -46,17 +46,6 @@ typedef struct {
     mill_table *like, *table, *result;
 } score_work;
 
-static mill_err write_result(score_work *w, const score_options *o, mill_pool *pool)
-{
-    csv_writer *writer;
-
-    TRY(csv_writer_open(&writer, o->score.output, o->score.force, ',', pool));
-    mill_err err = csv_writer_add(writer, w->result);
-    if (!err) err = csv_writer_commit(writer);
-    csv_writer_close(writer);
-    return err;
-}
-
 static mill_err score(score_work *w, const opt_parsed *p, const score_options *o, mill_pool *pool)
 {
     csv_options csv;
@@ -77,7 +66,7 @@ static mill_err score(score_work *w, const opt_parsed *p, const score_options *o
     w->result->col[0].decimals = 6;
     TRY(w->model->method->score(w->model->model, w->result->col[0].f64, w->table));
     for (int64_t i = 0; i < n; i++) sum += w->result->col[0].f64[i];
-    TRY(write_result(w, o, pool));
+    TRY(mill_table_write(w->result, o->score.output, o->score.force, pool));
     cli_say("%lld rows, mean log-likelihood %.6g nats", (long long)n, sum / (double)n);
     return MILL_OK;
 }

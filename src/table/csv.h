@@ -48,6 +48,9 @@ void csv_writer_close(csv_writer *w);
 mill_err mill_table_read(mill_table **out, const char *path, const csv_options *o, mill_pool *pool);
 mill_err mill_table_write(const mill_table *t, const char *path, bool force, mill_pool *pool);
 
+/* .npy or .npz: written as a whole table, not row by row (csv_writer_open refuses the name). */
+bool mill_table_is_array(const char *path);
+
 /* The types file: {"columns":[{"name":..,"type":..,"missing":..,"min":..,"max":..,"values":..,"format":..}]}. */
 mill_err mill_table_types_json(char **json, const mill_table *t); /* mill_free */
 

@@ -4,6 +4,7 @@
 #include "table/csv_write.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -26,7 +27,10 @@ bool path_has_suffix(const char *path, const char *suffix)
 
 mill_err path_check_new(const char *path, bool force)
 {
-    if (force || !strcmp(path, "-") || !file_exists(path)) return MILL_OK;
+    struct stat st;
+
+    if (force || !strcmp(path, "-") || stat(path, &st)) return MILL_OK;
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return MILL_OK; /* /dev/null, a pipe */
     return mill_fail(MILL_EINPUT, "%s exists (--force overwrites it)", path);
 }
 

@@ -46,8 +46,9 @@ struct csv_writer {
 mill_err csv_writer_open(csv_writer **out, const char *path, bool force, char delimiter,
                          mill_pool *pool)
 {
+    if (mill_table_is_array(path) || path_has_suffix(path, ".parquet"))
+        return mill_fail(MILL_EINPUT, "%s: rows are written as CSV here; name it .csv", path);
     csv_writer *w = mill_alloc(1, sizeof *w);
-
     if (!w) return MILL_ENOMEM;
     w->delimiter = delimiter ? delimiter : ',';
     w->pool = pool;

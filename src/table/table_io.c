@@ -7,6 +7,11 @@
 
 #include <string.h>
 
+bool mill_table_is_array(const char *path)
+{
+    return path_has_suffix(path, ".npy") || path_has_suffix(path, ".npz");
+}
+
 mill_err mill_table_read(mill_table **out, const char *path, const csv_options *o, mill_pool *pool)
 {
     if (path_has_suffix(path, ".parquet"))
