@@ -24,7 +24,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { IDENTIFIER_MIN_ROWS = 50, MANY_VALUES = 65536 };
+enum { MANY_VALUES = 65536 };
 
 /* Each block goes on where the one before it ended. */
 static bool is_consecutive(const csv_reader *r, const csv_column *c)
@@ -32,7 +32,7 @@ static bool is_consecutive(const csv_reader *r, const csv_column *c)
     const int64_t rows = r->block_row[r->layout.n_blocks];
     int64_t start = RUN_BROKEN;
 
-    if (!c->run || rows <= IDENTIFIER_MIN_ROWS) return false;
+    if (!c->run || rows <= DICT_KEYS) return false;
     for (int64_t i = 0; i < r->layout.n_blocks; i++) {
         const int64_t row = r->block_row[i];
         if (r->block_row[i + 1] == row) continue;
@@ -82,13 +82,6 @@ static bool is_boolean(const csv_reader *r, const dict *d)
         n++;
     }
     return n == 2 && pair[0] == pair[1] && seen[0] != seen[1];
-}
-
-static bool all_differ(const dict *d)
-{
-    for (uint64_t i = 0; d->slot && i <= d->mask; i++)
-        if (d->slot[i].code_1 && d->slot[i].count != 1) return false;
-    return true;
 }
 
 static mill_err refuse_comma(const csv_reader *r, const csv_column *c)
@@ -194,7 +187,7 @@ static mill_err refine_texts(const csv_reader *r, csv_column *c)
         const bool only_text = n[VALUE_TEXT] && d->n == n[VALUE_TEXT];
         if (is_boolean(r, d))
             c->type = MILL_BOOLEAN;
-        else if (only_text && d->n > IDENTIFIER_MIN_ROWS && all_differ(d))
+        else if (only_text && dict_has_keys(d))
             c->type = MILL_IDENTIFIER;
     } else if (c->type == MILL_BOOLEAN && !is_boolean(r, d)) {
         if (!c->like)

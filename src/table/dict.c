@@ -113,6 +113,14 @@ int32_t dict_code(const dict *d, const char *s, size_t n)
     return slot ? slot->code_1 - 1 : -1;
 }
 
+bool dict_has_keys(const dict *d)
+{
+    if (d->n <= DICT_KEYS) return false;
+    for (uint64_t i = 0; i <= d->mask; i++)
+        if (d->slot[i].code_1 && d->slot[i].count != 1) return false;
+    return true;
+}
+
 typedef struct {
     int64_t first;
     dict_slot *slot;

@@ -90,6 +90,10 @@ mill_err dict_insert(dict *d, const dict_key *k, const char *s, size_t n, int64_
 mill_err dict_merge(dict *d, const char *s, size_t n, int64_t first, int64_t count);
 int32_t dict_code(const dict *d, const char *s, size_t n); /* -1 if absent; any s */
 
+/* Different values that look like keys: more than DICT_KEYS of them, each seen once. */
+enum { DICT_KEYS = 50 };
+bool dict_has_keys(const dict *d);
+
 /* Codes in order of `first`, ties in order of the codes that were. */
 mill_err dict_order(dict *d);
 

@@ -5,6 +5,7 @@
 #include "base/power10.h"
 #include "base/text.h"
 #include "table/csv_write.h"
+#include "table/datetime.h"
 #include "table/dict.h"
 
 #include <ctype.h>
@@ -31,28 +32,57 @@ static const char *find_key(const char *header, const char *key)
     return NULL;
 }
 
+/* '<f8', '|S5', '<M8[ns]': byte order, kind, size, and the unit of times. */
+static bool descr_is_known(npy_array *a, const char *p)
+{
+    const char end = *p, order = p[1], kind = order ? p[2] : 0;
+    int size = 0, n = 0;
+
+    if (!kind || !strchr("<>|=", order) || sscanf(p + 3, "%9d%n", &size, &n) != 1) return false;
+    const char *rest = p + 3 + n;
+    a->kind = kind;
+    a->size = kind == 'U' ? 4 * size : size;
+    a->swap = order == '>';
+    const char *close = kind == 'M' && *rest == '[' ? strchr(rest, ']') : NULL;
+    if (close) {
+        if (!npy_time_unit(&a->unit, rest + 1, (size_t)(close - rest) - 1)) return false;
+        rest = close + 1;
+    }
+    if (*rest != end) return false;
+    switch (kind) {
+    case 'b':
+        return size == 1;
+    case 'i':
+    case 'u':
+        return size == 1 || size == 2 || size == 4 || size == 8;
+    case 'f':
+        return size == 2 || size == 4 || size == 8;
+    case 'U':
+    case 'S':
+        return size >= 1 && size <= NPY_MAX_TEXT;
+    case 'M':
+        return size == 8 && close;
+    default:
+        return false;
+    }
+}
+
 static mill_err parse_descr(npy_array *a, const char *p, const char *what)
 {
-    if (p && (*p == '\'' || *p == '"')) {
-        const char order = p[1], kind = order ? p[2] : 0;
-        int size = 0, n = 0;
-        if (kind && sscanf(p + 3, "%1d%n", &size, &n) == 1 && p[3 + n] == *p) {
-            const bool known = (kind == 'b' && size == 1) ||
-                               ((kind == 'i' || kind == 'u') &&
-                                (size == 1 || size == 2 || size == 4 || size == 8)) ||
-                               (kind == 'f' && (size == 2 || size == 4 || size == 8));
-            if (known && strchr("<>|=", order)) {
-                a->kind = kind;
-                a->size = size;
-                a->swap = order == '>';
-                return MILL_OK;
-            }
-        }
-    }
+    if (p && (*p == '\'' || *p == '"') && descr_is_known(a, p)) return MILL_OK;
     int shown = p ? (int)strcspn(p, ",}\n") : 0;
     if (shown > 40) shown = 40;
-    return mill_fail(MILL_EINPUT, "%s: the dtype %.*s is not read: only bool, int and float are",
+    return mill_fail(MILL_EINPUT,
+                     "%s: the dtype %.*s is not read: bool, int, float, str, bytes and datetime64 "
+                     "are, so .astype() one of them, or write CSV",
                      what, shown, p ? p : "");
+}
+
+mill_err npy_check_numbers(const npy_array *a, const char *what)
+{
+    if (strchr("biuf", a->kind)) return MILL_OK;
+    return mill_fail(MILL_EINPUT, "%s: holds text or times; only bool, int and float are used here",
+                     what);
 }
 
 static mill_err parse_shape(npy_array *a, const char *p, const char *what)
@@ -240,6 +270,8 @@ mill_err npy_column(mill_column *c, const char *name, const npy_array *a, const 
     const int64_t step = a->fortran ? 1 : a->cols, first = a->fortran ? col * a->rows : col;
     const char *at = data + a->data_at + (size_t)first * (size_t)a->size;
     const size_t stride = (size_t)step * (size_t)a->size;
+    if (a->kind == 'M') return npy_time_column(c, name, a, at, stride);
+    if (a->kind == 'U' || a->kind == 'S') return npy_text_column(c, name, a, at, stride);
     mill_coltype type = a->kind == 'b' ? MILL_BOOLEAN : a->kind == 'f' ? MILL_REAL : MILL_INTEGER;
 
     for (int64_t i = 0; a->kind == 'u' && a->size == 8 && i < a->rows; i++)
@@ -293,7 +325,7 @@ static mill_err to_category(mill_column *c, const mill_column *like)
 {
     dict d = {0};
     mill_err err = MILL_OK;
-    char buf[40];
+    char buf[DATETIME_TEXT_MAX];
     mill_column fresh = {0};
 
     for (int32_t k = 0; !err && like && column_has_codes(like) && k < like->n_values; k++) {
@@ -307,8 +339,9 @@ static mill_err to_category(mill_column *c, const mill_column *like)
             err = column_set_missing(&fresh, i);
             continue;
         }
-        const int n = c->type == MILL_REAL ? mill_format_f64(buf, c->f64[i])
-                                           : mill_format_i64(buf, c->i64[i]);
+        const int n = c->type == MILL_DATETIME ? datetime_format(buf, c->format, c->i64[i])
+                      : c->type == MILL_REAL   ? mill_format_f64(buf, c->f64[i])
+                                               : mill_format_i64(buf, c->i64[i]);
         err = dict_merge(&d, buf, (size_t)n, i, 1);
         if (!err) fresh.code[i] = dict_code(&d, buf, (size_t)n);
     }
@@ -420,8 +453,8 @@ static mill_err check_numeric(const mill_table *t, const char *path)
     for (int j = 0; j < t->n_cols; j++)
         if (t->col[j].type == MILL_CATEGORY || t->col[j].type == MILL_IDENTIFIER)
             return mill_fail(MILL_EINPUT,
-                             "%s: column \"%s\" holds text, which is written to CSV only", path,
-                             t->col[j].name);
+                             "%s: column \"%s\" holds text, which is written to .npz and CSV only",
+                             path, t->col[j].name);
     return MILL_OK;
 }
 

@@ -108,7 +108,7 @@ void npz_entries_free(npz_entry *e, int n)
     mill_free(e);
 }
 
-mill_err npz_entries_read(npz_entry **out, int *n_out, const char *path)
+static mill_err read_entries(npz_entry **out, int *n_out, const char *path)
 {
     mill_file *f;
     int64_t bytes = 0;
@@ -140,6 +140,24 @@ mill_err npz_entries_read(npz_entry **out, int *n_out, const char *path)
     return MILL_OK;
 }
 
+mill_err npz_entries_read(npz_entry **out, int *n, const char *path)
+{
+    npz_entry *e;
+    char what[300];
+    mill_err err = MILL_OK;
+
+    TRY(read_entries(&e, n, path));
+    for (int k = 0; k < *n && !err; k++) {
+        snprintf(what, sizeof what, "%s: %s.npy", path, e[k].name);
+        err = npy_check_numbers(&e[k].array, what);
+    }
+    if (err)
+        npz_entries_free(e, *n);
+    else
+        *out = e;
+    return err;
+}
+
 /* The arrays as one table. */
 static mill_err to_table(mill_table **out, const entry *entries, int n, const char *path)
 {
@@ -162,7 +180,7 @@ mill_err npz_read(mill_table **out, const char *path, const csv_options *o)
     mill_table *t = NULL;
     int n = 0;
 
-    TRY(npz_entries_read(&entries, &n, path));
+    TRY(read_entries(&entries, &n, path));
     mill_err err = to_table(&t, entries, n, path);
     npz_entries_free(entries, n);
     if (!err) err = npy_apply_options(&t, path, o);
@@ -190,9 +208,12 @@ typedef struct {
     int64_t entries;
 } zip_writer;
 
-/* The elements of a column: 8 bytes each, or 1 for a boolean without missing values. */
-static mill_err column_elements(char **out, size_t *n, char descr[4], const mill_column *c)
+/* The elements of a column: of numbers 8 bytes each, or 1 for a boolean without missing values. */
+static mill_err column_elements(char **out, size_t *n, char descr[NPY_DESCR], const mill_column *c)
 {
+    if (c->type == MILL_CATEGORY || c->type == MILL_IDENTIFIER)
+        return npy_text_elements(out, n, descr, c);
+    if (c->type == MILL_DATETIME) return npy_time_elements(out, n, descr, c);
     const bool as_bool = c->type == MILL_BOOLEAN && !c->n_missing;
     const bool as_f64 = c->type == MILL_REAL || c->n_missing;
     const size_t size = as_bool ? 1 : 8;
@@ -282,7 +303,7 @@ static mill_err begin_entry(zip_writer *w, const char *name, uint32_t crc, uint6
 
 static mill_err write_column(zip_writer *w, const mill_column *c)
 {
-    char descr[4], header[256], *data;
+    char descr[NPY_DESCR], header[256], *data;
     size_t n;
 
     TRY(column_elements(&data, &n, descr, c));
@@ -335,11 +356,6 @@ mill_err npz_write(const mill_table *t, const char *path, bool force)
     zip_writer w = {0};
     mill_err err = MILL_OK;
 
-    for (int j = 0; j < t->n_cols; j++)
-        if (t->col[j].type == MILL_CATEGORY || t->col[j].type == MILL_IDENTIFIER)
-            return mill_fail(MILL_EINPUT,
-                             "%s: column \"%s\" holds text, which is written to CSV only", path,
-                             t->col[j].name);
     TRY(path_check_new(path, force));
     TRY(file_create_atomic(&w.f, path));
     for (int j = 0; !err && j < t->n_cols; j++) err = write_column(&w, &t->col[j]);

@@ -41,6 +41,20 @@ expect sample_force 0 "*" "$T" sample m.mill -n 50 -o s.csv -f
 holds sample_forced test "$(wc -l <s.csv)" = 51
 expect sample_gz 0 "*" "$T" sample m.mill -n 100 -o s.csv.gz
 holds sample_gz_same sh -c 'gzip -dc s.csv.gz | cmp - s100.csv'
+expect sample_npz 0 "*" "$T" sample m.mill -n 100 -o s.npz --batch-size 7
+holds sample_npz_is_one test "$(head -c 2 s.npz)" = PK
+"$T" evaluate s100.csv s.npz >out 2>err
+holds sample_npz_same_rows grep -qE "shapes +1.0000" out
+expect fit_npz 0 "100 rows, 8 columns" "$T" fit -i s.npz -o npz.mill
+expect generate_npz 0 "*" "$T" generate -i s.npz -o g.npz -n 20
+holds generate_npz_is_one test "$(head -c 2 g.npz)" = PK
+expect sample_npy_text 1 "written to .npz and CSV only" "$T" sample m.mill -n 100 -o s.npy
+expect sample_null 0 "*" "$T" sample m.mill -n 100 -o /dev/null
+mkfifo pipe
+cat pipe >piped.csv &
+expect sample_fifo 0 "*" "$T" sample m.mill -n 100 -o pipe
+wait
+holds sample_fifo_same cmp piped.csv s100.csv
 expect sample_default_rows 0 "" "$T" sample m.mill -q
 holds sample_as_many_as_trained test "$(wc -l <out)" = 345
 expect sample_where 0 "" "$T" sample m.mill -n 200 -q --where species=Gentoo --where 'year>=2008'
@@ -102,6 +116,8 @@ expect columns_unknown 1 "colour" "$T" fit -i "$PENGUINS" -o cx.mill --columns s
 expect score 0 "mean log-likelihood" "$T" score m.mill -i "$PENGUINS" -o sc.csv
 holds score_rows test "$(wc -l <sc.csv)" = 345
 holds score_header grep -qx log_likelihood sc.csv
+expect score_npy 0 "*" "$T" score m.mill -i "$PENGUINS" -o sc.npy
+holds score_npy_is_one grep -q NUMPY sc.npy
 
 expect estimate 0 "" "$T" estimate -i "$PENGUINS" -m mixture
 says estimate_fit "fit peak"
