@@ -14,6 +14,28 @@
 
 static const uint64_t MAGIC = UINT64_C(0x31306b6e6172746d); /* "mtrank01": also the layout */
 
+const char *const rank_phase_names[RANK_N_PHASE] = {"starting",   "loading", "computing",
+                                                    "evaluating", "saving",  "ending"};
+
+const char *board_call_name(int64_t what)
+{
+    static const char *const names[] = {"all-reduce", "reduce-scatter", "all-gather",
+                                        "exchange"}; /* ORDER KIND */
+
+    return what >= 0 && what <= CALL_EXCHANGE ? names[what] : "?";
+}
+
+void board_last_call(char *words, size_t size, board_seat *seat)
+{
+    const uint32_t n = seat->arrived;
+    board_call *c = &seat->call[(n - 1) % BOARD_RING];
+
+    *words = 0;
+    if (n)
+        snprintf(words, size, "%s number %u of size %lld", board_call_name(c->what), n - 1,
+                 (long long)c->size);
+}
+
 int64_t board_now_ns(void)
 {
     struct timespec t;

@@ -39,6 +39,7 @@ typedef struct {
     atomic_int phase;
     atomic_int waits_for;     /* rank + 1 that this one waits for; 0: none */
     _Atomic int64_t waits_ns; /* since when */
+    atomic_bool dumps;        /* SIGUSR2 makes it print its stack */
     board_call call[BOARD_RING];
 } board_seat;
 
@@ -84,6 +85,11 @@ void board_wake(board *b);
 void board_sleep(atomic_uint *word, uint32_t seen, double seconds);
 void board_rouse(atomic_uint *word);
 int64_t board_now_ns(void);
+
+/* "all-reduce number 12 of size 1000": what a rank came to last; "" before its first. */
+void board_last_call(char *words, size_t size, board_seat *seat);
+const char *board_call_name(int64_t what);
+extern const char *const rank_phase_names[RANK_N_PHASE];
 
 /* meet.c: the board of a job whose starter made none: rank 0 makes it and hands it out. */
 mill_err board_meet(board_map *m, const rank_identity *who, double seconds);

@@ -28,11 +28,12 @@ typedef struct {
 
 typedef struct {
     pid_t pid;
-    int pidfd;           /* -1 when it is gone */
-    int status;          /* as of waitpid; valid when gone */
-    bool was_ended;      /* after we had sent it a signal to end */
-    int order;           /* in which they went, from 0 */
-    int error_fd;        /* where TORCHELASTIC_ERROR_FILE points to; a memfd */
+    int pidfd;      /* -1 when it is gone */
+    int status;     /* as of waitpid; valid when gone */
+    bool was_ended; /* after we had sent it a signal to end */
+    int order;      /* in which they went, from 0 */
+    int error_fd;   /* where TORCHELASTIC_ERROR_FILE points to; a memfd */
+    bool has_dumped;
     double warned_at;    /* of the watchdog; 0: not */
     double seen_running; /* not stopped, by the watchdog */
     log_stream out, err;

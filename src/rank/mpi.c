@@ -77,8 +77,6 @@ typedef struct {
 
 enum { STARTING, READY, ENDED };
 
-static const char *const call_names[] = {"all-reduce", "reduce-scatter", "all-gather", "exchange"};
-
 /* ---- in the thread ---- */
 
 /* The first failure is kept. */
@@ -146,15 +144,15 @@ static bool compare_heads(mpi_body *b)
     int request;
 
     if (mpi_failed(b, b->mpi->gather(&request, b->heads, &b->head, HEAD), "heads") ||
-        !finish(b, request, b->head.what < 4 ? call_names[b->head.what] : "?"))
+        !finish(b, request, board_call_name(b->head.what)))
         return false;
     for (int r = 1; r < b->g->who.world; r++) {
         const head *h = &b->heads[r];
         if (h->seq == first->seq && h->what == first->what && h->size == first->size) continue;
         snprintf(words, sizeof words,
                  "at number %lld it called %s of size %lld where rank 0 called %s of size %lld",
-                 (long long)h->seq, h->what < 4 ? call_names[h->what] : "?", (long long)h->size,
-                 first->what < 4 ? call_names[first->what] : "?", (long long)first->size);
+                 (long long)h->seq, board_call_name(h->what), (long long)h->size,
+                 board_call_name(first->what), (long long)first->size);
         keep_failure(b, r, MILL_EDEVICE, words);
         return false;
     }

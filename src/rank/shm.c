@@ -24,9 +24,11 @@
 #include "rank/sum.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <immintrin.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,11 +50,6 @@ typedef struct {
     int n_worked;              /* of g->open: this rank's share is done */
     uint32_t last_exchange;    /* number of the last one */
 } shm_body;
-
-static const char *const phase_names[RANK_N_PHASE] = {"starting",   "loading", "computing",
-                                                      "evaluating", "saving",  "ending"};
-static const char *const call_names[] = {"all-reduce", "reduce-scatter", "all-gather", "exchange",
-                                         "buffer"}; /* ORDER KIND */
 
 static bool reached(uint32_t count, uint32_t target)
 {
@@ -79,21 +76,13 @@ static const char *place(char buf[80], board_seat *seat)
         snprintf(buf, 80, "before its first step");
     else
         snprintf(buf, 80, "step %lld, %s", step,
-                 phase >= 0 && phase < RANK_N_PHASE ? phase_names[phase] : "?");
+                 phase >= 0 && phase < RANK_N_PHASE ? rank_phase_names[phase] : "?");
     return buf;
-}
-
-static const char *name_of_call(int64_t what)
-{
-    return what >= 0 && what <= CALL_BUFFER ? call_names[what] : "?";
 }
 
 static const char *call_name(const rank_group *g, uint32_t seq)
 {
-    const int64_t what = ((shm_body *)g->body)->me->call[seq % BOARD_RING].what;
-
-    return what >= 0 && what < (int64_t)(sizeof call_names / sizeof *call_names) ? call_names[what]
-                                                                                 : "?";
+    return board_call_name(((shm_body *)g->body)->me->call[seq % BOARD_RING].what);
 }
 
 static bool is_gone(int pidfd)
@@ -256,7 +245,7 @@ static mill_err compare_calls(rank_group *g, uint32_t seq)
         if (c->what == first->what && c->size == first->size) continue;
         snprintf(words, sizeof words,
                  "at number %u it called %s of size %lld where rank 0 called %s of size %lld", seq,
-                 name_of_call(c->what), (long long)c->size, name_of_call(first->what),
+                 board_call_name(c->what), (long long)c->size, board_call_name(first->what),
                  (long long)first->size);
         return fail_now(g, r, words);
     }
@@ -574,6 +563,29 @@ bool rank_has_board(const rank_identity *who)
     return path && job && !strcmp(job, who->run_id);
 }
 
+/* The launcher asks a rank that hangs where it is.  backtrace() has been called before: the first
+ * time it loads a library. */
+static void dump_stack(int sig)
+{
+    static const char title[] = "tabmill: asked by the launcher, this rank is at\n";
+    void *frame[64];
+
+    (void)sig;
+    (void)!write(2, title, sizeof title - 1);
+    backtrace_symbols_fd(frame, backtrace(frame, 64), 2);
+}
+
+static void offer_dumps(shm_body *s)
+{
+    struct sigaction old;
+    void *frame[1];
+
+    if (!s->b->launcher || sigaction(SIGUSR2, NULL, &old) || old.sa_handler != SIG_DFL) return;
+    (void)backtrace(frame, 1);
+    sigaction(SIGUSR2, &(struct sigaction){.sa_handler = dump_stack, .sa_flags = SA_RESTART}, NULL);
+    s->me->dumps = true;
+}
+
 static int open_board(const rank_identity *who)
 {
     return rank_has_board(who) ? open(getenv("TABMILL_BOARD"), O_RDWR | O_CLOEXEC) : -1;
@@ -591,6 +603,7 @@ mill_err rank_shm_open(rank_group *g, double meet_seconds)
     if (err) goto fail;
     s->owns_map = true;
     if ((err = sit_down(g, s, meet_seconds))) goto fail;
+    offer_dumps(s);
     return MILL_OK;
 fail:
     board_unmap(&s->map);

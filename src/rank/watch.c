@@ -11,12 +11,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *const phase_names[RANK_N_PHASE] = {"starting",   "loading", "computing",
-                                                      "evaluating", "saving",  "ending"};
 
 /* The seat of this host's rank r, or NULL. */
 static board_seat *seat_of(const launcher *l, int r)
@@ -34,7 +32,7 @@ void describe_rank(char *words, size_t size, const launcher *l, int r)
         snprintf(words, size, ", before its first step");
     else
         snprintf(words, size, ", at step %lld, %s", (long long)s->step,
-                 s->phase >= 0 && s->phase < RANK_N_PHASE ? phase_names[s->phase] : "?");
+                 s->phase >= 0 && s->phase < RANK_N_PHASE ? rank_phase_names[s->phase] : "?");
 }
 
 /* 'R', 'S', 'D', 'T', ... of proc(5); 0: gone. */
@@ -85,6 +83,25 @@ static double limit(double given, double otherwise)
     return given > 0 ? given : given < 0 ? 1e300 : otherwise;
 }
 
+/* Where everybody is: a line a rank, and from ranks of ours their stacks, on their stderr. */
+static void dump_ranks(launcher *l)
+{
+    for (int r = 0; r < l->n; r++) {
+        char where[120], call[120] = "", waits[40] = "";
+        board_seat *s = seat_of(l, r);
+
+        l->c[r].has_dumped = true;
+        if (l->c[r].pidfd < 0) continue;
+        describe_rank(where, sizeof where, l, r);
+        if (s) board_last_call(call, sizeof call, s);
+        if (s && s->waits_for)
+            snprintf(waits, sizeof waits, ", where it waits for rank %d", s->waits_for - 1);
+        mill_log(MILL_LOG_WARN, "rank %d (process %d, %c)%s%s%s%s", l->first + r, (int)l->c[r].pid,
+                 process_state(l->c[r].pid), where, *call ? "; last came to " : "", call, waits);
+        if (s && s->dumps) kill(l->c[r].pid, SIGUSR2);
+    }
+}
+
 static void watch_rank(launcher *l, int r)
 {
     const double warn = limit(l->job->warn_seconds, 15), hang = limit(l->job->hang_seconds, 600);
@@ -110,6 +127,10 @@ static void watch_rank(launcher *l, int r)
         mill_log(MILL_LOG_WARN, "rank %d (process %d) has been silent for %.3g s%s%s%s",
                  l->first + r, (int)c->pid, late, where, stopped > 0 ? "; it is stopped" : "",
                  by != r ? "; others wait for it" : "");
+    }
+    if (!c->has_dumped && (late > 4 * warn || late > hang)) {
+        dump_ranks(l);
+        return; /* a tick for them to print */
     }
     if (late < hang || l->verdict >= 0) return;
     l->culprit = r;

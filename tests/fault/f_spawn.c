@@ -16,6 +16,7 @@ typedef struct {
 } scene;
 
 static scene *stage;
+static int errors = -1; /* where stderr of launcher and ranks goes */
 
 static void note(void *ctx, mill_log_level level, const char *line)
 {
@@ -72,9 +73,12 @@ static pid_t launch(const rank_job *job, act odd)
 {
     if (stage) munmap(stage, sizeof *stage);
     stage = mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (errors >= 0) close(errors);
+    errors = memfd_create("stderr", 0);
     fflush(NULL);
     const pid_t pid = fork();
     if (pid) return pid;
+    dup2(errors, 2);
     rank_side side;
     int status;
     mill_log_set(note, NULL, MILL_LOG_INFO);
@@ -172,10 +176,18 @@ static void leave(rank_group *g, int step)
     if (rank_of(g) == 1 && step == 7) _exit(0);
 }
 
+/* Nobody is there to miss it. */
+static void leave_alone(rank_group *g, int step)
+{
+    (void)g;
+    if (step == 7) _exit(0);
+}
+
 void test_spawn__takes_leaving_without_a_word_for_a_failure(void **state)
 {
     (void)state;
     run_job(&(rank_job){.n = 2}, leave, 1, "ended with status 0, at step 7", 1.5);
+    run_job(&(rank_job){.n = 1}, leave_alone, 1, "ended with status 0, at step 7", 1.5);
 }
 
 static void leave_politely(rank_group *g, int step)
@@ -212,16 +224,21 @@ void test_spawn__gives_status_and_words_of_the_first(void **state)
 
 static void hang(rank_group *g, int step)
 {
-    if (rank_of(g) == 1 && step == 7) sleep(60);
+    while (rank_of(g) == 1 && step == 7) sleep(60); /* again, when it was asked for its stack */
 }
 
 void test_spawn__ends_a_job_that_hangs_with_124(void **state)
 {
     (void)state;
-    const rank_job job = {.n = 3, .warn_seconds = 0.5, .hang_seconds = 1.2};
+    const rank_job job = {.n = 3, .warn_seconds = 0.25, .hang_seconds = 1.2, .capture = true};
     run_job(&job, hang, 124, "has been silent for", 4);
     expect_said("rank 1 (process");
     expect_said("hangs: silent for 1.");
+    expect_said("; last came to all-reduce number ");
+    expect_said(" of size 100, where it waits for rank 1");
+    char text[4000] = ""; /* and the hanging one has told its stack */
+    assert_true(pread(errors, text, sizeof text - 1, 0) > 0);
+    assert_non_null(strstr(text, "asked by the launcher, this rank is at"));
     expect_said(" s, at step 7, computing");
 }
 
