@@ -53,6 +53,7 @@ typedef struct {
     int culprit;       /* the rank (of this host) that failed first; -1: none */
     int verdict;       /* exit status that was decided; -1: not yet */
     double kill_at;    /* when SIGKILL follows; 0: nobody was asked to end */
+    int fail_err;      /* mill_err of the last attempt's first failure, where a rank told it */
     int64_t oom_kills; /* of our cgroup, before */
     int64_t n_dropped; /* lines that no file took */
     mill_file *merged; /* run.log */

@@ -372,7 +372,7 @@ static void tend(launcher *l, struct pollfd *p)
     while (l->n_alive > 0) {
         wait_for_news(l, p);
         const double now = mill_clock();
-        if (now - last > 2) watch_from = now + 2; /* we were stopped ourselves */
+        if (now - last > 4 * TICK) watch_from = now + 2; /* we were stopped ourselves */
         if (now - last < TICK) continue;
         last = now;
         look_at_board(l);
@@ -425,6 +425,8 @@ static bool may_restart(const launcher *l, int status)
 {
     if (l->signal || l->attempt >= l->job->max_restarts || status == 0 || status == STATUS_SAVED)
         return false;
+    if (l->fail_err == MILL_EINPUT || l->fail_err == MILL_ESHAPE)
+        return false; /* and so it stays */
     return status != STATUS_USAGE && status != STATUS_CANNOT_RUN && status != STATUS_CANNOT_RUN + 1;
 }
 
@@ -452,6 +454,7 @@ static mill_err run_attempt(launcher *l, bool *is_child, const sigset_t *mask, i
     else if (!err && l->culprit >= 0)
         report(l);
     *status = status_of(l);
+    l->fail_err = l->board.at && l->board.at->failed == FAIL_THERE ? l->board.at->fail_err : 0;
     for (int r = 0; r < l->n; r++) {
         logs_close(l, r);
         if (l->c[r].error_fd >= 0) close(l->c[r].error_fd);

@@ -53,6 +53,11 @@ static mill_err train(rank_group *g, act odd)
     return MILL_OK;
 }
 
+static void fail_early(rank_group *g, int step)
+{
+    (void)g, (void)step;
+}
+
 static int be_the_rank(act odd)
 {
     rank_identity who;
@@ -60,7 +65,9 @@ static int be_the_rank(act odd)
 
     signal(SIGTERM, ask);
     signal(SIGINT, ask);
-    if (rank_identify(&who, NULL) || rank_open(&g, &who, NULL)) return 69;
+    if (rank_identify(&who, NULL)) return 68;
+    if (odd == fail_early && who.rank == 0) return 3; /* before it meets the others */
+    if (rank_open(&g, &who, NULL)) return 69;
     stage->pid[who.rank] = (int)getpid();
     stage->attempts = who.restart;
     const mill_err err = train(g, odd);
@@ -99,18 +106,26 @@ static void expect_said(const char *words)
     if (!strstr(stage->said, words)) fail_msg("\"%s\" lacks \"%s\"", stage->said, words);
 }
 
-/* Nothing runs any more; what is dead and waits for init to notice does not count. */
-static bool runs(pid_t pid)
+/* The state of a process as proc(5) has it. */
+static char state_of(pid_t pid)
 {
     char path[40], text[400] = "";
 
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *f = fopen(path, "r");
-    if (!f) return false;
+    if (!f) return 0;
     const size_t n = fread(text, 1, sizeof text - 1, f);
     fclose(f);
-    const char *after = strrchr(text, ')');
-    return n && after && after[2] != 'Z';
+    const char *after = n ? strrchr(text, ')') : NULL;
+    return after ? after[2] : 0;
+}
+
+/* Nothing runs any more; what is dead and waits for init to notice does not count. */
+static bool runs(pid_t pid)
+{
+    const char state = state_of(pid);
+
+    return state && state != 'Z';
 }
 
 static void expect_all_gone(int n, double seconds)
@@ -171,6 +186,22 @@ void test_spawn__starts_again_after_a_failure(void **state)
     assert_int_equal(stage->attempts, 2);
 }
 
+static void dislike_input(rank_group *g, int step)
+{
+    if (rank_of(g) == 1 && step == 7) {
+        rank_close(g, mill_fail(MILL_EINPUT, "t.csv:12: not a number"));
+        _exit(1);
+    }
+}
+
+void test_spawn__does_not_try_wrong_input_again(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 2, .max_restarts = 2}, dislike_input, 1, "t.csv:12: not a number",
+            1.5);
+    assert_int_equal(stage->attempts, 0);
+}
+
 static void leave(rank_group *g, int step)
 {
     if (rank_of(g) == 1 && step == 7) _exit(0);
@@ -220,6 +251,31 @@ void test_spawn__gives_status_and_words_of_the_first(void **state)
     run_job(&(rank_job){.n = 3}, fail_with_words, 5, "its last words: /data/t.csv: no such file",
             1.5);
     expect_said("rank 1 (process");
+}
+
+void test_spawn__ends_at_once_when_rank_0_fails_before_the_meeting(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 3}, fail_early, 3, "rank 0 (process", 1.5);
+    expect_said("ended with status 3");
+}
+
+void test_spawn__stops_and_continues_with_its_ranks(void **state)
+{
+    (void)state;
+    const pid_t pid = launch(&(rank_job){.n = 2, .warn_seconds = 0.5, .hang_seconds = 1}, NULL);
+    while (stage->steps_done[1] < 5) usleep(1000);
+    kill(pid, SIGTSTP);
+    for (int i = 0; i < 300 && state_of(pid) != 'T'; i++) usleep(10000);
+    assert_int_equal(state_of(pid), 'T');
+    for (int r = 0; r < 2; r++) {
+        for (int i = 0; i < 100 && state_of(stage->pid[r]) != 'T'; i++) usleep(1000);
+        assert_int_equal(state_of(stage->pid[r]), 'T');
+    }
+    usleep(1500000); /* longer than a rank may hang: it does not count */
+    kill(pid, SIGCONT);
+    assert_int_equal(end_of(pid), 0);
+    assert_null(strstr(stage->said, "hangs"));
 }
 
 static void hang(rank_group *g, int step)
