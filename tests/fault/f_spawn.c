@@ -145,7 +145,11 @@ static void run_job(const rank_job *job, act odd, int status, const char *words,
     const double start = mill_clock();
 
     const int got = end_of(launch(job, odd));
-    if (got != status) fail_msg("status %d, not %d: %s", got, status, stage->said);
+    if (got != status) {
+        char text[4000] = "";
+        (void)!pread(errors, text, sizeof text - 1, 0);
+        fail_msg("status %d, not %d: %s%s", got, status, stage->said, text);
+    }
     if (words) expect_said(words);
     assert_true(mill_clock() - start < most_seconds);
     expect_all_gone(job->n, 0.05);
