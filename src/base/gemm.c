@@ -47,6 +47,13 @@ static void start(void)
                               : " and own");
 }
 
+/* oneDNN adds to C only. */
+static void begin_with_from(const gemm_args *g)
+{
+    for (int64_t i = 0; i < g->m; i++)
+        memcpy(g->c + i * g->ldc, g->from + i * g->ld_from, (size_t)g->n * sizeof *g->c);
+}
+
 bool gemm_onednn(const gemm_args *g)
 {
     static _Thread_local bool single;
@@ -54,8 +61,9 @@ bool gemm_onednn(const gemm_args *g)
     pthread_once(&once, start);
     if (!single && set_omp_threads) set_omp_threads(1);
     single = true;
+    if (g->from && g->from != g->c) begin_with_from(g);
     return dnnl_sgemm(g->ta ? 'T' : 'N', g->tb ? 'T' : 'N', g->m, g->n, g->k, 1.0f, g->a, g->lda,
-                      g->b, g->ldb, g->accumulate ? 1.0f : 0.0f, g->c, g->ldc) == dnnl_success;
+                      g->b, g->ldb, g->from ? 1.0f : 0.0f, g->c, g->ldc) == dnnl_success;
 }
 #else
 static void start(void)
@@ -110,6 +118,7 @@ void gemm_f32_batch(const gemm_args *g, int64_t batch, int64_t a_stride, int64_t
         gemm_f32(&one);
         one.a += a_stride;
         one.b += b_stride;
+        if (one.from && one.ld_from) one.from += c_stride;
         one.c += c_stride;
     }
 }

@@ -1,13 +1,14 @@
 /*
  * gemm.h - products of matrices, one tile on the calling thread.
  *
- *     C = op(A) op(B) + beta C      op(A) (m,k), op(B) (k,n), C (m,n), all row-major, beta 0 or 1
+ *     C = op(A) op(B) + F      op(A) (m,k), op(B) (k,n), C and F (m,n), all row-major
  *
  * A is stored (m,k), or (k,m) if ta; B is stored (k,n), or (n,k) if tb; ld* is the distance of two
- * stored rows in elements.  C overlaps neither.  Sizes may be 0: k = 0 gives beta C.
+ * stored rows in elements.  F (`from`) may be absent, C itself, or, with ld_from 0, one row for
+ * all (a bias).  C overlaps nothing else.  Sizes may be 0: k = 0 gives F.
  *
  * Two providers.  Ours (base/cpu/gemm.c): every element is one chain of FMA in the order of k that
- * starts from beta C, the same bytes at each level and for any tiling.  oneDNN's dnnl_sgemm: the
+ * starts from F, the same bytes at each level and for any tiling.  oneDNN's dnnl_sgemm: the
  * same call gives the same bytes on one machine; another machine or (at AVX2) another tiling gives
  * others.  So tiles follow from shapes alone.  Which one serves a shape is chosen by what was
  * measured to be faster (bench/gemm.c); TABMILL_GEMM=own|onednn forces one. mill_cpu_init() must
@@ -22,16 +23,16 @@
 
 typedef struct {
     float *c;
-    const float *a, *b;
-    int64_t m, n, k, lda, ldb, ldc;
-    bool ta, tb, accumulate; /* accumulate: beta is 1 */
+    const float *a, *b, *from; /* from: NULL for zero */
+    int64_t m, n, k, lda, ldb, ldc, ld_from;
+    bool ta, tb;
 } gemm_args;
 
 typedef struct {
     double *c;
     const double *a, *b;
     int64_t m, n, k, lda, ldb, ldc;
-    bool ta, tb, accumulate;
+    bool ta, tb, accumulate; /* accumulate: C is added to */
 } gemm_args_f64;
 
 void gemm_f32(const gemm_args *g);
@@ -44,7 +45,8 @@ void gemm_bf16(const gemm_args *g);
 /* For the gradient tests and for statistics: one chain of FMA in the order of k, not fast. */
 void gemm_f64(const gemm_args_f64 *g);
 
-/* `batch` products; matrix i is at a + i a_stride and so on, in elements. */
+/* `batch` products; matrix i is at a + i a_stride and so on, in elements; `from` like C, or a row
+ * for all. */
 void gemm_f32_batch(const gemm_args *g, int64_t batch, int64_t a_stride, int64_t b_stride,
                     int64_t c_stride);
 

@@ -73,50 +73,45 @@ static mill_split split_cols(const mill_graph *g, const mill_node *node)
 
 /* ---- kernels ---- */
 
-static void multiply(const mill_call *c, real *y, const real *a, const real *b,
-                     const int64_t mnk[3], bool accumulate)
+/* y[row .., col ..] = op(a) op(b) + c there: mnk rows, columns and length of the sums */
+static void multiply(const mill_call *call, int64_t row, int64_t col, const real *a, const real *b,
+                     const int64_t mnk[3])
 {
-    const bool ta = c->node->attr.i[I_TA], tb = c->node->attr.i[I_TB];
-    const int at = c->node->attr.i[I_HAS_C] ? 1 : 0;
+    const mill_attr *attr = &call->node->attr;
+    const int at = attr->i[I_HAS_C] ? 1 : 0;
+    const int64_t m = mill_cols(&call->node->shape);
+    const bool full = at && mill_rows(call->src_shape[0]) == mill_rows(&call->node->shape);
+    const real *from = at ? (const real *)call->src[0] + (full ? row * m : 0) + col : NULL;
 #if defined(MILL_REAL_IS_DOUBLE) && MILL_REAL_IS_DOUBLE
     const gemm_args_f64 args = {
+        .accumulate = at,
 #else
     const gemm_args args = {
+        .from = from,
+        .ld_from = full ? m : 0,
 #endif
-        .c = y,
+        .c = (real *)call->out + row * m + col,
         .a = a,
         .b = b,
         .m = mnk[0],
         .n = mnk[1],
         .k = mnk[2],
-        .lda = mill_cols(c->src_shape[at]),
-        .ldb = mill_cols(c->src_shape[at + 1]),
-        .ldc = mill_cols(&c->node->shape),
-        .ta = ta,
-        .tb = tb,
-        .accumulate = accumulate,
+        .lda = mill_cols(call->src_shape[at]),
+        .ldb = mill_cols(call->src_shape[at + 1]),
+        .ldc = m,
+        .ta = attr->i[I_TA],
+        .tb = attr->i[I_TB],
     };
 #if defined(MILL_REAL_IS_DOUBLE) && MILL_REAL_IS_DOUBLE
+    for (int64_t i = 0; i < mnk[0] && from && from != args.c; i++)
+        memcpy(args.c + i * m, from + (full ? i * m : 0), (size_t)mnk[1] * sizeof(real));
     gemm_f64(&args);
 #else
-    if (c->node->bf16)
+    if (call->node->bf16)
         gemm_bf16(&args);
     else
         gemm_f32(&args);
 #endif
-}
-
-/* Put c into rows [row, row + rows), columns [col, col + cols) of y.  Full c may be y itself. */
-static void begin_with_c(const mill_call *c, int64_t row, int64_t rows, int64_t col, int64_t cols)
-{
-    const int64_t m = mill_cols(&c->node->shape);
-    const bool full = mill_rows(c->src_shape[0]) == mill_rows(&c->node->shape);
-    const real *from = (const real *)c->src[0] + (full ? row * m : 0) + col;
-    real *to = (real *)c->out + row * m + col;
-
-    if (to == from) return;
-    for (int64_t i = 0; i < rows; i++, to += m, from += full ? m : 0)
-        memcpy(to, from, (size_t)cols * sizeof(real));
 }
 
 /* Rows [begin, end) of y, over all leading dimensions: a product for each matrix they touch. */
@@ -131,14 +126,13 @@ static void product_rows(const mill_call *c)
     /* One matrix for all rows, when b is shared and a's rows follow one another. */
     const bool flat = b_step == 0 && !ta && (a_step || leading(y) == 1);
 
-    if (has_c) begin_with_c(c, c->begin, c->end - c->begin, 0, m);
     for (int64_t at = c->begin; at < c->end;) {
         const int64_t matrix = flat ? 0 : at / n, row = flat ? at : at % n;
         const int64_t last = flat ? c->end : (matrix + 1) * n;
         const int64_t rows = (c->end < last ? c->end : last) - at;
         const real *pa = (const real *)c->src[has_c] + matrix * a_step + (ta ? row : row * k);
         const real *pb = (const real *)c->src[has_c + 1] + matrix * b_step;
-        multiply(c, (real *)c->out + at * m, pa, pb, (int64_t[]){rows, m, k}, has_c);
+        multiply(c, at, 0, pa, pb, (int64_t[]){rows, m, k});
         at += rows;
     }
 }
@@ -151,9 +145,8 @@ static void product_cols(const mill_call *c)
     const int64_t rows = mill_rows(y), k = mill_cols(a), cols = c->end - c->begin;
     const real *b = (const real *)c->src[has_c + 1];
 
-    if (has_c) begin_with_c(c, 0, rows, c->begin, cols);
-    multiply(c, (real *)c->out + c->begin, c->src[has_c], b + (tb ? c->begin * k : c->begin),
-             (int64_t[]){rows, cols, k}, has_c);
+    multiply(c, 0, c->begin, c->src[has_c], b + (tb ? c->begin * k : c->begin),
+             (int64_t[]){rows, cols, k});
 }
 
 /* ---- descriptors ---- */

@@ -15,7 +15,7 @@ enum { ROOM = 2 }; /* what each row has behind it: must be neither read into C n
 
 typedef struct {
     gemm_args g;
-    float *a, *b, *c, *want;
+    float *a, *b, *c, *bias, *want;
     int64_t c_size;
 } problem;
 
@@ -37,7 +37,7 @@ static problem make(int64_t m, int64_t n, int64_t k, int kind, uint64_t seed)
 {
     mill_rng r = mill_rng_init(seed, 0, 0);
     problem p = {
-        .g = {.m = m, .n = n, .k = k, .ta = kind & 1, .tb = kind & 2, .accumulate = kind & 4}};
+        .g = {.m = m, .n = n, .k = k, .ta = kind & 1, .tb = kind & 2, .ld_from = n + ROOM}};
 
     p.g.lda = (p.g.ta ? m : k) + ROOM;
     p.g.ldb = (p.g.tb ? k : n) + ROOM;
@@ -48,6 +48,9 @@ static problem make(int64_t m, int64_t n, int64_t k, int kind, uint64_t seed)
     p.g.c = p.c = filled(p.c_size, &r);
     p.want = malloc((size_t)p.c_size * sizeof *p.want);
     memcpy(p.want, p.c, (size_t)p.c_size * sizeof *p.want);
+    p.bias = filled(n, &r);
+    if (kind & 4) p.g.from = p.c;
+    if (kind & 8) p.g.from = p.bias, p.g.ld_from = 0;
     return p;
 }
 
@@ -57,6 +60,7 @@ static void release(problem *p)
     free(p->b);
     free(p->c);
     free(p->want);
+    free(p->bias);
 }
 
 static float a_at(const gemm_args *g, int64_t i, int64_t k)
@@ -85,7 +89,9 @@ static void plain(problem *p, float (*round)(float))
     const gemm_args *g = &p->g;
     for (int64_t i = 0; i < g->m; i++)
         for (int64_t j = 0; j < g->n; j++) {
-            float sum = g->accumulate ? p->want[i * g->ldc + j] : 0.0f;
+            float sum = !g->from          ? 0.0f
+                        : g->from == p->c ? p->want[i * g->ldc + j]
+                                          : g->from[i * g->ld_from + j];
             for (int64_t k = 0; k < g->k; k++)
                 sum = fmaf(round(a_at(g, i, k)), round(b_at(g, k, j)), sum);
             p->want[i * g->ldc + j] = sum;
@@ -119,7 +125,7 @@ void test_gemm__ours_is_one_chain_of_fma_to_the_bit(void **state)
     (void)state;
     assert_ok(mill_cpu_init());
     for (int s = 0; s < N_SHAPES; s++)
-        for (int kind = 0; kind < 8; kind++) {
+        for (int kind = 0; kind < 12; kind++) {
             problem p = make(shapes[s][0], shapes[s][1], shapes[s][2], kind, (uint64_t)s);
             plain(&p, same);
             gemm_own(&p.g);
@@ -136,7 +142,7 @@ void test_gemm__any_provider_is_close_and_stays_inside(void **state)
     (void)state;
     assert_ok(mill_cpu_init());
     for (int s = 0; s < N_SHAPES; s++)
-        for (int kind = 0; kind < 8; kind++) {
+        for (int kind = 0; kind < 12; kind++) {
             problem p = make(shapes[s][0], shapes[s][1], shapes[s][2], kind, (uint64_t)s);
             plain(&p, same);
             if (s % 2 || !gemm_onednn(&p.g)) gemm_f32(&p.g);
@@ -156,7 +162,7 @@ void test_gemm__reproducible_products_are_the_chain(void **state)
     (void)state;
     assert_ok(mill_cpu_init());
     for (int s = 0; s < N_SHAPES; s++)
-        for (int kind = 0; kind < 8; kind++) {
+        for (int kind = 0; kind < 12; kind++) {
             problem p = make(shapes[s][0], shapes[s][1], shapes[s][2], kind, (uint64_t)s);
             const bool ours = gemm_is_reproducible(&p.g);
             if (p.g.m * p.g.n * p.g.k <= 64 * 64 * 64 && !getenv("TABMILL_GEMM")) assert_true(ours);
@@ -175,7 +181,7 @@ void test_gemm__bf16_rounds_both_factors_and_sums_in_f32(void **state)
     (void)state;
     assert_ok(mill_cpu_init());
     for (int s = 0; s < N_SHAPES; s++)
-        for (int kind = 0; kind < 8; kind++) {
+        for (int kind = 0; kind < 12; kind++) {
             problem p = make(shapes[s][0], shapes[s][1], shapes[s][2], kind, (uint64_t)s);
             plain(&p, to_bf16);
             gemm_bf16(&p.g);
@@ -193,7 +199,7 @@ void test_gemm__bf16_is_exact_for_small_integers(void **state)
 {
     (void)state;
     assert_ok(mill_cpu_init());
-    for (int kind = 0; kind < 8; kind++) {
+    for (int kind = 0; kind < 12; kind++) {
         problem p = make(37, 41, 259, kind, 5);
         mill_rng r = mill_rng_init(9, 0, 0);
         for (int64_t i = 0; i < (p.g.ta ? 259 : 37) * p.g.lda; i++)
@@ -201,6 +207,7 @@ void test_gemm__bf16_is_exact_for_small_integers(void **state)
         for (int64_t i = 0; i < (p.g.tb ? 41 : 259) * p.g.ldb; i++)
             p.b[i] = (float)mill_rng_below(&r, 17) - 8;
         for (int64_t i = 0; i < p.c_size; i++) p.c[i] = p.want[i] = (float)(i % 100);
+        for (int64_t i = 0; i < 41; i++) p.bias[i] = (float)(i % 7);
         plain(&p, same);
         gemm_bf16(&p.g);
         assert_memory_equal(p.c, p.want, (size_t)p.c_size * sizeof *p.c);
@@ -272,10 +279,11 @@ void test_gemm__no_terms_give_zero_or_leave_c(void **state)
 
     (void)state;
     assert_ok(mill_cpu_init());
-    g.accumulate = true;
+    g.from = c;
+    g.ld_from = 3;
     gemm_f32(&g);
     assert_true(c[0] == 1 && c[4] == 5);
-    g.accumulate = false;
+    g.from = NULL;
     gemm_f32(&g);
     assert_true(c[0] == 0 && c[1] == 0 && c[2] == 3 && c[3] == 0 && c[4] == 0 && c[5] == 6);
     g.m = 0;

@@ -73,7 +73,8 @@ VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int6
 {
     float panel[KC * NR] __attribute__((aligned(64)));
     float a_panel[MAX_ROWS * KC] __attribute__((aligned(64)));
-    tile t = {.k = kc, .c_stride = g->ldc, .load = k0 > 0 || g->accumulate};
+    const float *from = k0 > 0 ? g->c : g->from;
+    tile t = {.k = kc, .c_stride = g->ldc, .from_stride = k0 > 0 ? g->ldc : g->ld_from};
 
     t.a = g->ta ? g->a + k0 * g->lda + i0 : g->a + i0 * g->lda + k0;
     t.a_stride = g->lda;
@@ -85,6 +86,7 @@ VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int6
     for (int64_t j = 0; j < g->n; j += NR) {
         t.cols = g->n - j < NR ? (int)(g->n - j) : NR;
         t.c = g->c + i0 * g->ldc + j;
+        t.from = from ? from + i0 * t.from_stride + j : NULL;
         t.b = panel;
         t.b_stride = NR;
         if (g->tb) {
@@ -101,8 +103,13 @@ VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int6
 
 static void empty_sum(const gemm_args *g)
 {
-    for (int64_t i = 0; i < g->m && !g->accumulate; i++)
-        memset(g->c + i * g->ldc, 0, (size_t)g->n * sizeof *g->c);
+    for (int64_t i = 0; i < g->m; i++) {
+        float *c = g->c + i * g->ldc;
+        if (!g->from)
+            memset(c, 0, (size_t)g->n * sizeof *c);
+        else if (g->from + i * g->ld_from != c)
+            memcpy(c, g->from + i * g->ld_from, (size_t)g->n * sizeof *c);
+    }
 }
 
 void LEVEL_FN(gemm_tile)(const gemm_args *g, bool round_to_bf16)

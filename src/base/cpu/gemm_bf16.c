@@ -79,7 +79,8 @@ VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int6
 {
     float panel[PAIRS * NR] __attribute__((aligned(64)));
     float a[PAIRS * A_STRIDE] __attribute__((aligned(64)));
-    tile t = {.k = (kc + 1) / 2, .c_stride = g->ldc, .load = k0 > 0 || g->accumulate};
+    const float *from = k0 > 0 ? g->c : g->from;
+    tile t = {.k = (kc + 1) / 2, .c_stride = g->ldc, .from_stride = k0 > 0 ? g->ldc : g->ld_from};
 
     t.a = a;
     t.a_stride = g->ta ? A_STRIDE : PAIRS;
@@ -93,6 +94,7 @@ VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int6
     for (int64_t j = 0; j < g->n; j += NR) {
         t.cols = g->n - j < NR ? (int)(g->n - j) : NR;
         t.c = g->c + i0 * g->ldc + j;
+        t.from = from ? from + i0 * t.from_stride + j : NULL;
         if (g->tb) {
             pack_transposed(panel, g->b + j * g->ldb + k0, g->ldb, kc, t.cols);
         } else {

@@ -26,11 +26,10 @@
 #define NR (2 * VL)
 
 typedef struct {
-    const float *a, *b;
+    const float *a, *b, *from; /* from: what the sums start with, or NULL */
     float *c;
-    int64_t a_stride, b_stride, c_stride, k;
-    int cols;  /* of C, 1..NR; B has zeros beyond */
-    bool load; /* start from C, not from 0 */
+    int64_t a_stride, b_stride, c_stride, from_stride, k;
+    int cols; /* of C, 1..NR; B has zeros beyond */
 } tile;
 
 VI v_f r_broadcast(const float *p)
@@ -79,18 +78,18 @@ VI void r_store_n(float *p, v_f v, int n)
 VI void run_tile(const tile *t, const int mr, const int nv, const int by_column)
 {
     const float *a = t->a, *b = t->b;
-    const int64_t as = t->a_stride, bs = t->b_stride, cs = t->c_stride;
+    const int64_t as = t->a_stride, bs = t->b_stride, cs = t->c_stride, fs = t->from_stride;
     const bool whole = t->cols == nv * VL; /* masked stores are slow at v3 */
     v_f sum[MR][2];
 
-    if (!t->load) {
+    if (!t->from) {
         UNROLL_MR for (int i = 0; i < mr; i++) sum[i][0] = sum[i][1] = (v_f){0};
     } else if (whole) {
         UNROLL_MR for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) sum[i][j] =
-            r_load(t->c + i * cs + j * VL);
+            r_load(t->from + i * fs + j * VL);
     } else {
         UNROLL_MR for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) sum[i][j] =
-            r_load_n(t->c + i * cs + j * VL, t->cols - j * VL);
+            r_load_n(t->from + i * fs + j * VL, t->cols - j * VL);
     }
 
     for (int64_t k = 0; k < t->k; k++) {
@@ -177,6 +176,7 @@ VI void run_panel(tile t, int64_t rows, bool by_column)
         tiles[mr - 1][by_column][nv - 1](&t);
         t.a += mr * (by_column ? 1 : t.a_stride);
         t.c += mr * t.c_stride;
+        if (t.from) t.from += mr * t.from_stride;
     }
 }
 
