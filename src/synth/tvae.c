@@ -125,14 +125,16 @@ static mill_err build_step(mill_graph *g, const void *ctx)
     const mill_ref mu = dense_apply(&n.p, &n.mu, h, 0, true);
     const mill_ref lv = dense_apply(&n.p, &n.log_var, h, 0, true);
     const mill_ref noise = mill_normal(g, SHAPE(p->rows, p->c->embedding_dim));
-    const mill_ref z = mill_add(g, mu, mill_mul(g, noise, mill_exp(g, mill_scale(g, lv, 0.5, 0))));
+    const mill_ref deviation = mill_exp(g, mill_scale(g, lv, 0.5, 0)); /* its square: exp(lv) */
+    const mill_ref z = mill_add(g, mu, mill_mul(g, noise, deviation));
     const mill_ref o = dense_apply(&n.p, &n.decoder, z, 0, true);
 
     mill_ref recon =
         mill_sum_all(g, mill_span_ce(g, o, spans_node(g, p->s), ctgan_row_targets(g, rows, p->d)));
     if (n.sigma >= 0) recon = mill_add(g, recon, number_loss(&n, p, o, rows));
     const mill_ref inner =
-        mill_sub(g, mill_scale(g, lv, 1, 1), mill_add(g, mill_square(g, mu), mill_exp(g, lv)));
+        mill_sub(g, mill_scale(g, lv, 1, 1),
+                 mill_add(g, mill_square(g, mu), mill_square(g, deviation)));
     const mill_ref kl = mill_scale(g, mill_sum_all(g, inner), -0.5 / b, 0);
     const mill_ref loss = mill_add(g, mill_scale(g, recon, p->c->loss_factor / b, 0), kl);
 
