@@ -102,14 +102,15 @@ enum { SPAN_TANH = 0, SPAN_SOFTMAX = 1 }; /* kind; a tanh span may have any leng
 typedef enum {
     SPAN_GUMBEL, /* tanh(o); softmax((o + gumbel) / tau): training.  Own stream */
     SPAN_SOFT,   /* tanh(o); softmax(o / tau) */
-    SPAN_SAMPLE, /* tanh(o); one-hot of argmax(o + gumbel): a draw from softmax(o).  No gradient */
-    SPAN_HARD,   /* tanh(o); one-hot of argmax(o).  No gradient */
 } mill_span_mode;
 mill_ref mill_span_activate(mill_graph *g, mill_ref o, mill_ref spans, double tau,
                             mill_span_mode mode); /* (n, D) */
 mill_ref mill_span_softmax(mill_graph *g, mill_ref o,
                            mill_ref spans); /* kinds are ignored: every span is softmax */
 mill_ref mill_span_log_softmax(mill_graph *g, mill_ref o, mill_ref spans); /* likewise */
+/* One number a span -> (n, S): tanh(o) of a tanh span, which has one unit here; else the index of a
+ * draw from softmax(o), or of its first largest.  No gradient; own stream. */
+mill_ref mill_span_pick(mill_graph *g, mill_ref o, mill_ref spans, bool draw);
 /* target i32 (n, S): index inside the span, -1: this span has no loss -> (n, 1): sum of -log
  * softmax(o_span)[target] */
 mill_ref mill_span_ce(mill_graph *g, mill_ref o, mill_ref spans, mill_ref target);

@@ -6,12 +6,15 @@
  *     activate   tanh spans     y = tanh(o)                              do = dy (1 - y^2)
  *                softmax spans  y = softmax((o + gumbel) / tau)          do = y (dy - dy.y) / tau
  *     softmax, log_softmax      span by span, kinds ignored
+ *     pick       (n, S): tanh(o), or an index: the number of k < n - 1 with
+ *                sum_{j<=k} exp(o[j]) <= u sum_j exp(o[j]), u uniform: a draw from softmax(o)
  *     ce         (n, 1) = sum over spans with target t >= 0 of log sum_k exp(o[k]) - o[t]
  *                do = softmax(o_span) - one_hot(t) there, 0 in spans without a target
  *
  * Gumbel noise is a function of (seed, stream, step, element of o), of log(1/u) as CTGAN draws it.
- * The gradients of the activations need y alone.  SAMPLE is the Gumbel-max draw from softmax(o),
- * HARD its most likely value; both are steps and let no gradient pass.
+ * The gradients of the activations need y alone.  A pick lets no gradient pass: one
+ * uniform number a span by the inverse of its distribution, where Gumbel-max would want one a
+ * unit.
  */
 #include "ops/inner.h"
 
@@ -87,26 +90,59 @@ static const mill_op op_span_activate = {
     .run = KERNELS(op_span_activate),
 };
 
-static const mill_op op_span_choose = {
-    .name = "span_choose", /* SAMPLE and HARD */
-    .n_src = 2,
-    .alias = ALIAS_SRC(0),
-    .rowwise = ROW_SRC(0),
-    .flags = MILL_OP_RANDOM | MILL_OP_STOP,
-    .shape = shape_spans,
-    .scratch = scratch_noise,
-    .run = KERNELS(op_span_activate),
-};
-
 mill_ref mill_span_activate(mill_graph *g, mill_ref o, mill_ref spans, double tau,
                             mill_span_mode mode)
 {
-    const bool chosen = mode == SPAN_SAMPLE || mode == SPAN_HARD;
-    mill_attr attr = {.i = {[I_MODE] = mode}, .f = {[F_TAU] = chosen ? 1 : tau}};
+    mill_attr attr = {.i = {[I_MODE] = mode}, .f = {[F_TAU] = tau}};
     if (!(attr.f[F_TAU] > 0)) return mill_poison(g, MILL_ESHAPE, "span_activate: tau = %g", tau);
     attr.i[MILL_MAX_ATTR - 1] = mill_stream(g);
     spans = check_spans(g, "span_activate", o, spans);
-    return MILL_APPLY(g, chosen ? &op_span_choose : &op_span_activate, &attr, o, spans);
+    return MILL_APPLY(g, &op_span_activate, &attr, o, spans);
+}
+
+/* ---- pick ---- */
+
+enum { I_DRAW }; /* ORDER PICK ATTR */
+
+static mill_err shape_span_pick(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
+                                const mill_node *node)
+{
+    TRY(ops_check_dtypes(g, node, 2));
+    *out = SHAPE(src_shape(g, node, 0)->dim[0], src_shape(g, node, 1)->dim[0]);
+    *dtype = MILL_T_REAL;
+    return MILL_OK;
+}
+
+/* Uniform numbers of sixteen rows, and the exponentials of one row. ORDER PICK SCRATCH */
+static size_t scratch_pick(const mill_graph *g, const mill_node *node)
+{
+    return (size_t)(16 * mill_cols(&node->shape) + mill_cols(src_shape(g, node, 0))) * sizeof(real);
+}
+
+DECLARE_KERNELS(op_span_pick);
+static const mill_op op_span_pick = {
+    .name = "span_pick",
+    .n_src = 2, /* o, spans */
+    .rowwise = ROW_SRC(0),
+    .flags = MILL_OP_RANDOM | MILL_OP_STOP,
+    .shape = shape_span_pick,
+    .scratch = scratch_pick,
+    .run = KERNELS(op_span_pick),
+};
+
+mill_ref mill_span_pick(mill_graph *g, mill_ref o, mill_ref spans, bool draw)
+{
+    mill_attr attr = {.i = {[I_DRAW] = draw}};
+    attr.i[MILL_MAX_ATTR - 1] = mill_stream(g);
+    if (!(spans = check_spans(g, "span_pick", o, spans))) return 0;
+
+    const mill_node *s = mill_get(g, spans);
+    const int32_t *row = s->data;
+    for (int64_t i = 0; i < s->shape.dim[0]; i++, row += 3)
+        if (row[2] == SPAN_TANH && row[1] != 1)
+            return mill_poison(g, MILL_ESHAPE, "span_pick: tanh span %lld has %d units",
+                               (long long)i, row[1]);
+    return MILL_APPLY(g, &op_span_pick, &attr, o, spans);
 }
 
 /* ---- softmax and log_softmax ---- */

@@ -292,5 +292,5 @@ void ctgan_build_sample(ctgan_net *n, int64_t n_rows)
     const mill_ref draw = ctgan_draw_batch(g, n->d, n_rows, false);
     const mill_ref cond = n->s->cond_width ? ctgan_cond_codes(g, draw, n->d, DRAW_FAKE_COND, 1) : 0;
     const mill_ref o = generate(n, &gen, z, cond, false);
-    mill_output(g, "rows", mill_span_activate(g, o, spans_node(g, n->s), 1, SPAN_SAMPLE));
+    mill_output(g, "rows", mill_span_pick(g, o, spans_node(g, n->s), true));
 }

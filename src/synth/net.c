@@ -101,7 +101,7 @@ static void decode_chunk(void *ctx, int64_t chunk, int thread)
     const int64_t at = from - w->to;
     (void)thread;
 
-    spans_decode(w->out, from, s, w->n->schema, w->rows + at * s->width,
+    spans_decode(w->out, from, s, w->n->schema, w->rows + at * s->n_spans,
                  w->numbers ? w->numbers + at * s->n_numbers : NULL, end - from);
 }
 
@@ -114,7 +114,7 @@ static mill_err decode_tile(const net_sampler *n, mill_table *out, int64_t to, i
     decode_work w = {
         .n = n,
         .out = out,
-        .rows = (const float *)rows.data + skip * n->s->width,
+        .rows = (const float *)rows.data + skip * n->s->n_spans,
         .numbers = noisy ? (const float *)numbers.data + skip * n->s->n_numbers : NULL,
         .to = to,
         .count = count,

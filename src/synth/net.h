@@ -15,7 +15,7 @@ enum {
     NET_TILE = 2048
 }; /* rows of one run of the sampling graph: row i is element i mod NET_TILE of step i / NET_TILE */
 
-/* Builds the sampling graph: output "rows" (NET_TILE, D) and, where numbers have noise of their
+/* Builds the sampling graph: output "rows" (NET_TILE, n_spans) and, where numbers have noise of their
  * own, "numbers" (NET_TILE, n_numbers). */
 typedef mill_err (*net_build)(mill_graph *g, const void *ctx);
 

@@ -353,14 +353,6 @@ void span_rows_free(span_rows *r)
 
 /* ---- decode ---- */
 
-static int32_t largest(const float *x, int32_t n)
-{
-    int32_t best = 0;
-    for (int32_t i = 1; i < n; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
-}
-
 mill_err spans_decode_begin(mill_table *out, const synth_spans *s)
 {
     for (int k = 0; k < s->n; k++) {
@@ -386,12 +378,13 @@ void spans_decode_end(mill_table *out, const synth_spans *s)
 void spans_decode(mill_table *out, int64_t row, const synth_spans *s, const synth_schema *schema,
                   const float *x, const float *u, int64_t n)
 {
-    for (int k = 0; k < s->n; k++) {
+    for (int k = 0, span = 0; k < s->n; k++, span++) {
         const span_column *p = &s->col[k];
         mill_column *c = &out->col[p->col];
+        span += p->is_number;
         for (int64_t i = 0; i < n; i++) {
-            const float *units = x + i * s->width + p->start;
-            const int32_t code = largest(units, p->width);
+            const float *pick = x + i * s->n_spans + span;
+            const int32_t code = (int32_t)*pick;
 
             if (p->has_missing && code == p->width - 1)
                 c->valid[(row + i) >> 3] &= (uint8_t) ~(1u << ((row + i) & 7));
@@ -399,7 +392,7 @@ void spans_decode(mill_table *out, int64_t row, const synth_spans *s, const synt
                 synth_put_number(
                     c, &schema->col[p->col], row + i,
                     modes_inverse(&p->modes,
-                                  (double)(u ? u[i * s->n_numbers + p->number] : units[-1]), code));
+                                  (double)(u ? u[i * s->n_numbers + p->number] : pick[-1]), code));
             else
                 c->code[row + i] = code;
         }

@@ -76,10 +76,10 @@ mill_err spans_decode_begin(mill_table *out, const synth_spans *s);
 void spans_decode_end(mill_table *out, const synth_spans *s);
 
 /*
- * Units to cells: rows [0, n) of x (n, width) into rows [row, row+n) of `out`.  A number's u is
- * u[i, number] (u: (n, n_numbers)) or, where u is NULL, x at the tanh unit; its mode is the largest
- * unit of its span; values likewise.  Ties go to the first.  Two threads may decode into one table
- * if their rows do not share a multiple of eight.
+ * Picks to cells: rows [0, n) of x (n, n_spans) into rows [row, row+n) of `out`.  x has the index
+ * of the mode or value that each softmax span fell on; a number's u is u[i, number] (u: (n,
+ * n_numbers)) or, where u is NULL, x at its tanh span.  Two threads may decode into one table if
+ * their rows do not share a multiple of eight.
  */
 void spans_decode(mill_table *out, int64_t row, const synth_spans *s, const synth_schema *schema,
                   const float *x, const float *u, int64_t n);

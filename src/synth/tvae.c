@@ -132,9 +132,8 @@ static mill_err build_step(mill_graph *g, const void *ctx)
     mill_ref recon =
         mill_sum_all(g, mill_span_ce(g, o, spans_node(g, p->s), ctgan_row_targets(g, rows, p->d)));
     if (n.sigma >= 0) recon = mill_add(g, recon, number_loss(&n, p, o, rows));
-    const mill_ref inner =
-        mill_sub(g, mill_scale(g, lv, 1, 1),
-                 mill_add(g, mill_square(g, mu), mill_square(g, deviation)));
+    const mill_ref inner = mill_sub(g, mill_scale(g, lv, 1, 1),
+                                    mill_add(g, mill_square(g, mu), mill_square(g, deviation)));
     const mill_ref kl = mill_scale(g, mill_sum_all(g, inner), -0.5 / b, 0);
     const mill_ref loss = mill_add(g, mill_scale(g, recon, p->c->loss_factor / b, 0), kl);
 
@@ -165,7 +164,7 @@ static mill_err build_sample(mill_graph *g, const void *ctx)
     n.decoder = dense_init(&n.p, "dec", p->c->embedding_dim, dec, n_dec);
     const mill_ref z = mill_normal(g, SHAPE(NET_TILE, p->c->embedding_dim));
     const mill_ref o = dense_apply(&n.p, &n.decoder, z, 0, true);
-    mill_output(g, "rows", o); /* the largest logit is the largest probability */
+    mill_output(g, "rows", mill_span_pick(g, o, spans_node(g, s), false));
     if (!s->n_numbers) return MILL_OK;
 
     const mill_ref sigma = n.p.ref[nn_param(&n.p, SHAPE(s->n_numbers), 0, 0.1, "sigma")];

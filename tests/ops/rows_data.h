@@ -153,31 +153,38 @@ ROW_SPAN(span_soft, mill_span_activate(b->g, o, s, 0.5, SPAN_SOFT), 0, 0.5, 1, y
 ROW_SPAN(span_softmax, mill_span_softmax(b->g, o, s), 0, 1, 0, y[e])
 ROW_SPAN(span_log_softmax, mill_span_log_softmax(b->g, o, s), 0, 1, 0, log(y[e]))
 
-static void choose_of(double *y, const double *o, int64_t n, int noisy)
+/* Picks: spans of which one is longer than the kernel takes in columns. */
+static const int32_t picks_[5][3] = {{0, 1, 0}, {1, 5, 1}, {6, 1, 0}, {7, 2, 1}, {9, 90, 1}};
+enum { PICK_D = 99 };
+static double pick_of(const double *o, int64_t n, double u)
 {
-    for (int64_t i = 0; i < n; i++)
-        for (int k = 0; k < SPANS; k++) {
-            const int64_t at = i * D_ + spans_[k][0], end = at + spans_[k][1];
-            int64_t best = at;
-            double most = -INFINITY;
-            for (int64_t j = at; j < end; j++) {
-                const double v = o[j] + (noisy ? gumbel_at(1, j) : 0);
-                if (v > most) most = v, best = j;
-            }
-            for (int64_t j = at; j < end; j++) y[j] = spans_[k][2] ? j == best : tanh(o[j]);
-        }
-}
-#define ROW_CHOOSE(name, mode, noisy)                                                           \
-    static mill_ref build_##name(row_build *b)                                                  \
-    {                                                                                           \
-        return mill_span_activate(b->g, X(b, SHAPE(b->n, D_), -2, 2), spans_const(b), 1, mode); \
-    }                                                                                           \
-    static void oracle_##name(double *y, const row_data *d)                                     \
-    {                                                                                           \
-        choose_of(y, d->x[0], d->n, noisy);                                                     \
+    double sum = 0, below = 0;
+    int64_t best = 0, k;
+    for (int64_t j = 0; j < n; j++) {
+        sum += exp(o[j]);
+        if (o[j] > o[best]) best = j;
     }
-ROW_CHOOSE(span_sample, SPAN_SAMPLE, 1)
-ROW_CHOOSE(span_hard, SPAN_HARD, 0)
+    for (k = 0; k < n - 1 && (below += exp(o[k])) <= u * sum;) k++;
+    return (double)(u < 0 ? best : k);
+}
+#define ROW_PICK(name, draw)                                                          \
+    static mill_ref build_##name(row_build *b)                                        \
+    {                                                                                 \
+        const mill_ref spans = mill_const(b->g, MILL_T_I32, SHAPE(SPANS, 3), picks_); \
+        return mill_span_pick(b->g, X(b, SHAPE(b->n, PICK_D), -2, 2), spans, draw);   \
+    }                                                                                 \
+    static void oracle_##name(double *y, const row_data *d)                           \
+    {                                                                                 \
+        EACH_Y(e)                                                                     \
+        {                                                                             \
+            const int32_t *s = picks_[e % SPANS];                                     \
+            const double *o = d->x[0] + e / SPANS * PICK_D + s[0];                    \
+            const double u = (double)mill_rand_u01(SEED, 3, 1, (uint64_t)e);          \
+            y[e] = s[2] == 0 ? tanh(*o) : pick_of(o, s[1], draw ? u : -1);            \
+        }                                                                             \
+    }
+ROW_PICK(span_draw, true)
+ROW_PICK(span_largest, false)
 
 static mill_ref build_span_ce(row_build *b)
 {

@@ -182,6 +182,42 @@ void test_span_activate__has_the_bits_of_rows_done_alone(void **state)
     mill_graph_free(g);
 }
 
+/* Counts of 20,000 draws from one softmax, a short span and one that is done row by row: each
+ * within 5 standard deviations of what is expected. */
+void test_span_pick__draws_as_often_as_softmax_says(void **state)
+{
+    enum { ROWS = 20000, D = 4 + 90 };
+    const int32_t spans[2][3] = {{0, 4, SPAN_SOFTMAX}, {4, 90, SPAN_SOFTMAX}};
+    double p[D], sum[2] = {0};
+    int64_t count[D] = {0};
+    exec_tensor x, y;
+    mill_graph *g;
+    mill_exec *e;
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    assert_ok(mill_graph_new(&g));
+    mill_output(g, "y",
+                mill_span_pick(g, mill_input(g, "x", MILL_T_REAL, SHAPE(ROWS, D)),
+                               mill_const(g, MILL_T_I32, SHAPE(2, 3), spans), true));
+    assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 1}));
+    assert_ok(mill_exec_input(&x, e, "x"));
+    for (int64_t i = 0; i < (int64_t)ROWS * D; i++)
+        ((real *)x.data)[i] = (real)(2 * draw(5, i % D));
+    for (int k = 0; k < D; k++) sum[k >= 4] += p[k] = exp((double)((real *)x.data)[k]);
+    assert_ok(mill_exec_run(e, 0));
+    assert_ok(mill_exec_output(&y, e, "y"));
+    for (int64_t i = 0; i < ROWS; i++)
+        for (int k = 0; k < 2; k++) count[4 * k + (int64_t)((real *)y.data)[2 * i + k]]++;
+    for (int k = 0; k < D; k++) {
+        const double share = p[k] / sum[k >= 4], want = ROWS * share;
+        if (!(fabs((double)count[k] - want) < 5 * sqrt(want * (1 - share))))
+            fail_msg("unit %d: %d draws, not %.0f", k, (int)count[k], want);
+    }
+    mill_exec_free(e);
+    mill_graph_free(g);
+}
+
 static mill_ref input(mill_graph **g, mill_shape shape)
 {
     assert_ok(mill_graph_new(g));

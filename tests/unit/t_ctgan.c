@@ -84,21 +84,20 @@ void test_spans__cover_every_unit_once(void **state)
     teardown(&f);
 }
 
-/* Encoded rows as one-hot units decode to the table they came from; u is a float, x has two
+/* Encoded rows as picks decode to the table they came from; u is a float, x has two
  * decimals. */
 void test_spans__decode_what_they_encoded(void **state)
 {
     fixture f = setup();
-    float *x = mill_alloc((size_t)ROWS * (size_t)f.s->width, sizeof *x);
+    float *x = mill_alloc((size_t)ROWS * (size_t)f.s->n_spans, sizeof *x);
+    float *at = x;
     mill_table *out;
 
     (void)state;
     for (int64_t i = 0; i < ROWS; i++)
         for (int k = 0; k < f.s->n; k++) {
-            float *row = x + i * f.s->width;
-            row[f.s->col[k].start + span_code(&f.rows, i, k)] = 1;
-            if (f.s->col[k].is_number)
-                row[f.s->col[k].start - 1] = f.rows.u[i * f.s->n_numbers + f.s->col[k].number];
+            if (f.s->col[k].is_number) *at++ = f.rows.u[i * f.s->n_numbers + f.s->col[k].number];
+            *at++ = (float)span_code(&f.rows, i, k);
         }
     assert_ok(synth_schema_table(&out, f.schema, ROWS));
     assert_ok(spans_decode_begin(out, f.s));

@@ -2,19 +2,6 @@
 #include "ops/cpu/random.h"
 #include "ops/cpu/span_tile.h"
 
-INLINE void one_hot_of_max(real *y, const real *x, const real *noise, int64_t n)
-{
-    int64_t best = 0;
-    real most = -K(INFINITY);
-    for (int64_t j = 0; j < n; j++) {
-        const real v = noise ? x[j] + noise[j] : x[j];
-        best = v > most ? j : best;
-        most = v > most ? v : most;
-    }
-    row_fill(y, 0, n);
-    y[best] = 1;
-}
-
 INLINE void row_tanh(real *y, const real *x, int64_t n)
 {
     if (n == 1) {
@@ -26,7 +13,6 @@ INLINE void row_tanh(real *y, const real *x, int64_t n)
 
 typedef struct {
     int64_t D;
-    bool choose;
     real scale;
 } activation;
 
@@ -35,8 +21,6 @@ INLINE void activate_span(real *y, const real *o, const real *noise, const span 
 {
     if (at->kind == TANH)
         row_tanh(y, o, at->length);
-    else if (a->choose)
-        one_hot_of_max(y, o, noise, at->length);
     else
         row_softmax(y, o, noise, at->length, a->scale);
 }
@@ -55,10 +39,7 @@ INLINE void activate_columns(real *y, const real *o, const real *noise, int64_t 
         for (int64_t j = at; j < at + n && tanh; j++) x.col[j] = l_tanh(x.col[j]);
         if (tanh) continue;
         for (int64_t j = at; j < at + n && noise; j++) x.col[j] = l_add(x.col[j], extra.col[j]);
-        if (a->choose)
-            columns_choose(x.col + at, n);
-        else
-            columns_softmax(x.col + at, n, a->scale);
+        columns_softmax(x.col + at, n, a->scale);
     }
     put_columns(y, &x, a->D, rows, run->width);
 }
@@ -66,10 +47,9 @@ INLINE void activate_columns(real *y, const real *o, const real *noise, int64_t 
 /* scratch: ORDER SPAN SCRATCH */
 KERNEL(op_span_activate)
 {
-    const int mode = (int)c->node->attr.i[0];
     const int64_t D = mill_cols(&c->node->shape), S = c->src_shape[1]->dim[0];
-    const activation a = {D, mode == SAMPLE || mode == HARD, (real)(1.0 / c->node->attr.f[0])};
-    const bool noisy = mode == GUMBEL || mode == SAMPLE;
+    const activation a = {D, (real)(1.0 / c->node->attr.f[0])};
+    const bool noisy = c->node->attr.i[0] == GUMBEL;
     real *noise = noisy ? c->scratch : NULL;
 
     for (int64_t i = c->begin, rows; i < c->end; i += rows) {
@@ -84,6 +64,80 @@ KERNEL(op_span_activate)
             if (run.is_short) activate_columns(y, o, own, rows, &run, &a);
             for (int64_t r = 0; r < rows && !run.is_short; r++)
                 activate_span(y + r * D, o + r * D, noisy ? own + r * D : NULL, at, &a);
+        }
+    }
+}
+
+typedef struct {
+    real *y;
+    const real *o, *u; /* u: uniform numbers, or NULL */
+    int64_t D, S, rows;
+} pick_block;
+
+/* first: the number of the run's first span */
+INLINE void pick_columns(const pick_block *b, const span_run *run, int64_t first)
+{
+    columns x, u, y;
+
+    take_columns(&x, b->o + run->start, b->D, b->rows, run->width);
+    if (b->u) take_columns(&u, b->u + first, b->S, b->rows, run->n);
+    for (int64_t k = 0; k < run->n; k++) {
+        lanes *at = x.col + run->spans[k].start - run->start;
+        const int64_t n = run->spans[k].length;
+        if (run->spans[k].kind == TANH)
+            y.col[k] = l_tanh(*at);
+        else
+            y.col[k] = b->u ? columns_draw(at, n, u.col[k]) : columns_largest(at, n);
+    }
+    put_columns(b->y + first, &y, b->S, b->rows, run->n);
+}
+
+/* e: room for n */
+INLINE int64_t row_draw(real *e, const real *x, int64_t n, real u)
+{
+    const real target = u * row_exp(e, x, n, 1);
+    real sum = 0;
+    int64_t k = 0;
+
+    for (; k + 16 < n; k += 16) { /* whole blocks that end below the target */
+        const real more = sum + l_sum(l_load(e + k));
+        if (!(more <= target)) break;
+        sum = more;
+    }
+    while (k < n - 1 && (sum += e[k]) <= target) k++;
+    return k;
+}
+
+INLINE int64_t row_largest(const real *x, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t k = 1; k < n; k++) best = x[k] > x[best] ? k : best;
+    return best;
+}
+
+/* attributes: ORDER PICK ATTR; scratch: ORDER PICK SCRATCH */
+KERNEL(op_span_pick)
+{
+    const int64_t D = mill_cols(c->src_shape[0]), S = mill_cols(&c->node->shape);
+    const bool draw = c->node->attr.i[0];
+    const span *spans = c->src[1];
+    real *u = c->scratch, *e = u + BLOCK * S;
+    pick_block b = {.D = D, .S = S, .u = draw ? u : NULL};
+
+    for (int64_t i = c->begin; i < c->end; i += b.rows) {
+        b.rows = c->end - i < BLOCK ? c->end - i : BLOCK;
+        b.y = (real *)c->out + i * S;
+        b.o = (const real *)c->src[0] + i * D;
+        if (draw) fill_uniform(u, source_of(c), i * S, b.rows * S);
+        span_run run;
+        for (int64_t k = 0; k < S; k += run.n) {
+            run = next_run(spans + k, S - k);
+            if (run.is_short) pick_columns(&b, &run, k);
+            for (int64_t r = 0; r < b.rows && !run.is_short; r++) {
+                const real *x = b.o + r * D + run.start;
+                b.y[r * S + k] = (real)(draw ? row_draw(e, x, run.width, u[r * S + k])
+                                             : row_largest(x, run.width));
+            }
         }
     }
 }

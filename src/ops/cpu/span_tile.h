@@ -14,8 +14,8 @@
 
 #include "ops/cpu/softmax.h"
 
-enum { TANH = 0 };                   /* kind; ORDER SPAN KIND */
-enum { GUMBEL, SOFT, SAMPLE, HARD }; /* mode; ORDER SPAN MODE */
+enum { TANH = 0 };     /* kind; ORDER SPAN KIND */
+enum { GUMBEL, SOFT }; /* mode; ORDER SPAN MODE */
 
 typedef struct {
     int32_t start, length, kind;
@@ -106,8 +106,8 @@ INLINE void columns_softmax(lanes *x, int64_t n, real scale)
     for (int64_t k = 0; k < n; k++) x[k] = l_mul(x[k], inverse);
 }
 
-/* One-hot of the first of the largest. */
-INLINE void columns_choose(lanes *x, int64_t n)
+/* Index of the first of the largest. */
+INLINE lanes columns_largest(const lanes *x, int64_t n)
 {
     lanes most = x[0], best = l_set(0);
 
@@ -115,10 +115,20 @@ INLINE void columns_choose(lanes *x, int64_t n)
         best = l_if_le(x[k], most, best, l_set((real)k));
         most = l_max(most, x[k]);
     }
-    for (int64_t k = 0; k < n; k++) {
-        const lanes at = l_set((real)k);
-        x[k] = l_if_le(at, best, l_if_le(best, at, l_set(1), l_set(0)), l_set(0));
+    return best;
+}
+
+/* Index of a draw from softmax(x) by u in (0, 1); x is overwritten. */
+INLINE lanes columns_draw(lanes *x, int64_t n, lanes u)
+{
+    const lanes target = l_mul(u, columns_exp(x, n, 1)), one = l_set(1), none = l_set(0);
+    lanes index = none, sum = none;
+
+    for (int64_t k = 0; k < n - 1; k++) {
+        sum = l_add(sum, x[k]);
+        index = l_add(index, l_if_le(sum, target, one, none));
     }
+    return index;
 }
 
 /* x = y scale (dy - dy . y) */
