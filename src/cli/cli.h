@@ -68,6 +68,7 @@ extern const opt_row talk_rows[], csv_rows[], column_rows[], run_rows[], file_ro
 
 /* talk.c */
 void cli_talk(const opt_set *set, bool quiet); /* the log alone: before ranks are forked */
+void cli_mute(void); /* this rank has nothing to say: rank 0 speaks for all */
 int cli_begin(mill_pool **pool, const opt_set *set,
               const talk_options *o); /* log and threads; 0, or the exit status */
 int cli_error(const opt_set *set);    /* prints the last error; returns 1 */
@@ -112,11 +113,13 @@ typedef struct {
     synth_config *synth;
     const csv_flags *csv;
     const column_options *columns;
-    const talk_options *talk;
+    talk_options *talk;
     const char *input;
     const char *output; /* what must not be overwritten; names the run folder too */
     bool model_in_run;  /* the model is only a step on the way: it lies in the run folder */
     int64_t rows;       /* of the result, where they are a part of the configuration; else 0 */
+    const void *ctx;    /* of what follows the fit */
+    rank_group *group;  /* that trains together; NULL: this process alone */
 } fitting;
 typedef struct {
     bool was_finished; /* --resume found everything done */
@@ -126,11 +129,11 @@ typedef struct {
     bool run_is_temporary;
     json_t *config, *manifest;
 } fitted;
-int cli_fit(fitted *out, const fitting *f,
-            mill_pool *pool); /* exit status; free with cli_fitted_deinit in any case */
+/* The fit, as several ranks where --nproc says so or this process is one of several; then, if
+ * there is a new model, `after` on rank 0.  Exit status. */
+int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, mill_pool *pool));
 /* The output stands: tidy the run folder. */
 mill_err cli_fit_finish(const fitted *out, const fitting *f);
-void cli_fitted_deinit(fitted *f);
 
 /* What the process holds before a fit by `m` begins, and what the libraries that it calls will add.
  */

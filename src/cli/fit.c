@@ -55,7 +55,7 @@ static mill_err copy_to_stdout(const char *path)
     return err;
 }
 
-static mill_err finish(const fitted *done, const fitting *f)
+static mill_err put_model(const fitted *done, const fitting *f)
 {
     char size[32];
     int64_t bytes;
@@ -71,25 +71,33 @@ static mill_err finish(const fitted *done, const fitting *f)
     return MILL_OK;
 }
 
+static int finish(const fitted *done, const fitting *f, mill_pool *pool)
+{
+    (void)pool;
+    return put_model(done, f) ? cli_error(&fit_set) : 0;
+}
+
 int cmd_fit(int argc, char **argv)
 {
     fit_options o;
     opt_parsed p;
-    fitted done;
-    mill_pool *pool = NULL;
     int status;
 
     if (opt_parse(&p, &status, &fit_set, &o, argc, argv) == OPT_STOP) return status;
-    const fitting f = {&p,      &o.run,        &o.synth,       &o.csv, &o.columns,
-                       &o.talk, o.files.input, o.files.output, false,  0};
-    if (!f.input || !f.output) {
+    fitting f = {
+        .p = &p,
+        .run = &o.run,
+        .synth = &o.synth,
+        .csv = &o.csv,
+        .columns = &o.columns,
+        .talk = &o.talk,
+        .input = o.files.input,
+        .output = o.files.output,
+    };
+    if (!f.input || !f.output)
         status = opt_usage_error(&fit_set, "%s is missing", f.input ? "-o MODEL" : "-i TABLE");
-    } else if (!(status = cli_begin(&pool, &fit_set, &o.talk))) {
-        status = cli_fit(&done, &f, pool);
-        if (!status && !done.was_finished && finish(&done, &f)) status = cli_error(&fit_set);
-        cli_fitted_deinit(&done);
-    }
-    mill_pool_free(pool);
+    else
+        status = cli_fit_and(&f, finish);
     opt_free(&p);
     return status;
 }

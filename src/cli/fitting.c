@@ -3,13 +3,17 @@
  *
  * Cheap refusals come first: flags, names, the output, then the table, its method, the
  * configuration of an earlier run, memory; only then training.
+ *
+ * As ranks, all read the table; rank 0 looks after the output and the run folder and leads the
+ * training, the others follow it.
  */
-#include "cli/cli.h"
+#include "cli/ranks.h"
 
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "train/team.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,11 +66,21 @@ static mill_err name_files(work *w)
     return MILL_OK;
 }
 
-/* Refusals before anything is read. */
-static int check_flags(work *w)
+static bool is_follower(const work *w)
 {
-    const fitting *f = w->f;
-    const opt_set *set = set_of(w);
+    return w->f->group && rank_of(w->f->group) > 0;
+}
+
+static bool can_share(const char *method)
+{
+    const synth_method *m = synth_method_find(method);
+    return !m || m->fit_share; /* auto takes a method that can */
+}
+
+/* Refusals before anything is read, or one of n ranks is started. */
+static int check_flags(const fitting *f, int n)
+{
+    const opt_set *set = f->p->set;
     const char *amp = f->synth->amp;
     int status;
 
@@ -80,6 +94,16 @@ static int check_flags(work *w)
         cli_say("--amp bf16: this processor has no bfloat16 products, so it will not be faster");
     if (f->synth->early_stop && !f->synth->probe_every)
         return opt_usage_error(set, "--early-stop needs probes: --probe-every is 0");
+    if (strcmp(f->run->strategy, "data_parallel") && strcmp(f->run->strategy, "data-parallel"))
+        return opt_usage_error(set, "--strategy %s: there is data_parallel", f->run->strategy);
+    if ((n > 1 || rank_is_spawned()) && !can_share(f->run->method))
+        return opt_usage_error(set,
+                               "%d ranks: %s trains in one process yet; its threads use all "
+                               "cores",
+                               n, f->run->method);
+    if (n > 1 && !strcmp(f->input, "-"))
+        return opt_usage_error(set, "--nproc with a table on stdin: each process reads it, so give "
+                                    "it as a file");
     if (!strcmp(f->output, "-") && !f->run->run_dir && f->run->resume)
         return opt_usage_error(set, "--resume with the output on stdout needs --run-dir");
     /* With --resume the output may be there: whether it is this run's is looked at when the
@@ -112,9 +136,12 @@ static int choose_method(work *w)
     if (*why && !strcmp(w->f->run->method, "auto")) cli_say("%s", why);
     if ((status = cli_check_used(w->f->p, c->method))) return status;
     w->method = synth_method_find(c->method);
-    cli_say("%s on %lld rows, %d columns; seed %llu, %d threads, %s (%s)", c->method,
-            (long long)w->table->rows, w->table->n_cols, (unsigned long long)c->seed,
-            mill_pool_threads(w->pool), mill_cpu_model(), mill_cpu_level_name());
+    char ranks[32] = "";
+    if (w->f->group) snprintf(ranks, sizeof ranks, "%d ranks of ", rank_world(w->f->group));
+    cli_say("%s on %lld rows, %d columns; seed %llu, %s%d thread%s, %s (%s)", c->method,
+            (long long)w->table->rows, w->table->n_cols, (unsigned long long)c->seed, ranks,
+            mill_pool_threads(w->pool), mill_pool_threads(w->pool) > 1 ? "s" : "", mill_cpu_model(),
+            mill_cpu_level_name());
     return 0;
 }
 
@@ -170,6 +197,7 @@ static mill_err look_at_run(work *w)
 static mill_err check_memory(work *w)
 {
     const int64_t limit = w->f->run->memory_limit;
+    const int ranks = w->f->group ? rank_who(w->f->group)->local_world : 1;
     const int64_t now = cli_program_bytes(w->method);
     int64_t fit_bytes, sample_bytes;
     char a[32], b[32];
@@ -178,10 +206,10 @@ static mill_err check_memory(work *w)
     if (!limit) return MILL_OK;
     TRY(w->method->estimate(&fit_bytes, &sample_bytes, w->schema, w->f->synth,
                             mill_pool_threads(w->pool)));
-    if (now + fit_bytes <= limit) return MILL_OK;
+    if (ranks * (now + fit_bytes) <= limit) return MILL_OK;
     const int64_t batch = cli_largest_batch(w->method, w->schema, w->f->synth,
-                                            mill_pool_threads(w->pool), limit - now);
-    mill_format_size(a, (double)(now + fit_bytes));
+                                            mill_pool_threads(w->pool), limit / ranks - now);
+    mill_format_size(a, (double)(ranks * (now + fit_bytes)));
     mill_format_size(b, (double)limit);
     if (batch > 0)
         return mill_fail(MILL_EINPUT,
@@ -190,18 +218,35 @@ static mill_err check_memory(work *w)
     return mill_fail(MILL_EINPUT, "the fit needs %s, over the limit of %s, with any batch", a, b);
 }
 
+/* Rank 0's loop, with the others behind it. */
+static mill_err lead(train_end *end, work *w, train_team *team)
+{
+    train_job job;
+
+    team_lead(&job, team);
+    TRY(train_loop(end, &job, &w->train));
+    return team_end(team);
+}
+
 static mill_err train(work *w, void **fit)
 {
     synth_config *c = w->f->synth;
     train_job job = {0};
-    train_end end;
+    train_end end = TRAIN_DONE;
 
     TRY(w->method->fit_open(fit, w->table, w->schema, c, w->pool));
     mill_table_free(w->table);
     w->table = NULL;
     w->method->fit_job(&job, *fit);
     w->train.probe_steps = job.probe ? c->probe_every * job.steps_per_epoch : 0;
-    TRY(train_loop(&end, &job, &w->train));
+    if (w->f->group) {
+        train_team team = {.job = job, .group = w->f->group, .sync = w->method->fit_sync};
+        team.job.ctx = *fit;
+        w->method->fit_share(*fit, w->f->group);
+        TRY(is_follower(w) ? team_follow(&team) : lead(&end, w, &team));
+    } else {
+        TRY(train_loop(&end, &job, &w->train));
+    }
     w->out->is_interrupted = end == TRAIN_INTERRUPTED;
     return MILL_OK;
 }
@@ -220,7 +265,7 @@ static mill_err train_and_write(work *w)
     void *fit = NULL;
     mill_err err = train(w, &fit);
 
-    if (!err && !w->out->is_interrupted)
+    if (!err && !w->out->is_interrupted && !is_follower(w))
         err = synth_model_write(w->out->model, w->method, fit, w->schema, w->f->synth);
     if (fit) w->method->fit_close(fit);
     return err;
@@ -236,7 +281,7 @@ mill_err cli_fit_finish(const fitted *out, const fitting *f)
     return train_run_finish(&o);
 }
 
-void cli_fitted_deinit(fitted *f)
+static void fitted_deinit(fitted *f)
 {
     if (f->run_is_temporary && file_remove_tree(f->run_dir)) cli_say("%s", mill_error());
     json_decref(f->config);
@@ -244,18 +289,18 @@ void cli_fitted_deinit(fitted *f)
     *f = (fitted){0};
 }
 
-int cli_fit(fitted *out, const fitting *f, mill_pool *pool)
+static int fit_table(fitted *out, const fitting *f, mill_pool *pool)
 {
     work w = {.f = f, .out = out, .pool = pool};
-    int status;
+    int status = 0;
 
     *out = (fitted){0};
-    if ((status = check_flags(&w))) return status;
-    if (name_files(&w)) return cli_error(set_of(&w));
+    if (!is_follower(&w) && name_files(&w)) return cli_error(set_of(&w));
     train_signals_install();
     mill_err err = read_table(&w);
     if (!err && (status = choose_method(&w))) goto done;
-    if (!err) err = look_at_run(&w);
+    if (!err && !is_follower(&w)) err = look_at_run(&w);
+    if (!err && out->was_finished && f->group) err = team_end(&(train_team){.group = f->group});
     if (!err && !out->was_finished) {
         err = check_memory(&w);
         if (!err && train_signal_received())
@@ -266,10 +311,32 @@ int cli_fit(fitted *out, const fitting *f, mill_pool *pool)
     if (err)
         status = cli_error(set_of(&w));
     else if (out->is_interrupted)
-        status = cli_exit_status();
+        status = f->group ? STATUS_PREEMPTED : cli_exit_status();
     out->config = json_incref(w.config);
     out->manifest = json_incref(w.manifest);
 done:
     close_work(&w);
+    return status;
+}
+
+int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, mill_pool *pool))
+{
+    const opt_set *set = f->p->set;
+    cli_ranks r;
+    fitted done;
+    int status, n;
+
+    cli_talk(set, f->talk->quiet);
+    if ((status = cli_ranks_count(&n, set, f->run->nproc)) || (status = check_flags(f, n)))
+        return status;
+    if (!cli_ranks_start(&status, set, n)) return status;
+    if (!(status = cli_ranks_meet(&r, set, f->talk))) {
+        f->group = r.group;
+        status = fit_table(&done, f, r.pool);
+        const bool is_new = !status && !done.was_finished && r.who.rank == 0;
+        if (is_new) status = after(&done, f, r.pool);
+        fitted_deinit(&done);
+    }
+    cli_ranks_part(&r, status && status != STATUS_PREEMPTED ? MILL_EINPUT : MILL_OK);
     return status;
 }

@@ -54,9 +54,9 @@ const opt_set generate_set = {
     .refused = cli_refused,
 };
 
-static int draw_and_finish(const fitted *done, const fitting *f, const generate_options *o,
-                           mill_pool *pool)
+static int draw_and_finish(const fitted *done, const fitting *f, mill_pool *pool)
 {
+    const generate_options *o = f->ctx;
     const drawing d = {
         .model = done->model,
         .output = o->files.output,
@@ -78,22 +78,28 @@ int cmd_generate(int argc, char **argv)
 {
     generate_options o;
     opt_parsed p;
-    fitted done;
-    mill_pool *pool = NULL;
     int status;
 
     if (opt_parse(&p, &status, &generate_set, &o, argc, argv) == OPT_STOP) return status;
-    const fitting f = {&p,      &o.run,        &o.synth,       &o.csv, &o.columns,
-                       &o.talk, o.files.input, o.files.output, true,   o.generate.rows};
-    if (!f.input || !f.output) {
+    fitting f = {
+        .p = &p,
+        .run = &o.run,
+        .synth = &o.synth,
+        .csv = &o.csv,
+        .columns = &o.columns,
+        .talk = &o.talk,
+        .input = o.files.input,
+        .output = o.files.output,
+        .model_in_run = true,
+        .rows = o.generate.rows,
+        .ctx = &o,
+    };
+    if (o.generate.multi_gpu && !o.run.nproc) o.run.nproc = "auto";
+    if (!f.input || !f.output)
         status =
             opt_usage_error(&generate_set, "%s is missing", f.input ? "-o OUTPUT" : "-i TABLE");
-    } else if (!(status = cli_begin(&pool, &generate_set, &o.talk))) {
-        status = cli_fit(&done, &f, pool);
-        if (!status && !done.was_finished) status = draw_and_finish(&done, &f, &o, pool);
-        cli_fitted_deinit(&done);
-    }
-    mill_pool_free(pool);
+    else
+        status = cli_fit_and(&f, draw_and_finish);
     opt_free(&p);
     return status;
 }

@@ -7,8 +7,6 @@
 #include <string.h>
 
 const char *const cli_refused[] = {
-    "multi-gpu",
-    "this build has no CUDA back end, so there are no GPUs to share the work",
     "privacy",
     "there is no training with differential privacy yet; --trim-rare N removes rare values and "
     "extremes",

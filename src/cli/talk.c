@@ -12,11 +12,12 @@
 
 static struct {
     const char *command;
-    bool is_quiet, is_terminal;
+    bool is_quiet, is_mute, is_terminal;
 } talk = {.command = ""};
 
 static void print_line(const char *line)
 {
+    if (talk.is_mute) return;
     fprintf(stderr, "%stabmill %s: %s\n", talk.is_terminal ? "\r\x1b[K" : "", talk.command, line);
 }
 
@@ -44,6 +45,11 @@ void cli_talk(const opt_set *set, bool quiet)
     talk.is_quiet = quiet;
     talk.is_terminal = isatty(STDERR_FILENO);
     mill_log_set(print_log, NULL, quiet ? MILL_LOG_ERROR : MILL_LOG_INFO);
+}
+
+void cli_mute(void)
+{
+    talk.is_mute = true;
 }
 
 int cli_begin(mill_pool **pool, const opt_set *set, const talk_options *o)

@@ -4,6 +4,7 @@
  * Cheap refusals first; then, before any thread exists, the ranks are forked; each of them reads
  * the data, rank 0 runs the loop and talks, the others follow.
  */
+#include "cli/ranks.h"
 #include "cli/train.h"
 
 #include "base/cpu.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_RENDEZVOUS = 69, STATUS_PREEMPTED = 75 };
+enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 #define OPT        OPT_ROW
 #define OPT_STRUCT train_flags
@@ -63,30 +64,12 @@ const opt_set train_set = {
 
 /* ---- refusals before anything is read ---- */
 
-/* How many: 0 where it is not said. */
-static int count_ranks(int *out, const train_command *o)
-{
-    const char *text = o->ranks.nproc;
-    int64_t n;
-
-    *out = 0;
-    if (!text) return 0;
-    if (!strcmp(text, "auto")) {
-        *out = mill_cpu_count();
-        return 0;
-    }
-    if (!mill_parse_i64(&n, text, strlen(text)) || n < 1 || n > RANK_MAX_WORLD)
-        return opt_usage_error(&train_set, "--nproc %s: auto, or 1 to %d", text, RANK_MAX_WORLD);
-    *out = (int)n;
-    return 0;
-}
-
 static int check_ranks(train_command *o, int *nproc)
 {
     const char *mode = o->ranks.multi_gpu;
     int status;
 
-    if ((status = count_ranks(nproc, o))) return status;
+    if ((status = cli_ranks_count(nproc, &train_set, o->ranks.nproc))) return status;
     if (o->ranks.gpu_ids)
         return opt_usage_error(
             &train_set,

@@ -161,6 +161,26 @@ static mill_err load(void *ctx, const store *s)
     return MILL_OK;
 }
 
+static void share(void *ctx, rank_group *g)
+{
+    mixture_fit *f = ctx;
+    f->em->group = g;
+}
+
+static mill_err sync(void *ctx)
+{
+    mixture_fit *f = ctx;
+    em *e = f->em;
+    double now[2] = {e->log_likelihood, f->converged};
+
+    TRY(rank_broadcast(e->group, e->logp, (size_t)cells(e) * sizeof *e->logp, 0));
+    TRY(rank_broadcast(e->group, e->logw, (size_t)e->lanes * sizeof *e->logw, 0));
+    TRY(rank_broadcast(e->group, now, sizeof now, 0));
+    e->log_likelihood = now[0];
+    f->converged = now[1] != 0;
+    return MILL_OK;
+}
+
 /* p(c | k) of one column out of the log table, made to sum to 1: (codes, k). */
 static void export_column(float *p, const em *e, int j)
 {
@@ -263,6 +283,8 @@ const synth_method synth_mixture = {
     .fit_job = fit_job,
     .fit_write = fit_write,
     .fit_close = fit_close,
+    .fit_share = share,
+    .fit_sync = sync,
     .estimate = mixture_estimate,
     .model_open = mixture_model_open,
     .model_close = mixture_model_close,
@@ -278,6 +300,8 @@ const synth_method synth_independent = {
     .fit_job = fit_job,
     .fit_write = fit_write,
     .fit_close = fit_close,
+    .fit_share = share,
+    .fit_sync = sync,
     .estimate = independent_estimate,
     .model_open = mixture_model_open,
     .model_close = mixture_model_close,

@@ -8,6 +8,7 @@
 #define MILL_SYNTH_SYNTH_H
 
 #include "base/pool.h"
+#include "rank/rank.h"
 #include "table/store.h"
 #include "table/table.h"
 #include "train/job.h"
@@ -125,6 +126,11 @@ typedef struct {
     mill_err (*fit_write)(void *fit, store_writer *w,
                           json_t *meta); /* the model's tensors; borrowed until written */
     void (*fit_close)(void *fit);
+    /* From now on the ranks of g do each step of the job together, and the result has the same
+     * bytes for any number of them; the group is borrowed.  fit_sync: on every rank, the state
+     * becomes rank 0's.  NULL: the method trains in one process. */
+    void (*fit_share)(void *fit, rank_group *g);
+    mill_err (*fit_sync)(void *fit);
     /* Bytes that fit and sampling will take for this shape, without allocating; the table itself
      * and the batch that is written are not in it (synth_table_bytes). */
     mill_err (*estimate)(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,

@@ -14,7 +14,7 @@ expect fit_force 0 "*" "$T" fit -i "$PENGUINS" -o m.mill --force
 holds same_bytes cmp m.mill first.mill
 expect quiet 0 "" "$T" fit -i "$PENGUINS" -o q.mill -q
 holds seed_is_not_in_the_way cmp q.mill m.mill
-expect one_thread 0 "1 threads" "$T" fit -i "$PENGUINS" -o t1.mill --threads 1
+expect one_thread 0 "1 thread," "$T" fit -i "$PENGUINS" -o t1.mill --threads 1
 holds threads_same_bytes cmp t1.mill m.mill
 expect other_seed 0 "seed 5" "$T" fit -i "$PENGUINS" -o s5.mill --seed 5
 holds other_seed_other_bytes sh -c '! cmp s5.mill m.mill'

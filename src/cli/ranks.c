@@ -1,0 +1,60 @@
+/* ranks.c - how many ranks, starting them, meeting (ranks.h). */
+#include "cli/ranks.h"
+
+#include "base/cpu.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int cli_ranks_count(int *n, const opt_set *set, const char *text)
+{
+    int64_t x;
+
+    *n = 0;
+    if (!text) return 0;
+    if (!strcmp(text, "auto")) {
+        *n = mill_cpu_count();
+        return 0;
+    }
+    if (!mill_parse_i64(&x, text, strlen(text)) || x < 1 || x > RANK_MAX_WORLD)
+        return opt_usage_error(set, "--nproc %s: auto, or 1 to %d", text, RANK_MAX_WORLD);
+    *n = (int)x;
+    return 0;
+}
+
+bool cli_ranks_start(int *status, const opt_set *set, int n)
+{
+    const rank_job job = {.n = n};
+    rank_side side = RANK_CHILD;
+
+    *status = 0;
+    if (n <= 1 || rank_is_spawned()) return true;
+    fflush(NULL);
+    if (rank_spawn(&side, status, &job)) *status = cli_error(set);
+    return !*status && side == RANK_CHILD;
+}
+
+int cli_ranks_meet(cli_ranks *r, const opt_set *set, talk_options *talk)
+{
+    int status;
+
+    *r = (cli_ranks){0};
+    if (rank_identify(&r->who, NULL)) return opt_usage_error(set, "%s", mill_error());
+    const int share = mill_cpu_count() / r->who.local_world;
+    if (!talk->threads && r->who.world > 1) talk->threads = share > 1 ? share : 1;
+    if (r->who.rank) cli_mute();
+    if (r->who.rank) talk->quiet = true;
+    if ((status = cli_begin(&r->pool, set, talk))) return status;
+    if (r->who.world == 1) return 0;
+    const rank_options o = {.threads = mill_pool_threads(r->pool), .pool = r->pool};
+    if (!rank_open(&r->group, &r->who, &o)) return 0;
+    cli_error(set);
+    return STATUS_RENDEZVOUS;
+}
+
+void cli_ranks_part(cli_ranks *r, mill_err err)
+{
+    rank_close(r->group, err);
+    mill_pool_free(r->pool);
+}

@@ -1,0 +1,37 @@
+/*
+ * ranks.h - commands that run as several ranks.
+ *
+ *     int n;  cli_ranks_count(&n, set, "auto");
+ *     if (!cli_ranks_start(&status, set, n)) return status;      forked, waited for, all gone
+ *     cli_ranks_meet(&team, set, &talk, n)  ...  cli_ranks_part(&team, err)
+ */
+#ifndef MILL_CLI_RANKS_H
+#define MILL_CLI_RANKS_H
+
+#include "cli/cli.h"
+#include "rank/rank.h"
+
+enum { STATUS_RENDEZVOUS = 69, STATUS_PREEMPTED = 75 };
+
+typedef struct {
+    rank_identity who;
+    rank_group *group; /* NULL: this process is alone */
+    mill_pool *pool;
+} cli_ranks;
+
+/* How many `text` asks for: a number or auto; 0 for NULL.  0, or exit status 2. */
+int cli_ranks_count(int *n, const opt_set *set, const char *text);
+
+/* With n > 1, in a process that is not a rank yet: starts n ranks and returns true in each of them;
+ * in the launcher it returns false when all are gone.  Otherwise true.  Before any thread. */
+bool cli_ranks_start(int *status, const opt_set *set, int n);
+
+/*
+ * Log, threads (a rank has its share of the cores) and, if this is a rank of several, the group.
+ * Ranks but 0 are mute: an error of theirs reaches the user through rank 0.  0, or the exit status;
+ * cli_ranks_part in any case.
+ */
+int cli_ranks_meet(cli_ranks *r, const opt_set *set, talk_options *talk);
+void cli_ranks_part(cli_ranks *r, mill_err err);
+
+#endif
