@@ -14,7 +14,8 @@
  * share a visit with the product:
  *
  *     rows   a as it is: tiles of rows; a's rows and c's are read with y's, so chains before and
- * behind run while the tile is warm cols   a as it is, fewer than 128 rows, more than 64 columns:
+ * behind run while the tile is warm cols   a as it is, more than 64 columns, and fewer than 128
+ * rows or a b that no cache near the core holds (each tile of rows would read and pack all of it):
  * blocks of 64 columns inner  a transposed (weight gradients): tiles of y's rows; all of a and b is
  * read
  *
@@ -28,6 +29,9 @@ enum { I_TA, I_TB, I_HAS_C }; /* attributes */
 enum { WIDE = 64 }; /* columns of a block; rows below which blocks of columns are dealt: */
 enum { FEW_ROWS = 128 };
 enum { MANY_ROWS = 256 }; /* four tiles */
+enum {
+    LARGE = 1 << 20
+}; /* bytes of b; of 512 x 1448 x 1448 rows took 48 ms and columns 22 to 25 */
 
 /* ---- shapes ---- */
 
@@ -69,6 +73,17 @@ static mill_split split_cols(const mill_graph *g, const mill_node *node)
 {
     (void)g;
     return (mill_split){mill_cols(&node->shape), WIDE, false};
+}
+
+static bool is_large(const mill_shape *b)
+{
+    return (size_t)mill_elems(b) * sizeof(real) > LARGE;
+}
+
+static bool goes_by_columns(const mill_shape *a, const mill_shape *b, bool ta, bool tb)
+{
+    if (ta || b->rank != 2 || b->dim[tb ? 0 : 1] <= WIDE) return false;
+    return mill_rows(a) < FEW_ROWS || is_large(b);
 }
 
 /* ---- kernels ---- */
@@ -195,7 +210,8 @@ static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc)
     if (at) dsrc[0] = mill_sum_to(g, dy, mill_shape_of(g, mill_src(g, y, 0)));
     /* A tile of rows packs a transposed operand anew; with many tiles it is turned once, as a node.
      */
-    const bool turn = !ta && !tb && sb.rank == 2 && mill_rows(mill_shape_of(g, dy)) >= MANY_ROWS;
+    const bool turn = !ta && !tb && sb.rank == 2 && !is_large(&sb) &&
+                      mill_rows(mill_shape_of(g, dy)) >= MANY_ROWS;
     const mill_ref bt = turn ? mill_transpose(g, b, 0, 1) : b;
     const mill_ref da =
         ta ? mill_matmul(g, b, dy, tb, true) : mill_matmul(g, dy, bt, false, !tb && !turn);
@@ -219,8 +235,8 @@ mill_ref mill_addmm(mill_graph *g, mill_ref c, mill_ref a, mill_ref b, bool ta, 
     if (!c) return mill_graph_error(g) ? 0 : mill_matmul(g, a, b, ta, tb);
     const mill_attr attr = {{[I_TA] = ta, [I_TB] = tb, [I_HAS_C] = 1}, {0}, NULL};
     const mill_shape *sa = mill_shape_of(g, a), *sb = mill_shape_of(g, b);
-    const bool few = !ta && sb->rank == 2 && mill_rows(sa) < FEW_ROWS && sb->dim[tb ? 0 : 1] > WIDE;
-    const mill_op *op = ta ? &op_addmm_inner : few ? &op_addmm_cols : &op_addmm_rows;
+    const bool by_columns = goes_by_columns(sa, sb, ta, tb);
+    const mill_op *op = ta ? &op_addmm_inner : by_columns ? &op_addmm_cols : &op_addmm_rows;
     return MILL_APPLY(g, op, &attr, c, a, b);
 }
 
@@ -228,8 +244,8 @@ mill_ref mill_matmul(mill_graph *g, mill_ref a, mill_ref b, bool ta, bool tb)
 {
     const mill_attr attr = {{[I_TA] = ta, [I_TB] = tb}, {0}, NULL};
     const mill_shape *sa = mill_shape_of(g, a), *sb = mill_shape_of(g, b);
-    const bool few = !ta && sb->rank == 2 && mill_rows(sa) < FEW_ROWS && sb->dim[tb ? 0 : 1] > WIDE;
-    const mill_op *op = ta ? &op_matmul_inner : few ? &op_matmul_cols : &op_matmul_rows;
+    const bool by_columns = goes_by_columns(sa, sb, ta, tb);
+    const mill_op *op = ta ? &op_matmul_inner : by_columns ? &op_matmul_cols : &op_matmul_rows;
     return MILL_APPLY(g, op, &attr, a, b);
 }
 
