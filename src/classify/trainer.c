@@ -14,10 +14,12 @@
 #include "classify/trainer.h"
 
 #include "base/cpu.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/vmath.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What a rank tells, in doubles: the signal that it got, loss and hits of each part, the squares of
@@ -28,7 +30,11 @@ enum { TELL_SIGNAL, TELL_PARTS };
 
 static mill_err compile(cls_graph *to, cls_trainer *t, const exec_place *place, int n_place)
 {
-    const exec_options o = {.pool = t->pool, .seed = t->c.seed, .place = place, .n_place = n_place};
+    const exec_options o = {.pool = t->pool,
+                            .seed = t->c.seed,
+                            .flags = getenv("TABMILL_PROFILE") ? EXEC_PROFILE : 0,
+                            .place = place,
+                            .n_place = n_place};
     return mill_exec_new(&to->e, to->g, &o);
 }
 
@@ -135,9 +141,25 @@ static void graph_free(cls_graph *g)
     mill_graph_free(g->g);
 }
 
+/* TABMILL_PROFILE=1: where the time of a part and of an update went, in words. */
+static void tell_profile(const cls_trainer *t)
+{
+    mill_exec *const all[] = {t->part.e, t->update.e, t->norm.e};
+    char *text;
+
+    if (!getenv("TABMILL_PROFILE") || rank_of(t->group)) return;
+    for (int i = 0; i < 3; i++) {
+        if (!all[i] || mill_exec_profile(&text, all[i])) continue;
+        for (const char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+            mill_log(MILL_LOG_WARN, "%s", line);
+        mill_free(text);
+    }
+}
+
 void cls_trainer_close(cls_trainer *t)
 {
     if (!t) return;
+    tell_profile(t);
     cls_loader_close(t->loader);
     graph_free(&t->part);
     graph_free(&t->eval);

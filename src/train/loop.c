@@ -49,7 +49,9 @@ static void format_facts(loop *l)
 {
     text_clear(&l->facts);
     for (int i = 0; i < l->job->n_metrics; i++)
-        text_add(&l->facts, "%s%s %.4g", i ? "  " : "", l->job->metric[i], l->value[i]);
+        if (!isnan(l->value[i])) /* not known at this step */
+            text_add(&l->facts, "%s%s %.4g", l->facts.len ? "  " : "", l->job->metric[i],
+                     l->value[i]);
     if (!isnan(l->s.quality))
         text_add(&l->facts, "%squality %.3f", l->facts.len ? "  " : "", l->s.quality);
 }
