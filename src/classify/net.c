@@ -93,7 +93,7 @@ static mill_ref mlp(build *b, const cls_net *n)
     mill_ref x = 0;
 
     for (int i = 0; i < n->n_hidden; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "h%d", i);
         if (!i)
             x = first_layer(b, n, n->hidden[0]);
@@ -213,6 +213,11 @@ mill_err cls_layout_make(cls_layout *l, const cls_net *n, int64_t multiple)
         }
         if (!pass) l->all = l->trained = round_up(l->all, multiple);
     }
+    l->n_buckets = (int)(l->trained / CLS_BUCKET);
+    if (l->n_buckets < 1) l->n_buckets = 1;
+    if (l->n_buckets > CLS_MAX_BUCKETS) l->n_buckets = CLS_MAX_BUCKETS;
+    for (int k = 0; k <= l->n_buckets; k++)
+        l->bucket[k] = l->trained / multiple * k / l->n_buckets * multiple;
     mill_graph_free(g);
     return err;
 }
@@ -257,7 +262,7 @@ static mill_ref whole(mill_graph *g, mill_ref grad, int64_t count)
 }
 
 mill_err cls_build_part(mill_graph *g, const cls_net *n, const cls_layout *l, int64_t rows,
-                        bool bf16)
+                        bool bf16, const cls_hook *hook)
 {
     mill_ref wrt[NN_MAX_PARAMS], grad[NN_MAX_PARAMS];
     build b;
@@ -270,8 +275,11 @@ mill_err cls_build_part(mill_graph *g, const cls_net *n, const cls_layout *l, in
         for (int k = 0; k < b.p.n; k++)
             if (!strcmp(b.p.name[k], l->param[i].name)) wrt[i] = b.p.ref[k];
     TRY(mill_grad(g, loss, wrt, l->n_trained, grad));
-    for (int i = 0; i < l->n_trained; i++)
-        mill_output(g, l->param[i].grad, whole(g, grad[i], l->param[i].count));
+    for (int i = 0; i < l->n_trained; i++) {
+        grad[i] = whole(g, grad[i], l->param[i].count);
+        mill_output(g, l->param[i].grad, grad[i]);
+    }
+    if (hook) cls_tell_buckets(g, l, grad, hook);
     mill_output(g, "loss", loss);
     mill_output(g, "out", out);
     TRY(mill_graph_error(g));
@@ -287,19 +295,39 @@ mill_err cls_build_eval(mill_graph *g, const cls_net *n, int64_t rows)
     return mill_graph_error(g);
 }
 
-mill_err cls_build_update(mill_graph *g, int64_t rows, double weight_decay)
+static mill_ref piece(mill_graph *g, const char *name, int i, int64_t lines, bool is_state)
 {
-    const mill_shape s = SHAPE(rows, CLS_LINE);
-    const mill_init zero = {INIT_ZERO, 0};
-    const mill_ref p = mill_state(g, "p", MILL_T_REAL, s, zero);
-    const mill_ref m = mill_state(g, "m", MILL_T_REAL, s, zero);
-    const mill_ref v = mill_state(g, "v", MILL_T_REAL, s, zero);
-    const mill_ref grad = mill_input(g, "grad", MILL_T_REAL, s);
+    char full[24];
+    const mill_shape s = SHAPE(lines, CLS_LINE);
+
+    snprintf(full, sizeof full, "%s%d", name, i);
+    return is_state ? mill_state(g, full, MILL_T_REAL, s, (mill_init){INIT_ZERO, 0})
+                    : mill_input(g, full, MILL_T_REAL, s);
+}
+
+mill_err cls_build_update(mill_graph *g, int n, const int64_t *lines, double weight_decay)
+{
     const mill_ref lr = mill_input(g, "lr", MILL_T_REAL, SCALAR);
     const mill_ref factor = mill_input(g, "factor", MILL_T_REAL, SCALAR);
     const mill_adam_opts o = {
         .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = weight_decay, .decoupled = true};
 
-    mill_adam(g, p, m, v, mill_mul(g, grad, factor), lr, &o);
+    for (int i = 0; i < n; i++) {
+        const mill_ref p = piece(g, "p", i, lines[i], true), m = piece(g, "m", i, lines[i], true),
+                       v = piece(g, "v", i, lines[i], true),
+                       grad = piece(g, "grad", i, lines[i], false);
+        mill_adam(g, p, m, v, mill_mul(g, grad, factor), lr, &o);
+    }
+    return mill_graph_error(g);
+}
+
+mill_err cls_build_norm(mill_graph *g, int n, const int64_t *lines)
+{
+    for (int i = 0; i < n; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "squares%d", i);
+        mill_output(g, name,
+                    mill_sum_last(g, mill_square(g, piece(g, "grad", i, lines[i], false))));
+    }
     return mill_graph_error(g);
 }

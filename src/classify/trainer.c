@@ -2,7 +2,8 @@
  * trainer.c - one step of training on any number of ranks.
  *
  *     each part that is this rank's: rows in, loss and gradient out, added up in the tree
- *     reduce-scatter: each rank has the sum for its slice of the flat gradient
+ *     while the last part runs: each bucket of the flat gradient that is complete is reduced and
+ *     scattered, so that each rank has the sum for its slice of it
  *     the ranks tell each other: loss and hits of their parts, the squares of their slice, a signal
  *     the slice of the parameters is updated, in memory that all ranks of a host share
  *
@@ -19,6 +20,7 @@
 #include "base/vmath.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +40,19 @@ static mill_err compile(cls_graph *to, cls_trainer *t, const exec_place *place, 
     return mill_exec_new(&to->e, to->g, &o);
 }
 
+/* The graph has left a bucket of a part's gradient: into the tree, and behind the last part on its
+ * way to the other ranks. */
+static void bucket_ready(void *ctx, int b)
+{
+    cls_trainer *t = ctx;
+    const int64_t begin = t->layout.bucket[b], end = t->layout.bucket[b + 1];
+
+    if (t->told_err) return;
+    if (t->owns_grads) rank_tree_add(t->tree, t->grads, begin, end);
+    if (t->is_last)
+        t->told_err = rank_start(rank_tree_buffer(t->tree), RANK_REDUCE_SCATTER, begin, end);
+}
+
 static mill_err make_buffers(cls_trainer *t)
 {
     const int64_t n = t->layout.trained;
@@ -49,7 +64,14 @@ static mill_err make_buffers(cls_trainer *t)
     answers = (answers + 1) * t->net.n_out;
     TRY(rank_buffer_new(&t->out, t->group, answers, RANK_EACH));
     TRY(rank_tree_new(&t->tree, t->group, n, (int)t->plan.parts));
-    t->slice = rank_slice(0, n, rank_of(t->group), t->plan.world);
+    int64_t lines = 0;
+    for (int b = 0; b < t->layout.n_buckets; b++) {
+        t->slice[b] = rank_slice(t->layout.bucket[b], t->layout.bucket[b + 1], rank_of(t->group),
+                                 t->plan.world);
+        t->lines[b] = (t->slice[b].end - t->slice[b].begin) / CLS_LINE;
+        lines += t->lines[b];
+        t->hook[b] = (cls_hook){bucket_ready, t, b};
+    }
     mill_err err = MILL_OK;
     if (rank_tree_parts(t->tree) == 1) {
         t->grads = rank_tree_slot(t->tree);
@@ -57,8 +79,7 @@ static mill_err make_buffers(cls_trainer *t)
         t->owns_grads = true;
         if (!(t->grads = mill_alloc((size_t)n, sizeof *t->grads))) err = MILL_ENOMEM;
     }
-    t->n_told =
-        TELL_PARTS + 2 * rank_tree_parts(t->tree) + (t->slice.end - t->slice.begin) / CLS_LINE;
+    t->n_told = TELL_PARTS + 2 * rank_tree_parts(t->tree) + lines;
     t->told = mill_alloc((size_t)t->n_told, sizeof *t->told);
     t->heard = mill_alloc((size_t)(t->n_told * t->plan.world), sizeof *t->heard);
     if (!err && (!t->told || !t->heard)) err = MILL_ENOMEM;
@@ -72,7 +93,8 @@ static mill_err make_networks(cls_trainer *t)
     const bool first = rank_who(t->group)->local_rank == 0;
 
     TRY(mill_graph_new(&t->part.g));
-    TRY(cls_build_part(t->part.g, &t->net, &t->layout, t->c.batch_size, !strcmp(t->c.amp, "bf16")));
+    TRY(cls_build_part(t->part.g, &t->net, &t->layout, t->c.batch_size, !strcmp(t->c.amp, "bf16"),
+                       t->hook));
     int n = cls_places(place, &t->layout, params, first, t->grads);
     TRY(compile(&t->part, t, place, n));
 
@@ -87,24 +109,29 @@ static mill_err make_networks(cls_trainer *t)
 
 static mill_err make_update(cls_trainer *t)
 {
-    const int64_t rows = (t->slice.end - t->slice.begin) / CLS_LINE, at = t->slice.begin;
-    const size_t bytes = (size_t)(rows * CLS_LINE) * sizeof(float);
-    float *const sum = rank_buffer_data(rank_tree_buffer(t->tree));
-    const exec_place place[] = {
-        {"p", rank_buffer_data(t->params) + at, bytes, false},
-        {"m", rank_buffer_data(t->m) + at, bytes, true},
-        {"v", rank_buffer_data(t->v) + at, bytes, true},
-        {"grad", sum + at, bytes, false},
-    };
+    enum { EACH = 4 }; /* ORDER UPDATE: p, m, v, grad */
+    static const char *const tail[EACH] = {"p", "m", "v", "grad"};
+    float *const flat[EACH] = {rank_buffer_data(t->params), rank_buffer_data(t->m),
+                               rank_buffer_data(t->v), rank_buffer_data(rank_tree_buffer(t->tree))};
+    char name[EACH * CLS_MAX_BUCKETS][16];
+    exec_place place[EACH * CLS_MAX_BUCKETS];
+    const int n = t->layout.n_buckets;
 
+    for (int b = 0; b < n; b++)
+        for (int k = 0; k < EACH; k++) {
+            const int i = b * EACH + k;
+            snprintf(name[i], sizeof name[i], "%s%d", tail[k], b);
+            place[i] =
+                (exec_place){name[i], flat[k] + t->slice[b].begin,
+                             (size_t)(t->lines[b] * CLS_LINE) * sizeof(float), k == 1 || k == 2};
+        }
     TRY(mill_graph_new(&t->update.g));
-    TRY(cls_build_update(t->update.g, rows, t->c.weight_decay));
-    TRY(compile(&t->update, t, place, 4));
+    TRY(cls_build_update(t->update.g, n, t->lines, t->c.weight_decay));
+    TRY(compile(&t->update, t, place, EACH * n));
     if (!(t->c.max_grad_norm > 0)) return MILL_OK;
     TRY(mill_graph_new(&t->norm.g));
-    const mill_ref grad = mill_input(t->norm.g, "grad", MILL_T_REAL, SHAPE(rows, CLS_LINE));
-    mill_output(t->norm.g, "squares", mill_sum_last(t->norm.g, mill_square(t->norm.g, grad)));
-    return compile(&t->norm, t, place + 3, 1);
+    TRY(cls_build_norm(t->norm.g, n, t->lines));
+    return compile(&t->norm, t, place, EACH * n);
 }
 
 static mill_err load_encoder(cls_trainer *t)
@@ -236,7 +263,7 @@ mill_err cls_trainer_bytes(int64_t *bytes, const cls_config *c, const cls_data *
     TRY(cls_layout_make(&layout, &net, (int64_t)CLS_LINE * world));
     *bytes = rows_bytes(d->train) + rows_bytes(d->val) + rows_bytes(d->test);
     TRY(mill_graph_new(&g));
-    mill_err err = cls_build_part(g, &net, &layout, c->batch_size, false);
+    mill_err err = cls_build_part(g, &net, &layout, c->batch_size, false, NULL);
     if (!err) err = plan_bytes(bytes, g, threads);
     mill_graph_free(g);
     /* Moments; a slot of the tree for each doubling of a rank's parts, and one more. */
@@ -286,8 +313,10 @@ static mill_err run_part(cls_trainer *t, int64_t step, int i)
     double *tell = t->told + TELL_PARTS + 2 * i;
 
     tell[0] = tell[1] = 0;
+    t->is_last = i == rank_tree_parts(t->tree) - 1;
     if (!b->n) {
         memset(t->grads, 0, (size_t)t->layout.trained * sizeof *t->grads);
+        for (int k = t->layout.n_buckets - 1; k >= 0; k--) bucket_ready(t, k);
     } else {
         const int64_t part = rank_tree_first(t->tree) + i;
         exec_tensor out;
@@ -303,9 +332,8 @@ static mill_err run_part(cls_trainer *t, int64_t step, int i)
         tell[1] = count_hits(out.data, b, t->net.n_out);
     }
     cls_loader_release(t->loader);
-    if (t->owns_grads) rank_tree_add(t->tree, t->grads, 0, t->layout.trained);
     rank_tree_next(t->tree);
-    return MILL_OK;
+    return t->told_err;
 }
 
 static mill_err run_parts(cls_trainer *t, int64_t step)
@@ -325,15 +353,32 @@ static mill_err run_parts(cls_trainer *t, int64_t step)
 
 static mill_err run_norm(cls_trainer *t)
 {
-    exec_tensor squares;
     double *tell = t->told + TELL_PARTS + 2 * rank_tree_parts(t->tree);
 
     if (!t->norm.e) return MILL_OK;
     TRY(mill_exec_run(t->norm.e, 0));
-    TRY(mill_exec_output(&squares, t->norm.e, "squares"));
-    const float *x = squares.data;
-    for (size_t i = 0; i < squares.bytes / sizeof *x; i++) tell[i] = (double)x[i];
+    for (int b = 0; b < t->layout.n_buckets; b++) {
+        exec_tensor squares;
+        char name[24];
+
+        snprintf(name, sizeof name, "squares%d", b);
+        TRY(mill_exec_output(&squares, t->norm.e, name));
+        const float *x = squares.data;
+        for (int64_t i = 0; i < t->lines[b]; i++) *tell++ = (double)x[i];
+    }
     return MILL_OK;
+}
+
+/* Of all lines in the order of the flat array, whoever has them. */
+static double sum_squares(const cls_trainer *t)
+{
+    int64_t at = TELL_PARTS + 2 * rank_tree_parts(t->tree);
+    double sum = 0;
+
+    for (int b = 0; t->norm.e && b < t->layout.n_buckets; at += t->lines[b++])
+        for (int r = 0; r < t->plan.world; r++)
+            for (int64_t i = 0; i < t->lines[b]; i++) sum += t->heard[r * t->n_told + at + i];
+    return sum;
 }
 
 /* Sums over all ranks in order, the same on each of them. */
@@ -341,7 +386,7 @@ static mill_err hear(cls_trainer *t, int64_t step, double *factor)
 {
     const int parts = rank_tree_parts(t->tree);
     const double rows = (double)cls_deal_step_rows(&t->deal, step);
-    double loss = 0, hits = 0, squares = 0;
+    double loss = 0, hits = 0;
 
     t->told[TELL_SIGNAL] = train_signal_received();
     TRY(rank_gather(t->group, t->heard, t->told, (size_t)t->n_told * sizeof *t->told));
@@ -354,9 +399,8 @@ static mill_err hear(cls_trainer *t, int64_t step, double *factor)
             loss += x[TELL_PARTS + 2 * i];
             hits += x[TELL_PARTS + 2 * i + 1];
         }
-        for (int64_t i = TELL_PARTS + 2 * parts; i < t->n_told; i++) squares += x[i];
     }
-    t->grad_norm = t->norm.e ? sqrt(squares) : (double)NAN;
+    t->grad_norm = t->norm.e ? sqrt(sum_squares(t)) : (double)NAN;
     if (!isfinite(loss) || (t->norm.e && !isfinite(t->grad_norm)))
         return mill_fail(
             MILL_EDEVICE,
@@ -389,7 +433,7 @@ mill_err cls_step(cls_trainer *t, int64_t step)
 
     rank_beat(t->group, step, RANK_COMPUTING);
     TRY(run_parts(t, step));
-    TRY(rank_reduce_scatter(rank_tree_buffer(t->tree), 0, t->layout.trained));
+    TRY(rank_wait(t->group)); /* the buckets that were started while it ran */
     TRY(run_norm(t));
     TRY(hear(t, step, &factor));
     TRY(run_update(t, step, factor));

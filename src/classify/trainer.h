@@ -36,7 +36,11 @@ struct cls_trainer {
     rank_tree *tree;
     float *grads; /* where the graph leaves a part's; the tree's own buffer if there is one part */
     bool owns_grads;
-    rank_span slice; /* of the trained floats, that this rank updates */
+    cls_hook hook[CLS_MAX_BUCKETS];
+    rank_span slice[CLS_MAX_BUCKETS]; /* of each bucket, that this rank updates */
+    int64_t lines[CLS_MAX_BUCKETS];   /* of it; the same on all ranks */
+    bool is_last;                     /* the part that is computed ends the step: buckets may go */
+    mill_err told_err;                /* of a hook */
     cls_graph part, eval, update, norm;
     int64_t tile; /* rows of eval */
     cls_loader *loader;

@@ -115,6 +115,7 @@ typedef struct {
     uint64_t hash;
     double loss;
     int64_t rows;
+    int buckets;
 } job;
 
 static mill_err run_rank(void *ctx, rank_group *g)
@@ -136,6 +137,7 @@ static mill_err run_rank(void *ctx, rank_group *g)
         j->hash = hash_of(t);
         j->loss = val.loss;
         j->rows = val.rows;
+        j->buckets = t->layout.n_buckets;
         cls_metrics_deinit(&val);
     }
     cls_trainer_close(t);
@@ -173,6 +175,24 @@ void test_train__weights_are_the_same_bits_for_1_2_and_4_ranks(void **state)
                 assert_int_equal(more.rows, 21);
             }
         }
+    free_data(&m);
+}
+
+/* Three buckets of the gradient, which are added up while the last part is still running. */
+void test_train__large_gradients_go_in_buckets_to_the_same_bits(void **state)
+{
+    made m;
+    cls_config c = small_config();
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    make_data(&m, 60, true, 3);
+    c.hidden_dims = "1000,1500,1200";
+    c.virtual_shards = 4;
+    const job one = run_on(&m, c, 1, 4);
+    assert_int_equal(one.buckets, 3);
+    assert_true(run_on(&m, c, 2, 4).hash == one.hash);
+    assert_true(run_on(&m, c, 4, 4).hash == one.hash);
     free_data(&m);
 }
 
