@@ -316,6 +316,7 @@ void test_train__goes_on_from_a_saved_state_to_the_bit(void **state)
         assert_memory_equal(x, y, (size_t)a.n_metrics * sizeof *x);
     }
     assert_true(hash_of(t) == hash_of(u));
+    assert_true(u->sums.rows == 70); /* of the sixth epoch alone */
     cls_trainer_close(u);
 
     /* Another network's state is refused, and nothing has changed. */
