@@ -501,6 +501,70 @@ void test_ctgan__conditions_guide_the_generator(void **state)
     remove(tmp("g"));
 }
 
+/* The probe draws with the weights of the moment, always with the same noise, and leaves no trace
+ * in the training. */
+void test_nets__probe_moves_with_the_model_alone(void **state)
+{
+    mill_table *t = make_table();
+
+    (void)state;
+    for (int m = 0; m < 2; m++) {
+        double quality[4];
+        run a = run_open(methods[m], t, NULL), b = run_open(methods[m], t, NULL);
+        b.m->fit_close(b.fit);
+        b.c.probe_every = 0;
+        assert_ok(b.m->fit_open(&b.fit, t, b.schema, &b.c, NULL));
+        b.m->fit_job(&b.job, b.fit);
+        assert_non_null(a.job.probe);
+        assert_null(b.job.probe);
+        for (int i = 0; i < 4; i++) { /* after 0, 0, 40 and 80 steps */
+            if (i > 1) run_steps(&a, 40 * (i - 2), 40 * (i - 1));
+            assert_ok(a.job.probe(a.job.ctx, i, &quality[i]));
+            assert_true(quality[i] > 0.05 && quality[i] < 1);
+        }
+        assert_true(quality[0] == quality[1]);
+        assert_true(quality[1] != quality[2] && quality[2] != quality[3]);
+        run_steps(&b, 0, 80);
+        save(&a, tmp("a"));
+        save(&b, tmp("b"));
+        assert_same_file(tmp("a"), tmp("b"));
+        run_close(&a);
+        run_close(&b);
+    }
+    mill_table_free(t);
+    remove(tmp("a"));
+    remove(tmp("b"));
+}
+
+/* One opened model, one sampler after the other. */
+void test_nets__seeds_draw_other_rows(void **state)
+{
+    enum { N = 100 };
+    mill_table *t = make_table(), *d[3];
+
+    (void)state;
+    for (int m = 0; m < 2; m++) {
+        run r = run_open(methods[m], t, NULL);
+        synth_model *model;
+        run_steps(&r, 0, 20);
+        assert_ok(synth_model_write(tmp("s"), r.m, r.fit, r.schema, &r.c));
+        run_close(&r);
+        assert_ok(synth_model_open(&model, tmp("s"), NULL));
+        for (int i = 0; i < 3; i++) {
+            synth_sampler *s;
+            assert_ok(synth_sampler_open(&s, model, i == 1, NULL, 0)); /* seeds 0, 1, 0 */
+            assert_ok(synth_sampler_next(s, &d[i], N));
+            synth_sampler_close(s);
+        }
+        assert_memory_equal(d[0]->col[0].f64, d[2]->col[0].f64, N * 8);
+        assert_memory_not_equal(d[0]->col[0].f64, d[1]->col[0].f64, N * 8);
+        for (int i = 0; i < 3; i++) mill_table_free(d[i]);
+        synth_model_close(model);
+    }
+    mill_table_free(t);
+    remove(tmp("s"));
+}
+
 /* Fit, two steps, a model file, eight rows of it. */
 static mill_err whole_life(const char *method, const mill_table *t, const char *path)
 {

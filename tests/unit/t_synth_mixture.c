@@ -144,32 +144,52 @@ void test_mixture__conditions_agree_with_rejection(void **state)
     mill_pool_free(pool);
 }
 
-/* Four bins for all of x: the condition cuts deep into one, and what is left is spread as before.
- */
+/* Four bins for all of x and of n: conditions cut deep into one or into two, and what is left has
+ * the shares that it had. */
 void test_mixture__cuts_ranges_inside_a_bin(void **state)
 {
+    static const struct {
+        const char *where[3], *part;
+    } cases[] = {{{"x>=1010", "x<1030"}, "x<1015"},
+                 {{"x>=1050"}, "x<1090"},
+                 {{"x<=2050"}, "x<1050"},
+                 {{"n<25"}, "n>=23"},
+                 {{"n>25"}, "n<=27"},
+                 {{"n<=25", "n>=22"}, "n=25"}};
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(6000);
     synth_config c = config(3);
-    const char *where[] = {"x>=1010", "x<1030", NULL};
-    double part[2] = {0, 0}, all[2] = {0, 0};
 
     (void)state;
     c.bins = 4;
     synth_model *m = planted_model(t, c, pool);
-    mill_table *d[2] = {planted_sample(m, 400000, 2, NULL), planted_sample(m, 20000, 3, where)};
-    for (int k = 0; k < 2; k++) {
-        for (int64_t i = 0; i < d[k]->rows; i++) {
-            const double x = d[k]->col[PLANTED_X].f64[i];
-            if (x < 1010 || x >= 1030) continue;
-            all[k]++;
-            part[k] += x < 1015;
+    mill_table *d[2] = {planted_sample(m, 400000, 2, NULL), NULL};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        synth_where w[3];
+        double part[2] = {0, 0}, all[2] = {0, 0};
+        int n = 0;
+        for (; cases[k].where[n]; n++)
+            assert_ok(synth_where_parse(&w[n], m->schema, cases[k].where[n]));
+        assert_ok(synth_where_parse(&w[n], m->schema, cases[k].part));
+        assert_int_equal(m->method->native(m->model, w, n), (1u << n) - 1);
+        d[1] = planted_sample(m, 20000, 3, cases[k].where);
+        for (int side = 0; side < 2; side++) {
+            for (int64_t i = 0; i < d[side]->rows; i++) {
+                bool meets = true;
+                for (int j = 0; j < n; j++) meets = meets && synth_where_holds(&w[j], d[side], i);
+                all[side] += meets;
+                part[side] += meets && synth_where_holds(&w[n], d[side], i);
+            }
         }
-        mill_table_free(d[k]);
+        mill_table_free(d[1]);
+        assert_true(all[0] > 1000 && part[0] > 30 && all[1] == 20000);
+        /* a binomial share, 5 sigma */
+        const double share = part[0] / all[0];
+        const double sigma = sqrt(share * (1 - share) * (1 / all[0] + 1.0 / 20000));
+        if (fabs(share - part[1] / all[1]) > 5 * sigma)
+            fail_msg("%s: %g, not %g", cases[k].where[0], part[1] / all[1], share);
     }
-    assert_true(all[0] > 1000 && all[1] == 20000);
-    /* a binomial share, 5 sigma */
-    assert_true(fabs(part[0] / all[0] - part[1] / all[1]) < 5 * sqrt(0.25 / all[0] + 0.25 / 20000));
+    mill_table_free(d[0]);
     synth_model_close(m);
     mill_table_free(t);
     mill_pool_free(pool);
@@ -279,6 +299,153 @@ void test_mixture__goes_on_where_it_was_saved(void **state)
     synth_schema_free(s);
     mill_table_free(t);
     mill_pool_free(pool);
+}
+
+/* Ends before its iterations are used up; resumed right before its last step, it ends there too. */
+void test_mixture__stops_where_it_settles(void **state)
+{
+    mill_table *t = planted_table(1000);
+    synth_config c = config(3);
+    synth_schema *s;
+    int64_t steps = 0;
+    double before = 0, now = 0;
+    char part[64];
+
+    (void)state;
+    planted_path(part, "part");
+    c.iterations = 500;
+    assert_ok(synth_schema_fit(&s, t, &c));
+    for (int resumed = 0; resumed < 2; resumed++) {
+        train_job job;
+        void *fit;
+        store *f;
+        int64_t i = 0;
+        assert_ok(synth_mixture.fit_open(&fit, t, s, &c, NULL));
+        synth_mixture.fit_job(&job, fit);
+        if (resumed) {
+            assert_ok(store_open(&f, part));
+            assert_ok(job.load(job.ctx, f));
+            store_close(f);
+            i = steps - 1;
+        }
+        for (; !job.done(job.ctx) && i < job.n_steps; i++) {
+            store_writer *w;
+            json_t *meta = json_object();
+            assert_ok(store_writer_new(&w));
+            assert_ok(job.save(job.ctx, w, meta));
+            if (!resumed) assert_ok(store_writer_commit(w, part, meta));
+            store_writer_free(w);
+            json_decref(meta);
+            before = now;
+            assert_ok(job.step(job.ctx, i));
+            job.metrics(job.ctx, &now);
+        }
+        if (resumed) assert_int_equal(i, steps);
+        steps = i;
+        synth_mixture.fit_close(fit);
+        if (!resumed) assert_true(now - before < 1e-3); /* nats a row */
+    }
+    assert_in_range(steps, 5, 499);
+    assert_ok(file_remove(part));
+    synth_schema_free(s);
+    mill_table_free(t);
+}
+
+/* What em_step says of its rows before it changes the tables is what em_score says of them. */
+void test_em__score_is_the_likelihood_of_the_next_step(void **state)
+{
+    enum { ROWS = 1500 };
+    static int32_t half[ROWS / 2], all[ROWS];
+    mill_table *t = planted_table(ROWS);
+    synth_config c = config(5);
+    mill_pool *pool = planted_pool(2);
+    synth_schema *s;
+    synth_codes *codes;
+    em *e;
+
+    (void)state;
+    for (int i = 0; i < ROWS; i++) all[i] = i;
+    for (int i = 0; i < ROWS / 2; i++) half[i] = 2 * i;
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_ok(synth_codes_fit(&codes, t, s, &c, pool));
+    assert_ok(em_new(&e, codes, 5, half, ROWS / 2, true, pool));
+    em_start(e, 1);
+    for (int i = 0; i < 5; i++) em_step(e);
+    const double score = em_score(e, half, ROWS / 2), whole = em_score(e, all, ROWS);
+    for (int i = 0; i < ROWS / 2; i++) all[i] = 2 * i + 1;
+    const double rest = em_score(e, all, ROWS / 2);
+    assert_true(score < -1 && rest < score); /* rows that were not learnt are less likely */
+    assert_true(fabs(whole - (score + rest) / 2) < 1e-9); /* sums in double, in another order */
+    em_step(e);
+    assert_true(e->log_likelihood == score);
+    em_free(e);
+    synth_codes_free(codes);
+    synth_schema_free(s);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
+
+/* A number between two of the grid is no number of the column: what it bounds is its neighbours. */
+void test_mixture__bounds_fall_on_the_grid(void **state)
+{
+    static const char *const same[][2] = {
+        {"x>1033.336", "x>1033.33"},   {"x>=1033.336", "x>=1033.34"}, {"x<1033.336", "x<1033.34"},
+        {"x<=1033.336", "x<=1033.33"}, {"n>=20.5", "n>=21"},          {"n<20.5", "n<=20"}};
+    mill_table *t = planted_table(3000);
+    synth_config c = config(3);
+
+    (void)state;
+    c.bins = 4;
+    synth_model *m = planted_model(t, c, NULL);
+    for (size_t k = 0; k < sizeof same / sizeof *same; k++) {
+        mill_table *d[2];
+        for (int i = 0; i < 2; i++)
+            d[i] = planted_sample(m, 3000, 3, (const char *[]){same[k][i], NULL});
+        assert_memory_equal(d[0]->col[PLANTED_X].f64, d[1]->col[PLANTED_X].f64, 3000 * 8);
+        assert_memory_equal(d[0]->col[PLANTED_N].i64, d[1]->col[PLANTED_N].i64, 3000 * 8);
+        mill_table_free(d[0]);
+        mill_table_free(d[1]);
+    }
+    synth_model_close(m);
+    mill_table_free(t);
+}
+
+/* Missing numbers stay missing, in their share; values that repeat inside a bin meet conditions
+ * one by one. */
+void test_mixture__keeps_missing_numbers_and_repeated_values(void **state)
+{
+    enum { ROWS = 6000, DRAWN = 20000 };
+    mill_mem_stats before, after;
+    mill_table *t, *d;
+    synth_config c = config(2);
+    int64_t missing = 0;
+
+    (void)state;
+    c.bins = 40;
+    mill_mem_get_stats(&before);
+    assert_ok(table_new(&t, ROWS, 1));
+    assert_ok(column_init(&t->col[0], "square", MILL_INTEGER, ROWS));
+    for (int64_t i = 0; i < ROWS; i++) {
+        t->col[0].i64[i] = (i % 200) * (i % 200);
+        if (i % 5 == 2) assert_ok(column_set_missing(&t->col[0], i));
+    }
+    synth_model *m = planted_model(t, c, NULL);
+    d = planted_sample(m, DRAWN, 1, NULL);
+    for (int64_t i = 0; i < DRAWN; i++) missing += !column_is_valid(&d->col[0], i);
+    assert_int_equal(missing, d->col[0].n_missing);
+    assert_true(fabs((double)missing / DRAWN - 0.2) < 5 * sqrt(0.16 / DRAWN + 0.16 / ROWS));
+    mill_table_free(d);
+    d = planted_sample(m, DRAWN, 1, (const char *[]){"square>=5000", "square<12000", NULL});
+    for (int64_t i = 0; i < DRAWN; i++) {
+        const double x = (double)d->col[0].i64[i];
+        assert_true(column_is_valid(&d->col[0], i) && x >= 5000 && x < 12000);
+        assert_true(sqrt(x) == rint(sqrt(x)));
+    }
+    mill_table_free(d);
+    synth_model_close(m);
+    mill_table_free(t);
+    mill_mem_get_stats(&after);
+    assert_int_equal(after.live, before.live);
 }
 
 void test_sampler__gives_the_same_rows_in_any_batches(void **state)

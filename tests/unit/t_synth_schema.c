@@ -233,3 +233,21 @@ void test_choose__says_why(void **state)
     mill_table_free(one);
     mill_table_free(t);
 }
+
+void test_dims__are_positive_integers_between_commas(void **state)
+{
+    int64_t dim[4];
+    int n = -1;
+
+    (void)state;
+    assert_ok(synth_dims(dim, &n, 4, " 32 ,24,  1048576 "));
+    assert_int_equal(n, 3);
+    assert_true(dim[0] == 32 && dim[1] == 24 && dim[2] == 1048576);
+    assert_ok(synth_dims(dim, &n, 4, "1,2,3,4"));
+    assert_int_equal(n, 4);
+    assert_fails(MILL_EINPUT, "more than 4 widths", synth_dims(dim, &n, 4, "1,2,3,4,5"));
+    assert_fails(MILL_EINPUT, "missing at the end", synth_dims(dim, &n, 4, "32,"));
+    static const char *const bad[] = {"0", ",32", "32,,24", "3 2", "-1", "1.5", "1048577"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_fails(MILL_EINPUT, "positive integers", synth_dims(dim, &n, 4, bad[i]));
+}
