@@ -7,6 +7,9 @@
 #include "base/cpu.h"
 #include "base/gemm.h"
 #include "base/philox.h"
+#include "base/pool.h"
+
+#include <dirent.h>
 
 /* LEVELS BF16 */
 /* QEMU */
@@ -174,6 +177,42 @@ void test_gemm__reproducible_products_are_the_chain(void **state)
             release(&p);
         }
     assert_true(n > 3 * N_SHAPES || getenv("TABMILL_GEMM"));
+}
+
+static void one_product(void *ctx, int64_t chunk, int thread)
+{
+    problem *p = ctx;
+    (void)thread;
+    if (!gemm_onednn(&p[chunk].g)) gemm_own(&p[chunk].g);
+}
+
+static int threads_here(void)
+{
+    DIR *d = opendir("/proc/self/task");
+    int n = -2; /* . and .. */
+
+    assert_non_null(d);
+    while (readdir(d)) n++;
+    closedir(d);
+    return n;
+}
+
+/* oneDNN was built for OpenMP; its products bring no threads beside those of the pool. */
+void test_gemm__products_start_no_threads(void **state)
+{
+    mill_pool *pool;
+    problem p[12];
+
+    (void)state;
+    assert_ok(mill_cpu_init());
+    const int before = threads_here();
+    assert_ok(mill_pool_new(&pool, 3));
+    for (int i = 0; i < 12; i++) p[i] = make(64, 512, 256, 0, (uint64_t)i);
+    mill_pool_run(pool, 12, one_product, p);
+    one_product(p, 0, 0); /* outside of the pool too */
+    assert_int_equal(threads_here(), before + 2);
+    for (int i = 0; i < 12; i++) release(&p[i]);
+    mill_pool_free(pool);
 }
 
 void test_gemm__bf16_rounds_both_factors_and_sums_in_f32(void **state)

@@ -40,6 +40,7 @@ static void assert_as_sample(const mill_table *t)
     assert_int_equal(t->n_cols, 3);
     assert_int_equal(t->col[1].n_missing, 1);
     assert_true(t->col[1].f64[2] == 0.5);
+    assert_int_equal(t->col[1].decimals, 1); /* as many as its numbers show */
 }
 
 void test_npy__npz_comes_back(void **state)
