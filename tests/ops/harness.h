@@ -119,9 +119,9 @@ static inline double projection(int64_t e, int which)
 
 typedef struct {
     row_build b;
-    int n_out; /* y, then gradients, then second gradients */
-    mill_ref out[1 + 2 * MAX_X];
-    char name[1 + 2 * MAX_X][16];
+    int n_out; /* y, then gradients of it, of its square, and second gradients of that */
+    mill_ref out[1 + 3 * MAX_X];
+    char name[1 + 3 * MAX_X][16];
 } row_graph;
 
 static inline mill_ref projected(mill_graph *g, mill_ref y, int which)
@@ -163,12 +163,16 @@ static inline void build_row(row_graph *r, const op_row *row, int64_t n, int64_t
         for (int i = 0; i < r->b.n_x; i++) add_output(r, d1[i], "d", i);
     }
     if (row->flags & HAS_SECOND) {
+        /* Of the square: the gradient of what is linear would not depend on x, and its own gradient
+         * would be asked for nothing. */
         mill_ref sum = 0;
-        for (int i = 0; i < r->b.n_x; i++) {
+        mill_err err = mill_grad(g, projected(g, mill_square(g, y), 0), r->b.x, r->b.n_x, d1);
+        for (int i = 0; i < r->b.n_x && !err; i++) {
             const mill_ref one = projected(g, d1[i], 1 + i);
+            add_output(r, d1[i], "q", i);
             sum = i ? mill_add(g, sum, one) : one;
         }
-        const mill_err err = mill_grad(g, sum, r->b.x, r->b.n_x, d2);
+        if (!err) err = mill_grad(g, sum, r->b.x, r->b.n_x, d2);
         if (err) print_error("%s: %s\n", row->name, mill_error());
         assert_int_equal(err, MILL_OK);
         for (int i = 0; i < r->b.n_x; i++) add_output(r, d2[i], "s", i);
@@ -181,8 +185,8 @@ static inline void build_row(row_graph *r, const op_row *row, int64_t n, int64_t
 
 typedef struct {
     int n;
-    real *v[1 + 2 * MAX_X];
-    int64_t elems[1 + 2 * MAX_X];
+    real *v[1 + 3 * MAX_X];
+    int64_t elems[1 + 3 * MAX_X];
 } row_values;
 
 static inline void free_values(row_values *v)

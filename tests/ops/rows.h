@@ -102,6 +102,7 @@ static const op_row op_rows[] = {
     OP_ROW(slice_cols, HAS_GRAD | HAS_SECOND),
     OP_ROW(slice_mid, HAS_GRAD | HAS_SECOND),
     OP_ROW(transpose, HAS_GRAD | HAS_SECOND),
+    OP_ROW(transpose_rank3, HAS_GRAD | HAS_SECOND),
     OP_ROW(transpose_rank4, HAS_GRAD | HAS_SECOND),
     OP_ROW(broadcast_row, HAS_GRAD | HAS_SECOND | ROUGH),
     OP_ROW(broadcast_col, HAS_GRAD | HAS_SECOND | ROUGH),

@@ -319,6 +319,8 @@ ROW_MOVE(slice_cols, mill_slice(b->g, x, -1, 1, b->c + 1), SHAPE(b->n, b->c + 2)
 ROW_MOVE(slice_mid, mill_slice(b->g, x, 1, 1, 3), SHAPE(b->n, 4, b->c),
          e / (2 * c) * 4 * c + e % (2 * c) + c)
 ROW_MOVE(transpose, mill_transpose(b->g, x, 0, 1), ROWS, e % n * c + e / n)
+ROW_MOVE(transpose_rank3, mill_transpose(b->g, x, 1, 2), SHAPE(3, b->n, b->c),
+         (e / (n * c) * n + e % n) * c + e / n % c)
 ROW_MOVE(transpose_rank4, mill_transpose(b->g, x, 1, 2), SHAPE(2, 3, b->n, b->c),
          (e / (3 * n * c) * 3 + e / c % 3) * n * c + e / (3 * c) % n * c + e % c)
 ROW_MOVE(broadcast_row, mill_broadcast_to(b->g, x, SHAPE(2, b->n, b->c)), SHAPE(b->c), e % c)

@@ -163,7 +163,7 @@ static double gradient_loss(mill_exec *e, const row_graph *r)
     assert_int_equal(mill_exec_run(e, 3), MILL_OK);
     for (int i = 0; i < r->b.n_x; i++) {
         exec_tensor t;
-        assert_int_equal(mill_exec_output(&t, e, r->name[1 + i]), MILL_OK);
+        assert_int_equal(mill_exec_output(&t, e, r->name[1 + r->b.n_x + i]), MILL_OK);
         for (int64_t k = 0; k < mill_elems(&t.shape); k++)
             sum += projection(k, 1 + i) * (double)((real *)t.data)[k];
     }
@@ -182,8 +182,8 @@ static void check_second(const op_row *row, int64_t n, int64_t c)
     assert_int_equal(mill_exec_run(e, 3), MILL_OK);
     take_outputs(&v, &r, e);
     for (int i = 0; i < r.b.n_x; i++) {
-        const real *got = v.v[1 + r.b.n_x + i];
-        const int64_t elems = v.elems[1 + r.b.n_x + i], step = elems / 8 + 1;
+        const real *got = v.v[1 + 2 * r.b.n_x + i];
+        const int64_t elems = v.elems[1 + 2 * r.b.n_x + i], step = elems / 8 + 1;
         double scale = 1;
         for (int64_t k = 0; k < elems; k++) scale = fmax(scale, fabs((double)got[k]));
         for (int64_t k = 0; k < elems; k += step) {

@@ -371,6 +371,20 @@ void test_csv__types_file_forces_types_and_is_written_to_be_read(void **state)
     mill_table_free(t);
     mill_free(json);
 
+    /* numbers as texts: nothing of their form is lost */
+    file = "{\"columns\":[{\"name\":\"a\",\"type\":\"boolean\"},{\"name\":\"b\",\"type\":"
+           "\"identifier\"},{\"name\":\"c\",\"type\":\"category\"}]}";
+    assert_ok(file_write_all(types, file, strlen(file)));
+    assert_ok(read_text(&t, "a,b,c\nyes,07,1.50\nno,08,1.5\nyes,09,2\n", &o));
+    assert_int_equal(t->col[0].type, MILL_BOOLEAN);
+    assert_int_equal(t->col[1].type, MILL_IDENTIFIER);
+    assert_int_equal(t->col[2].type, MILL_CATEGORY);
+    assert_cell(t, 1, 0, "no");
+    assert_cell(t, 2, 1, "09");
+    assert_cell(t, 0, 2, "1.50");
+    assert_int_equal(t->col[2].n_values, 3);
+    mill_table_free(t);
+
     file = "{\"columns\":[{\"name\":\"n\",\"type\":\"integer\"}]}";
     assert_ok(file_write_all(types, file, strlen(file)));
     assert_fails(MILL_EINPUT, ".csv:3: column \"n\": \"2.5\" is not an integer",
