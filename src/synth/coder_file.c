@@ -88,23 +88,28 @@ static bool is_sound(const synth_coder *c, int32_t n)
 
 static mill_err read_coder(synth_coder *c, const synth_column *s, int col, const store *f)
 {
-    const int32_t n = coder_n_present(c);
+    const int32_t n = c->n > 0 ? coder_n_present(c) : 0;
     const bool has_values = s->type == MILL_CATEGORY || s->type == MILL_BOOLEAN;
 
     c->is_number = !has_values && s->type != MILL_IDENTIFIER;
-    if (n < 0 || (c->missing != -1 && c->missing != n) || (has_values && n != s->n_values) ||
-        (s->type == MILL_IDENTIFIER && c->n)) {
+    if (c->n < 0 || n < 0 || (c->missing != -1 && c->missing != n) ||
+        (has_values && n != s->n_values) || (s->type == MILL_IDENTIFIER && c->n)) {
         return mill_fail(MILL_EINPUT, "column \"%s\": its codes are broken", s->name);
     }
     if (!c->is_number || !n) return MILL_OK;
     TRY(take((void **)&c->first, f, "first", col, STORE_F64, n));
     TRY(take((void **)&c->last, f, "last", col, STORE_F64, n));
     TRY(take((void **)&c->kind, f, "kind", col, STORE_U8, n));
-    TRY(take((void **)&c->at, f, "at", col, STORE_I32, n + 1));
+    TRY(take((void **)&c->at, f, "at", col, STORE_I32, (int64_t)n + 1));
     if (!is_sound(c, n)) {
         return mill_fail(MILL_EINPUT, "column \"%s\": its bins are broken", s->name);
     }
-    return take((void **)&c->point, f, "point", col, STORE_F64, c->at[n]);
+    TRY(take((void **)&c->point, f, "point", col, STORE_F64, c->at[n]));
+    for (int32_t k = 0; k < n; k++)
+        for (int32_t i = c->at[k]; i < c->at[k + 1]; i++)
+            if (!(c->point[i] >= c->first[k] && c->point[i] <= c->last[k]))
+                return mill_fail(MILL_EINPUT, "column \"%s\": its bins are broken", s->name);
+    return MILL_OK;
 }
 
 mill_err synth_coders_read(synth_coder **out, const synth_schema *s, const store *f)

@@ -19,7 +19,8 @@
 static uint32_t share(double part, double whole)
 {
     const double x = part / whole * 0x1p32;
-    return x >= 0x1.fffffffep31 ? UINT32_MAX : (uint32_t)x;
+    if (x >= 0x1.fffffffep31) return UINT32_MAX;
+    return x > 0 ? (uint32_t)x : 0; /* NaN: a file whose counts are all 0 */
 }
 
 /* cumulative shares of one column's values, so that value v is chosen for bits < out[v] */

@@ -117,7 +117,7 @@ static void put_numbers(const sampling *s, int j, const int32_t *code, const uin
         if (col->type == MILL_REAL) {
             col->f64[at + i] = x;
         } else {
-            col->i64[at + i] = (int64_t)x;
+            col->i64[at + i] = synth_integer(x);
         }
     }
     if (missing) atomic_fetch_add(&s->n_missing[j], missing);

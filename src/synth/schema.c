@@ -240,7 +240,7 @@ static mill_err read_dictionary(synth_column *c, const store *f, int col)
 {
     const store_tensor *offset, *text = NULL, *count;
 
-    TRY(get_tensor(&offset, f, "offset", col, STORE_I32, c->n_values + 1));
+    TRY(get_tensor(&offset, f, "offset", col, STORE_I32, (int64_t)c->n_values + 1));
     TRY(get_tensor(&count, f, "count", col, STORE_I64, c->n_values));
     const int32_t *at = offset->data;
     bool good = at[0] == 0;
@@ -285,7 +285,7 @@ static mill_err read_column(synth_column *c, const json_t *o, const store *f, in
         const store_tensor *range;
         TRY(get_tensor(&range, f, "range", col, STORE_F64, 2));
         memcpy(&c->least, range->data, 2 * sizeof(double));
-        if (!(c->least <= c->most)) {
+        if (!(c->least <= c->most) || !isfinite(c->least) || !isfinite(c->most)) {
             return mill_fail(MILL_EINPUT, "column \"%s\": broken range", c->name);
         }
     }
@@ -356,7 +356,7 @@ double synth_round_number(const synth_column *s, double x)
     } else {
         x = rint(x);
     }
-    x = x < s->least ? s->least : x;
+    x = x >= s->least ? x : s->least; /* NaN, of a model with broken weights, too */
     return x > s->most ? s->most : x;
 }
 
@@ -367,9 +367,7 @@ void synth_put_number(mill_column *c, const synth_column *s, int64_t row, double
         c->f64[row] = x;
         return;
     }
-    /* The largest double below 2^63: integers near the end of int64 have no exact double. */
-    x = x > 0x1.fffffffffffffp+62 ? 0x1.fffffffffffffp+62 : x;
-    c->i64[row] = (int64_t)(x < -0x1p63 ? -0x1p63 : x);
+    c->i64[row] = synth_integer(x);
 }
 
 /* A table of the schema's values by text: open addressing, FNV-1a. */

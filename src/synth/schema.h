@@ -10,6 +10,14 @@ double synth_raw_number(const mill_column *c, int64_t i);
 /* Rounded to the column's decimals or integers, then taken into [least, most]. */
 double synth_round_number(const synth_column *s, double x);
 
+/* As an int64; the largest double below 2^63 stands for all above, since the ends of int64 have no
+ * exact double. */
+static inline int64_t synth_integer(double x)
+{
+    x = x < 0x1.fffffffffffffp+62 ? x : 0x1.fffffffffffffp+62;
+    return (int64_t)(x > -0x1p63 ? x : -0x1p63);
+}
+
 /* 10^k, -15 <= k <= 15; a negative power is 1 over the positive one. */
 double synth_pow10(int k);
 

@@ -1,4 +1,5 @@
-/* fuzz_types.c - any bytes as a types file (JSON) for a small table. */
+/* fuzz_types.c - any bytes as a types file (JSON) for a small table, which is then written by it.
+ */
 #include "fuzz/fuzz_file.h"
 
 #include "base/cpu.h"
@@ -11,7 +12,9 @@
 #include <unistd.h>
 
 static const char table[] =
-    "id,age,when,city\n1,30,2020-01-02,Rome\n2,,2021-05-06,\"a,b\"\n3,41,2019-12-31,Rome\n";
+    "id,age,when,city,at,zone\n1,30,2020-01-02,Rome,05 Mar 2021 10:11,2020-01-01T10:00:00+02:00\n"
+    "2,,2021-05-06,\"a,b\",28 February 99,2021-01-01T10:00:00Z\n"
+    "3,41,2019-12-31,Rome,1/2/1903,2019-06-30 23:59\n";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -32,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (err)
         MUST(*mill_error());
     else
-        MUST(t->rows == 3 && t->n_cols == 4);
+        MUST(t->rows == 3 && t->n_cols == 6 && !mill_table_write(t, "/dev/null", true, NULL));
     mill_table_free(t);
     mill_mem_get_stats(&stats);
     MUST(stats.live == 0);
