@@ -52,6 +52,14 @@ void test_api__fits_samples_and_scores(void **state)
     assert_true(x == 39.1);
     assert_int_equal(mill_table_number(&x, t, 1, 3), 0); /* missing there */
     assert_int_equal(mill_table_number(&x, t, 0, 0), 0);
+    static const int64_t outside[][2] = {{-1, 0}, {7, 0}, {1, -1}, {1, 344}, {0, -1}, {0, 344}};
+    for (int i = 0; i < 6; i++) {
+        const int col = (int)outside[i][0];
+        assert_int_equal(mill_table_number(&x, t, col, outside[i][1]), 0);
+        assert_int_equal(mill_table_text(text, sizeof text, t, col, outside[i][1]), -1);
+    }
+    assert_null(mill_table_name(t, -1));
+    assert_null(mill_table_type(t, 7));
 
     assert_int_equal(mill_model_fit(path, e, t, fit, count_steps, seen), TABMILL_OK);
     assert_true(seen[0] > 5);

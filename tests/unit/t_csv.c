@@ -315,6 +315,26 @@ void test_csv__hostile_files_are_refused_with_line_and_column(void **state)
     assert_null(t);
 }
 
+/* A pipe has no size and cannot be read twice: it is spooled. */
+void test_csv__a_pipe_is_read_to_its_end(void **state)
+{
+    mill_table *t;
+    char pipe_path[64];
+    int end[2];
+
+    (void)state;
+    assert_int_equal(pipe(end), 0);
+    assert_int_equal(write(end[1], "a,b\n1,x\n2,y\n", 12), 12);
+    close(end[1]);
+    snprintf(pipe_path, sizeof pipe_path, "/proc/self/fd/%d", end[0]);
+    assert_ok(mill_table_read_csv(&t, pipe_path, NULL, NULL));
+    close(end[0]);
+    assert_int_equal(t->rows, 2);
+    assert_cell(t, 1, 0, "2");
+    assert_cell(t, 1, 1, "y");
+    mill_table_free(t);
+}
+
 void test_csv__options_choose_columns_and_types(void **state)
 {
     mill_table *t;

@@ -238,6 +238,88 @@ void test_report__says_why_nothing_was_learnt(void **state)
     mill_table_free(t);
 }
 
+void test_report__needs_as_many_rows_as_folds(void **state)
+{
+    (void)state;
+    mill_table *real = people(100, 3, false);
+    const eval_options o = {.parts = EVAL_DETECTION};
+
+    for (int64_t rows = 2; rows <= 3; rows++) {
+        mill_table *syn = people(rows, 4, false);
+        json_t *r = NULL;
+        assert_ok(mill_evaluate(&r, real, syn, &o, NULL));
+        assert_int_equal(is_skipped(r, "detection", NULL), rows == 2);
+        assert_non_null(json_object_get(r, "detection")); /* null, but there */
+        assert_int_equal(json_is_null(json_object_get(r, "detection")), rows == 2);
+        json_decref(r);
+        mill_table_free(syn);
+    }
+    mill_table_free(real);
+}
+
+void test_report__names_the_metrics_of_the_diagnosis(void **state)
+{
+    (void)state;
+    static const char *const want[][2] = {{"BoundaryAdherence", "RangeCoverage"},
+                                          {"BoundaryAdherence", "RangeCoverage"},
+                                          {"CategoryAdherence", "CategoryCoverage"},
+                                          {"CategoryAdherence", "CategoryCoverage"},
+                                          {"BoundaryAdherence", "RangeCoverage"}};
+    mill_table *t = people(200, 3, false);
+    const eval_options o = {.parts = EVAL_DIAGNOSTIC};
+    json_t *r = NULL;
+
+    assert_ok(mill_evaluate(&r, t, t, &o, NULL));
+    const json_t *columns = json_object_get(r, "columns");
+    for (size_t c = 0; c < 5; c++) {
+        const json_t *column = json_array_get(columns, c);
+        assert_string_equal(json_string_value(json_object_get(column, "validity_metric")),
+                            want[c][0]);
+        assert_string_equal(json_string_value(json_object_get(column, "coverage_metric")),
+                            want[c][1]);
+    }
+    json_decref(r);
+    mill_table_free(t);
+}
+
+static bool is_noted(const json_t *report, const char *words)
+{
+    const json_t *note;
+    size_t i;
+
+    json_array_foreach(json_object_get(report, "notes"), i, note)
+    {
+        if (strstr(json_string_value(note), words)) return true;
+    }
+    return false;
+}
+
+/* SDMetrics counts pairs on 50,000 rows of a larger table; we do on all, unless asked to do as it.
+ */
+void test_report__draws_rows_of_pairs_like_sdmetrics_only_if_asked(void **state)
+{
+    (void)state;
+    enum { ROWS = 50001 };
+    char *word = malloc(ROWS);
+    mill_table *t = made_table(ROWS, 2);
+
+    for (int i = 0; i < ROWS; i++) word[i] = (char)('a' + i % 3);
+    made_words(t, 0, "k", MILL_CATEGORY, word);
+    made_words(t, 1, "l", MILL_CATEGORY, word);
+    for (int rows = ROWS; rows >= ROWS - 1; rows--)
+        for (int compat = 0; compat < 2; compat++) {
+            const eval_options o = {.parts = EVAL_QUALITY, .sdmetrics_compat = compat};
+            json_t *r = NULL;
+            t->rows = rows;
+            assert_ok(mill_evaluate(&r, t, t, &o, NULL));
+            assert_int_equal(is_noted(r, "drawn at random"), compat && rows == ROWS);
+            json_decref(r);
+        }
+    t->rows = ROWS;
+    mill_table_free(t);
+    free(word);
+}
+
 void test_report__notes_what_it_did_to_the_data(void **state)
 {
     (void)state;
