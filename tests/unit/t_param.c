@@ -31,15 +31,17 @@ void test_param__begins_as_a_linear_layer_or_as_a_value(void **state)
 void test_param__one_too_many_is_refused(void **state)
 {
     mill_graph *g = NULL;
+    char words[64];
 
     (void)state;
+    snprintf(words, sizeof words, "net: more than %d parameters", NN_MAX_PARAMS);
     assert_ok(mill_graph_new(&g));
     nn_params p = {.g = g, .prefix = "net"};
     for (int i = 0; i < NN_MAX_PARAMS; i++)
         assert_int_equal(nn_param(&p, SHAPE(2), 0, 0, "b%d", i), i);
     assert_ok(mill_graph_error(g));
     nn_param(&p, SHAPE(2), 0, 0, "last");
-    assert_fails(MILL_EINPUT, "net: more than 96 parameters", mill_graph_error(g));
+    assert_fails(MILL_EINPUT, words, mill_graph_error(g));
     assert_int_equal(p.n, NN_MAX_PARAMS);
     mill_graph_free(g);
 }
