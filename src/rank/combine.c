@@ -154,7 +154,20 @@ mill_err rank_agree(rank_group *g, mill_err mine)
     TRY(g->methods->exchange(g, &v, sizeof v));
     for (int r = 0; r < g->who.world; r++) {
         const verdict *of = g->methods->block(g, r);
-        if (of->err) return mill_fail((mill_err)of->err, "rank %d: %s", r, of->words);
+        if (!of->err) continue;
+        g->blamed = r + 1;
+        return mill_fail((mill_err)of->err, "rank %d: %s", r, of->words);
     }
     return MILL_OK;
+}
+
+int rank_to_blame(const rank_group *g, const char **words)
+{
+    char prefix[24];
+    const int n = snprintf(prefix, sizeof prefix, "rank %d: ", g->blamed - 1);
+
+    *words = mill_error();
+    if (!g->blamed || strncmp(*words, prefix, (size_t)n) != 0) return g->who.rank;
+    *words += n;
+    return g->blamed - 1;
 }

@@ -49,6 +49,7 @@ struct rank_group {
     size_t bytes_given; /* to buffers, by the body */
     rank_work open[RANK_MAX_OPEN];
     int n_open; /* started and not known to be done on all ranks */
+    int blamed; /* rank + 1 whose error rank_agree() gave to all, last; 0: none */
     void *body;
 };
 
@@ -74,6 +75,9 @@ struct rank_methods {
 };
 
 void rank_group_init(rank_group *g, const rank_options *o); /* all but who, methods and body */
+/* Who failed, with which words, when this rank closes with the error that is recorded: after
+ * rank_agree() that may be another one. */
+int rank_to_blame(const rank_group *g, const char **words);
 /* Each body sets g->methods and g->body; on error nothing is left. */
 mill_err rank_self_open(rank_group *g);
 

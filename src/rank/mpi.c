@@ -419,7 +419,12 @@ static void mpi_close(rank_group *g, mill_err err)
 {
     mpi_body *b = g->body;
 
-    if (err) keep_failure(b, g->who.rank, err, mill_error());
+    const char *words;
+
+    if (err) {
+        const int rank = rank_to_blame(g, &words);
+        keep_failure(b, rank, err, words);
+    }
     while (b->is_failing && !b->has_failed) usleep(10);
     b->mine = b->has_failed ? b->first : (note){.kind = NOTE_LEFT, .rank = g->who.rank};
     b->mine.step = b->step;

@@ -105,6 +105,9 @@ static mill_err bind_to(int *fd, int *held, const struct addrinfo *a, int port)
         const int e = errno;
         close(*fd);
         *fd = -1;
+        if (e == EADDRNOTAVAIL)
+            return mill_fail(MILL_EIO,
+                             "the master address is not one of this host, where rank 0 will be");
         return mill_fail(e == EADDRINUSE ? MILL_EINPUT : MILL_EIO, "port %d: %s", port,
                          strerror(e));
     }

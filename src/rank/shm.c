@@ -442,7 +442,12 @@ static void shm_close(rank_group *g, mill_err err)
 {
     shm_body *s = g->body;
 
-    if (err) board_fail(s->b, g->who.rank, err, mill_error());
+    const char *words;
+
+    if (err) {
+        const int rank = rank_to_blame(g, &words);
+        board_fail(s->b, rank, err, words);
+    }
     s->me->state = SEAT_LEFT;
     if (atomic_load(&s->me->sleepers)) {
         board_rouse(&s->me->arrived);

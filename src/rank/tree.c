@@ -105,9 +105,13 @@ void rank_add_up(float *const *dst, int n_dst, const float *const *src, int worl
     sum[mill_cpu_level()](dst, n_dst, src, world, n);
 }
 
+/* sum += x, left and right as in the tree. */
 static void add(float *sum, const float *x, int64_t begin, int64_t end)
 {
-    for (int64_t i = begin; i < end; i++) sum[i] += x[i];
+    float *dst = sum + begin;
+    const float *const src[] = {dst, x + begin};
+
+    rank_add_up(&dst, 1, src, 2, end - begin);
 }
 
 void rank_tree_add(rank_tree *t, const float *g, int64_t begin, int64_t end)

@@ -121,6 +121,7 @@ expect "a count" 2 "-n two" "${L[@]}" -n two true
 expect "too many" 2 "-n 1000" "${L[@]}" -n 1000 true
 expect "a node too many" 2 "they count from 0" "${L[@]}" --nnodes 2 --node-rank 2 true
 expect "node without nodes" 2 "needs --nnodes" "${L[@]}" --node-rank 1 true
+expect "an address of another host" 69 "not one of this host" "${L[@]}" --nnodes 2 --master-addr 192.0.2.1 true
 expect "refused by name" 2 "ranks are not polled" "${L[@]}" --monitor-interval 1 true
 [ -d /proc/driver/nvidia/gpus ] || expect "no GPU" 2 "no GPU" "${L[@]}" -n gpu true
 expect "more ranks than processors is only said" 0 "they will take turns" "${L[@]}" -n 50 true

@@ -190,6 +190,24 @@ void test_spawn__starts_again_after_a_failure(void **state)
     assert_int_equal(stage->attempts, 2);
 }
 
+/* All ranks end with the error of one; whoever is first to say it, that one is named. */
+static void agree_on_failure(rank_group *g, int step)
+{
+    if (step != 7) return;
+    const mill_err mine = rank_of(g) == 1 ? mill_fail(MILL_EIO, "no such file") : MILL_OK;
+    const mill_err err = rank_agree(g, mine);
+    if (rank_of(g) == 1) usleep(100000);
+    rank_close(g, err);
+    _exit(rank_of(g) == 1 ? 6 : 1);
+}
+
+void test_spawn__names_whose_error_was_agreed_on(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 3}, agree_on_failure, 6, "its last words: no such file", 1.5);
+    expect_said("rank 1 (process");
+}
+
 static void dislike_input(rank_group *g, int step)
 {
     if (rank_of(g) == 1 && step == 7) {
