@@ -34,6 +34,7 @@ typedef struct {
     _Alignas(BOARD_LINE) atomic_uint done;
     _Alignas(BOARD_LINE) atomic_uint sleepers;
     atomic_int state, pid;
+    uint64_t cpus[16]; /* that it may run on, a bit each; written before it counts as there */
     /* The heartbeat. */
     _Alignas(BOARD_LINE) _Atomic int64_t step, beat_ns;
     atomic_int phase;
@@ -94,7 +95,7 @@ extern const char *const rank_phase_names[RANK_N_PHASE];
 /* meet.c: the board of a job whose starter made none: rank 0 makes it and hands it out. */
 mill_err board_meet(board_map *m, const rank_identity *who, double seconds);
 
-/* shm.c */
+/* seat.c */
 bool rank_has_board(const rank_identity *who); /* of a launcher: also for one rank alone */
 mill_err rank_shm_open(rank_group *g, double meet_seconds);
 mill_err rank_mpi_open(rank_group *g, double meet_seconds); /* mpi.c */

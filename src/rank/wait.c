@@ -1,0 +1,173 @@
+/*
+ * wait.c - waiting for another rank, and what can go wrong meanwhile.
+ *
+ * A short spin, then sleep on the counter of the one that is waited for, in slices; between slices
+ * look whether somebody failed, left or died, and at the clock.  Time is counted by slices, so that
+ * a job that was stopped as a whole (Ctrl-Z) has not waited meanwhile.  A rank that has a launcher
+ * leaves it a moment to say why another one died.
+ */
+#include "rank/shm.h"
+
+#include "base/cpu.h"
+#include "base/log.h"
+
+#include <immintrin.h>
+#include <poll.h>
+#include <stdio.h>
+
+static const double LAUNCHERS_TURN = 0.3, WARN_AFTER = 15;
+
+mill_err shm_fail_now(rank_group *g, int rank, const char *words)
+{
+    shm_body *s = g->body;
+
+    board_fail(s->b, rank, MILL_EDEVICE, words);
+    return board_failure(s->b);
+}
+
+/* "step 7, computing" */
+static const char *place(char buf[80], board_seat *seat)
+{
+    const long long step = (long long)seat->step;
+    const int phase = seat->phase;
+
+    if (step < 0)
+        snprintf(buf, 80, "before its first step");
+    else
+        snprintf(buf, 80, "step %lld, %s", step,
+                 phase >= 0 && phase < RANK_N_PHASE ? rank_phase_names[phase] : "?");
+    return buf;
+}
+
+static const char *call_name(const rank_group *g, uint32_t seq)
+{
+    return board_call_name(((shm_body *)g->body)->me->call[seq % BOARD_RING].what);
+}
+
+static bool is_gone(int pidfd)
+{
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+    return p.fd >= 0 && poll(&p, 1, 0) == 1;
+}
+
+/* A rank that a script started for the launcher does not die with it by itself. */
+mill_err shm_check_launcher(rank_group *g)
+{
+    shm_body *s = g->body;
+
+    if (!is_gone(s->launcher_fd)) return MILL_OK;
+    return shm_fail_now(g, g->who.rank, "the launcher died");
+}
+
+typedef struct {
+    atomic_uint *word;
+    uint32_t target;
+    int peer;
+    uint32_t seq;        /* of the collective, for words */
+    double waited, gone; /* seconds */
+    bool has_warned;
+} waiting;
+
+static mill_err check_peer(rank_group *g, waiting *w, double slice)
+{
+    shm_body *s = g->body;
+    board_seat *seat = &s->b->seat[w->peer];
+    char words[RANK_WORDS], where[80];
+    const bool has_left = seat->state == SEAT_LEFT, gone = is_gone(s->pidfd[w->peer]);
+
+    if (shm_reached(atomic_load(w->word), w->target)) return MILL_OK;
+    TRY(shm_check_launcher(g));
+    if (has_left) {
+        snprintf(words, sizeof words, "it left at %s, and rank %d is at %s number %u",
+                 place(where, seat), g->who.rank, call_name(g, w->seq), w->seq);
+        return shm_fail_now(g, w->peer, words);
+    }
+    if (gone && (w->gone += slice) > (s->b->launcher ? LAUNCHERS_TURN : 0)) {
+        snprintf(words, sizeof words, "process %d died at %s", seat->pid, place(where, seat));
+        return shm_fail_now(g, w->peer, words);
+    }
+    if (w->waited > g->timeout) {
+        snprintf(words, sizeof words,
+                 "it did not come to %s number %u within %g s; last seen at %s",
+                 call_name(g, w->seq), w->seq, g->timeout, place(where, seat));
+        return shm_fail_now(g, w->peer, words);
+    }
+    if (w->waited > WARN_AFTER && !w->has_warned && !s->b->launcher) {
+        w->has_warned = true;
+        mill_log(MILL_LOG_WARN,
+                 "rank %d waits for rank %d (process %d) since %.0f s; last seen at %s",
+                 g->who.rank, w->peer, seat->pid, w->waited, place(where, seat));
+    }
+    return MILL_OK;
+}
+
+static mill_err sleep_until(rank_group *g, waiting *w)
+{
+    shm_body *s = g->body;
+    atomic_uint *sleepers = &s->b->seat[w->peer].sleepers;
+    mill_err err = MILL_OK;
+    uint32_t seen;
+
+    atomic_fetch_add(sleepers, 1);
+    s->me->waits_ns = board_now_ns();
+    s->me->waits_for = w->peer + 1;
+    while (!shm_reached(seen = atomic_load(w->word), w->target) && !err) {
+        const double before = mill_clock();
+
+        if (board_has_failed(s->b)) {
+            err = board_failure(s->b);
+            break;
+        }
+        board_sleep(w->word, seen, SHM_SLICE);
+        const double slice = mill_clock() - before;
+        w->waited += slice < SHM_MOST ? slice : SHM_MOST;
+        if (slice > SHM_SLICE / 2) err = check_peer(g, w, slice < SHM_SLICE ? slice : SHM_SLICE);
+    }
+    s->me->waits_for = 0;
+    atomic_fetch_sub(sleepers, 1);
+    return err;
+}
+
+static mill_err wait_for(rank_group *g, atomic_uint *word, uint32_t target, int peer, uint32_t seq)
+{
+    shm_body *s = g->body;
+
+    for (int i = 0; i < s->spins; i++) {
+        if (shm_reached(atomic_load_explicit(word, memory_order_acquire), target)) return MILL_OK;
+        _mm_pause();
+    }
+    return sleep_until(g, &(waiting){.word = word, .target = target, .peer = peer, .seq = seq});
+}
+
+mill_err shm_wait_arrived(rank_group *g, uint32_t seq)
+{
+    shm_body *s = g->body;
+
+    for (int r = 0; r < g->who.world; r++)
+        if (r != g->who.rank) TRY(wait_for(g, &s->b->seat[r].arrived, seq + 1, r, seq));
+    return MILL_OK;
+}
+
+mill_err shm_wait_done(rank_group *g, uint32_t seq)
+{
+    shm_body *s = g->body;
+
+    for (int r = 0; r < g->who.world; r++)
+        if (r != g->who.rank) TRY(wait_for(g, &s->b->seat[r].done, seq + 1, r, seq));
+    return MILL_OK;
+}
+
+bool shm_all_reached(const rank_group *g, uint32_t seq, bool done)
+{
+    const shm_body *s = g->body;
+
+    for (int r = 0; r < g->who.world; r++) {
+        board_seat *seat = &s->b->seat[r];
+        if (!shm_reached(
+                atomic_load_explicit(done ? &seat->done : &seat->arrived, memory_order_acquire),
+                seq + 1))
+            return false;
+    }
+    return true;
+}
