@@ -44,3 +44,15 @@ if "$python" -c 'import torch' 2>/dev/null; then
 else
     echo "torch is not in $python"
 fi
+
+echo "== training"
+make -s $B/bench/train_products
+maker=python3
+python3 -c 'import numpy' 2>/dev/null || maker=$python
+if "$python" -c 'import torch' 2>/dev/null; then
+    "$maker" bench/train.py $B "$python"
+elif "$maker" -c 'import numpy' 2>/dev/null; then
+    "$maker" bench/train.py $B
+else
+    echo "numpy is not there"
+fi

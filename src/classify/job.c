@@ -70,10 +70,8 @@ static mill_err job_save(void *ctx, store_writer *w, json_t *meta)
     cls_trainer *t = ctx;
 
     rank_beat(t->group, t->step, RANK_SAVING);
-    if (rank_who(t->group)->nodes > 1) {
-        TRY(cls_order_give(t, ORDER_COLLECT, 0));
-        TRY(cls_collect_state(t));
-    }
+    TRY(cls_order_give(t, ORDER_COLLECT, 0));
+    TRY(cls_collect_state(t));
     return cls_state_save(t, w, meta);
 }
 

@@ -70,7 +70,10 @@ mill_err cls_build_part(mill_graph *g, const cls_net *n, const cls_layout *l, in
 mill_err cls_build_eval(mill_graph *g, const cls_net *n, int64_t rows); /* out, without dropout */
 /* Of each piece i of the flat arrays states pI, mI, vI and the input gradI (lines[i], CLS_LINE);
  * inputs lr and factor (scalars): AdamW with grad times factor. */
-enum { CLS_LINE = 1024 };
+enum {
+    CLS_LINE = 1024,
+    CLS_GROUP = 8
+}; /* floats of a line; lines whose squares are told together */
 mill_err cls_build_update(mill_graph *g, int n, const int64_t *lines, double weight_decay);
 /* Inputs gradI; outputs squaresI: (lines[i], 1), the sum of squares of each line. */
 mill_err cls_build_norm(mill_graph *g, int n, const int64_t *lines);

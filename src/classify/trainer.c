@@ -25,8 +25,19 @@
 #include <string.h>
 
 /* What a rank tells, in doubles: the signal that it got, loss and hits of each part, the squares of
- * each of its lines. */
+ * each of its groups of lines. */
 enum { TELL_SIGNAL, TELL_PARTS };
+
+/* Ranks of one host have one set of parameters; over MPI each rank has its own. */
+static bool shares_memory(const cls_trainer *t)
+{
+    return strcmp(rank_body(t->group), "mpi") != 0;
+}
+
+static bool writes_first_values(const cls_trainer *t)
+{
+    return !shares_memory(t) || rank_of(t->group) == 0;
+}
 
 /* ---- opening ---- */
 
@@ -64,12 +75,12 @@ static mill_err make_buffers(cls_trainer *t)
     answers = (answers + 1) * t->net.n_out;
     TRY(rank_buffer_new(&t->out, t->group, answers, RANK_EACH));
     TRY(rank_tree_new(&t->tree, t->group, n, (int)t->plan.parts));
-    int64_t lines = 0;
+    int64_t groups = 0;
     for (int b = 0; b < t->layout.n_buckets; b++) {
         t->slice[b] = rank_slice(t->layout.bucket[b], t->layout.bucket[b + 1], rank_of(t->group),
                                  t->plan.world);
         t->lines[b] = (t->slice[b].end - t->slice[b].begin) / CLS_LINE;
-        lines += t->lines[b];
+        if (t->c.max_grad_norm > 0) groups += t->lines[b] / CLS_GROUP;
         t->hook[b] = (cls_hook){bucket_ready, t, b};
     }
     mill_err err = MILL_OK;
@@ -79,7 +90,7 @@ static mill_err make_buffers(cls_trainer *t)
         t->owns_grads = true;
         if (!(t->grads = mill_alloc((size_t)n, sizeof *t->grads))) err = MILL_ENOMEM;
     }
-    t->n_told = TELL_PARTS + 2 * rank_tree_parts(t->tree) + lines;
+    t->n_told = TELL_PARTS + 2 * rank_tree_parts(t->tree) + groups;
     t->told = mill_alloc((size_t)t->n_told, sizeof *t->told);
     t->heard = mill_alloc((size_t)(t->n_told * t->plan.world), sizeof *t->heard);
     if (!err && (!t->told || !t->heard)) err = MILL_ENOMEM;
@@ -90,7 +101,7 @@ static mill_err make_networks(cls_trainer *t)
 {
     exec_place place[2 * NN_MAX_PARAMS];
     float *const params = rank_buffer_data(t->params);
-    const bool first = rank_who(t->group)->local_rank == 0;
+    const bool first = writes_first_values(t);
 
     TRY(mill_graph_new(&t->part.g));
     TRY(cls_build_part(t->part.g, &t->net, &t->layout, t->c.batch_size, !strcmp(t->c.amp, "bf16"),
@@ -148,7 +159,7 @@ static mill_err make(cls_trainer *t)
 {
     TRY(cls_plan_make(&t->plan, &t->c, t->d.train->n, rank_world(t->group)));
     TRY(cls_net_init(&t->net, &t->c, t->d.encoder));
-    TRY(cls_layout_make(&t->layout, &t->net, (int64_t)CLS_LINE * t->plan.world));
+    TRY(cls_layout_make(&t->layout, &t->net, (int64_t)CLS_LINE * CLS_GROUP * t->plan.world));
     t->deal = (cls_deal){.seed = t->c.seed,
                          .n = t->d.train->n,
                          .batch = t->c.batch_size,
@@ -158,7 +169,7 @@ static mill_err make(cls_trainer *t)
     TRY(make_buffers(t));
     mill_err err = make_networks(t);
     if (!err) err = make_update(t);
-    if (!err && t->c.encoder_path && rank_who(t->group)->local_rank == 0) err = load_encoder(t);
+    if (!err && t->c.encoder_path && writes_first_values(t)) err = load_encoder(t);
     return rank_agree(t->group, err);
 }
 
@@ -260,7 +271,7 @@ mill_err cls_trainer_bytes(int64_t *bytes, const cls_config *c, const cls_data *
 
     TRY(cls_plan_make(&plan, c, d->train->n, world));
     TRY(cls_net_init(&net, c, d->encoder));
-    TRY(cls_layout_make(&layout, &net, (int64_t)CLS_LINE * world));
+    TRY(cls_layout_make(&layout, &net, (int64_t)CLS_LINE * CLS_GROUP * world));
     *bytes = rows_bytes(d->train) + rows_bytes(d->val) + rows_bytes(d->test);
     TRY(mill_graph_new(&g));
     mill_err err = cls_build_part(g, &net, &layout, c->batch_size, false, NULL);
@@ -364,20 +375,26 @@ static mill_err run_norm(cls_trainer *t)
         snprintf(name, sizeof name, "squares%d", b);
         TRY(mill_exec_output(&squares, t->norm.e, name));
         const float *x = squares.data;
-        for (int64_t i = 0; i < t->lines[b]; i++) *tell++ = (double)x[i];
+        for (int64_t i = 0; i < t->lines[b]; i++) {
+            if (i % CLS_GROUP == 0) *tell++ = 0;
+            tell[-1] += (double)x[i];
+        }
     }
     return MILL_OK;
 }
 
-/* Of all lines in the order of the flat array, whoever has them. */
+/* Of all groups in the order of the flat array, whoever has them. */
 static double sum_squares(const cls_trainer *t)
 {
     int64_t at = TELL_PARTS + 2 * rank_tree_parts(t->tree);
     double sum = 0;
 
-    for (int b = 0; t->norm.e && b < t->layout.n_buckets; at += t->lines[b++])
+    for (int b = 0; t->norm.e && b < t->layout.n_buckets; b++) {
+        const int64_t groups = t->lines[b] / CLS_GROUP;
         for (int r = 0; r < t->plan.world; r++)
-            for (int64_t i = 0; i < t->lines[b]; i++) sum += t->heard[r * t->n_told + at + i];
+            for (int64_t i = 0; i < groups; i++) sum += t->heard[r * t->n_told + at + i];
+        at += groups;
+    }
     return sum;
 }
 
@@ -424,7 +441,9 @@ static mill_err run_update(cls_trainer *t, int64_t step, double factor)
     put(t->update.e, "lr", &rate);
     put(t->update.e, "factor", &scale);
     TRY(mill_exec_run(t->update.e, (uint32_t)step));
-    return rank_all_gather(t->params, 0, t->layout.trained);
+    /* On one host whoever goes on waits for all in the next order; rank 0 gives one before it
+     * saves. */
+    return shares_memory(t) ? MILL_OK : rank_all_gather(t->params, 0, t->layout.trained);
 }
 
 mill_err cls_step(cls_trainer *t, int64_t step)
@@ -493,12 +512,12 @@ mill_err cls_order_give(cls_trainer *t, cls_order_kind kind, int64_t arg)
     return rank_broadcast(t->group, &order, sizeof order, 0);
 }
 
-/* Where ranks of several hosts have parameters of their own, they get rank 0's. */
+/* Where ranks have parameters of their own, they get rank 0's. */
 mill_err cls_share_state(cls_trainer *t)
 {
     const size_t n = (size_t)t->layout.trained * sizeof(float);
 
-    if (rank_who(t->group)->nodes <= 1) return rank_barrier(t->group);
+    if (shares_memory(t)) return rank_barrier(t->group);
     TRY(rank_broadcast(t->group, rank_buffer_data(t->params), (size_t)t->layout.all * sizeof(float),
                        0));
     TRY(rank_broadcast(t->group, rank_buffer_data(t->m), n, 0));

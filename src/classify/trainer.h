@@ -2,7 +2,8 @@
  * trainer.h - what a trainer is made of; for the files of this folder only.
  *
  * Rank 0 drives: it says by a broadcast what all do next (a step, an evaluation, the end), and the
- * others follow.  So decisions (early stop, signals, which checkpoint) are made once.
+ * others follow.  Whoever hears an order knows that all are through with the one before: parameters
+ * may be read then.  So decisions (early stop, signals, which checkpoint) are made once.
  */
 #ifndef MILL_CLASSIFY_TRAINER_H
 #define MILL_CLASSIFY_TRAINER_H
