@@ -1,0 +1,59 @@
+#!/bin/bash
+# train_ranks.sh - `tabmill train` on ranks of every kind: the same weights, exact counts, plain words.
+. tests/lib/cli.sh
+T=$TABMILL
+: >out
+hash_of() { "$T" inspect --hash "$1/latest.mill"; }
+args=(train -i "$PENGUINS" -t species --virtual-shards 4 --batch-size 16 --epochs 4 --threads 1)
+same() { holds "$1" test "$(hash_of "$2")" = "$(hash_of one)"; }
+
+expect one 0 "1 rank of 1 thread" "$T" "${args[@]}" -o one
+expect two 0 "2 ranks of 1 thread" "$T" "${args[@]}" -o two --multi-gpu ddp --nproc 2
+same two_same_weights two
+says_once() { [ "$(grep -c "rows train" err)" = 1 ]; }
+holds rank_0_talks_alone says_once
+expect four 0 "more ranks will not help" "$T" "${args[@]}" -o four --multi-gpu ddp --nproc 4
+same four_same_weights four
+expect launched 0 "2 ranks" "$T" launch -n 2 -- "$T" "${args[@]}" -o launched --multi-gpu ddp
+same launched_same_weights launched
+expect three 1 "1, 2, 4, 8" "$T" "${args[@]}" -o three --multi-gpu ddp --nproc 3
+expect too_few_shards 1 "not enough for 8 ranks" "$T" "${args[@]}" -o eight --multi-gpu ddp --nproc 8
+expect dp_of_ranks 2 "dp is one process" "$T" launch -n 2 -- "$T" "${args[@]:0:5}" --multi-gpu dp --nproc 2 -o dp
+
+# Another number of ranks goes on where one stopped, since the shards are the same.
+(TABMILL_FAULT=rename:9:kill "$T" "${args[@]}" -o moved --checkpoint-every 0 -q) 2>/dev/null
+holds was_killed sh -c '! test -e moved/training_results.json'
+expect moves 0 "going on from step" "$T" "${args[@]}" -o moved --checkpoint-every 0 --resume --multi-gpu ddp --nproc 2
+same moved_same_weights moved
+expect other_step 1 "shards was 1, is 2" sh -c "\"\$0\" train -i \"$PENGUINS\" -t species --epochs 2 -q -o solo &&
+    \"\$0\" train -i \"$PENGUINS\" -t species --epochs 2 -q -o solo --resume --multi-gpu ddp --nproc 2" "$T"
+
+# Every number of rows: each is counted once.
+for n in 1 2 3 5 8 10; do
+    head -$((n + 1)) "$PENGUINS" >few.csv
+    rm -rf few
+    "$T" train -i few.csv -t island --epochs 2 --batch-size 1 --multi-gpu ddp --nproc 3 -q -o few 2>err
+    verdict "rows_$n" $? "$(cat err)"
+    holds "rows_${n}_counted" python3 - "$n" <<'END'
+import json, sys
+r = json.load(open("few/training_results.json"))
+n = int(sys.argv[1])
+assert r["plan"]["world"] == 3 and r["best"]["rows"] + r["test"]["rows"] + 0 <= n
+assert r["plan"]["steps_per_epoch"] == -(-(n - r["best"]["rows"] - r["test"]["rows"]) // 3)
+END
+done
+
+if ! command -v mpirun >/dev/null || ! mpirun --version | grep -q 'Open MPI'; then
+    echo "SKIP: mpirun of OpenMPI is absent"
+else
+    mpi=(mpirun --oversubscribe -n 2)
+    [ "$(id -u)" = 0 ] && mpi+=(--allow-run-as-root)
+    expect mpirun 0 "2 ranks" "${mpi[@]}" "$T" "${args[@]}" --multi-gpu ddp -o mpirun
+    same mpirun_same_weights mpirun
+    if [ -e "$(dirname "$T")/libtabmill_mpi.so" ]; then
+        expect over_mpi 0 "2 ranks" env TABMILL_RANK_BODY=mpi "${mpi[@]}" -x TABMILL_RANK_BODY "$T" "${args[@]}" --multi-gpu ddp -o over
+        same over_mpi_same_weights over
+    else
+        echo "SKIP: built without mpicc"
+    fi
+fi
