@@ -25,9 +25,9 @@ mill_err mill_fail(mill_err code, const char *fmt, ...) __attribute__((format(pr
 const char *mill_error(void);
 
 /* Return from the enclosing function with the error, if there is one. */
-#define TRY(call)                       \
-    do {                                \
-        const mill_err err_ = (call);   \
+#define TRY(call)                         \
+    do {                                  \
+        const mill_err err_ = (call);     \
         if (err_ != MILL_OK) return err_; \
     } while (0)
 

@@ -27,15 +27,17 @@ mill_err file_write(mill_file *f, const void *p, size_t n);
 mill_err file_printf(mill_file *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 mill_err file_flush(mill_file *f);
 /*
- * flush, fsync, rename, fsync folder.  On error nothing has changed under the name.  Where only the last of them fails the new
- * file is there, whole: that is MILL_OK with a warning, since a power failure might still undo the rename.
+ * flush, fsync, rename, fsync folder.  On error nothing has changed under the name.  Where only the
+ * last of them fails the new file is there, whole: that is MILL_OK with a warning, since a power
+ * failure might still undo the rename.
  */
 mill_err file_commit(mill_file *f);
 int64_t file_tell(const mill_file *f);
-void file_close(mill_file *f); /* NULL is allowed; never fails: whoever cares has called flush or commit */
+/* NULL is allowed; never fails: whoever cares has called flush or commit. */
+void file_close(mill_file *f);
 
 /* Readers. */
-mill_err file_open(mill_file **out, const char *path); /* "-" is stdin */
+mill_err file_open(mill_file **out, const char *path);            /* "-" is stdin */
 mill_err file_read(mill_file *f, void *p, size_t n, size_t *got); /* got < n only at the end */
 mill_err file_pread(mill_file *f, void *p, size_t n, int64_t at, size_t *got);
 mill_err file_size(mill_file *f, int64_t *bytes); /* MILL_EIO for a pipe */
@@ -50,16 +52,19 @@ mill_err file_map(const void **out, size_t *len, const char *path);
 void file_unmap(const void *p, size_t len);
 
 bool file_exists(const char *path);
-mill_err file_mkdir(const char *path);  /* with parents; fine if it exists */
-mill_err file_symlink(const char *target, const char *path); /* replaces what is there, atomically */
+mill_err file_mkdir(const char *path); /* with parents; fine if it exists */
+/* Replaces what is there, atomically. */
+mill_err file_symlink(const char *target, const char *path);
 mill_err file_remove(const char *path); /* fine if it does not exist */
 mill_err file_remove_tree(const char *path);
-mill_err file_list(char ***names, int *n, const char *dir); /* sorted, no "." or ".."; one mill_free frees all */
+/* Sorted, no "." or ".."; one mill_free frees all. */
+mill_err file_list(char ***names, int *n, const char *dir);
 
 uint32_t mill_crc32c(uint32_t crc, const void *p, size_t n); /* Castagnoli; start with 0 */
 
-/* Fault injection: the n-th operation of `what` from now fails; 0 never.  With TABMILL_FAULT="write:17:kill" in the
- * environment the process kills itself with SIGKILL there ("write:17:fail" fails it once). */
+/* Fault injection: the n-th operation of `what` from now fails; 0 never.  With
+ * TABMILL_FAULT="write:17:kill" in the environment the process kills itself with SIGKILL there
+ * ("write:17:fail" fails it once). */
 typedef enum { FILE_OP_READ, FILE_OP_WRITE, FILE_OP_FSYNC, FILE_OP_RENAME, FILE_N_OP } file_op;
 void mill_file_fail_at(file_op what, int64_t n);
 

@@ -20,17 +20,17 @@ void *mill_alloc(size_t n, size_t size);
 void *mill_realloc(void *p, size_t n, size_t size);
 void mill_free(void *p); /* NULL is allowed */
 
-char *mill_strdup(const char *s);             /* NULL with MILL_ENOMEM recorded */
+char *mill_strdup(const char *s); /* NULL with MILL_ENOMEM recorded */
 char *mill_strndup(const char *s, size_t n);
 
 /* Product of two sizes; MILL_ENOMEM if it does not fit. */
 mill_err mill_size_mul(size_t *out, size_t a, size_t b);
 
 typedef struct {
-    int64_t live;        /* blocks allocated and not freed */
+    int64_t live; /* blocks allocated and not freed */
     int64_t live_bytes;
     int64_t peak_bytes;
-    int64_t calls;       /* allocations ever asked for */
+    int64_t calls; /* allocations ever asked for */
 } mill_mem_stats;
 
 void mill_mem_get_stats(mill_mem_stats *out);
@@ -41,7 +41,8 @@ void mill_mem_fail_at(int64_t n); /* n >= 1: fail the n-th call from now; 0: nev
  */
 typedef struct mill_arena mill_arena;
 mill_err mill_arena_new(mill_arena **out);
-void *mill_arena_alloc(mill_arena *a, size_t n, size_t size); /* zeroed, aligned to 16; NULL on failure */
+/* Zeroed, aligned to 16; NULL on failure. */
+void *mill_arena_alloc(mill_arena *a, size_t n, size_t size);
 char *mill_arena_strdup(mill_arena *a, const char *s);
 void mill_arena_free(mill_arena *a);
 

@@ -1,8 +1,9 @@
 /*
  * sort.c - least-significant-digit radix sort, eleven bits at a time.
  *
- * Numbers become unsigned keys of the same order (an IEEE 754 double sorts by its bits once negatives are flipped), all
- * histograms are counted in one visit, and a digit that is the same everywhere costs nothing.
+ * Numbers become unsigned keys of the same order (an IEEE 754 double sorts by its bits once
+ * negatives are flipped), all histograms are counted in one visit, and a digit that is the same
+ * everywhere costs nothing.
  */
 #include "base/sort.h"
 
@@ -56,7 +57,7 @@ static mill_err sort_bits(void *x, int64_t n, int is_double)
 {
     if (n < 2) return MILL_OK;
     uint64_t *keys = mill_alloc(2 * (size_t)n, sizeof *keys);
-    int64_t (*count)[BUCKETS] = mill_alloc(PASSES, sizeof *count);
+    int64_t(*count)[BUCKETS] = mill_alloc(PASSES, sizeof *count);
     mill_err err = MILL_ENOMEM;
     if (!keys || !count) goto done;
 

@@ -24,7 +24,7 @@ void text_clear(mill_text *t); /* keep the memory */
 void text_free(mill_text *t);
 mill_err text_check(const mill_text *t); /* MILL_ENOMEM if an append failed */
 
-/* Bytes like "8GB", "512MiB", "1.5G", "4096": decimal K M G T, binary Ki Mi Gi Ti, an optional B. */
+/* Bytes like "8GB", "512MiB", "1.5G", "4096": decimal K M G T, binary Ki Mi Gi Ti, maybe a B. */
 mill_err mill_parse_size(int64_t *bytes, const char *s);
 /* "1.4 GiB", for people. */
 const char *mill_format_size(char buf[32], double bytes);
@@ -32,13 +32,15 @@ const char *mill_format_size(char buf[32], double bytes);
 /* The whole of [s, s+n) as a number; false if it is not one.  Correctly rounded. No locale, no hex,
  * no "nan"/"inf" words. */
 bool mill_parse_f64(double *out, const char *s, size_t n);
-/* w * 10^e, correctly rounded; false in the rare cases that take more than w: mill_parse_f64 knows them. */
+/* w * 10^e, correctly rounded; false in the rare cases that take more than w: mill_parse_f64 knows
+ * them. */
 bool mill_decimal_f64(double *out, uint64_t w, int64_t e);
 bool mill_parse_i64(int64_t *out, const char *s, size_t n); /* false on overflow too */
 
-/* Shortest text that reads back as x, or fixed decimals; no locale.  Return the length; buf >= 40. */
+/* Shortest text that reads back as x, or fixed decimals; no locale.  The length; buf >= 40. */
 int mill_format_f64(char *buf, double x);
-int mill_format_fixed(char *buf, double x, int decimals); /* decimals 0..15, |x| < 1e15; rounds half to even */
+/* decimals 0..15, |x| < 1e15; rounds half to even. */
+int mill_format_fixed(char *buf, double x, int decimals);
 int mill_format_i64(char *buf, int64_t x);
 
 #endif

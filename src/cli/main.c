@@ -30,7 +30,9 @@ static const command commands[] = {
 
 static void print_help(FILE *to)
 {
-    fputs("usage: tabmill COMMAND [options]\n\nSynthetic tables, and models trained on tables, on the CPU.\n\n", to);
+    fputs("usage: tabmill COMMAND [options]\n\nSynthetic tables, and models trained on tables, on "
+          "the CPU.\n\n",
+          to);
     for (int i = 0; i < OPT_COUNT(commands); i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
     fputs(

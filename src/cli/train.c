@@ -4,8 +4,8 @@
  * Cheap refusals first; then, before any thread exists, the ranks are forked; each of them reads
  * the data, rank 0 runs the loop and talks, the others follow.
  */
-#include "cli/ranks.h"
 #include "cli/train.h"
+#include "cli/ranks.h"
 
 #include "base/cpu.h"
 #include "base/file.h"

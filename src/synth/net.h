@@ -15,8 +15,8 @@ enum {
     NET_TILE = 2048
 }; /* rows of one run of the sampling graph: row i is element i mod NET_TILE of step i / NET_TILE */
 
-/* Builds the sampling graph: output "rows" (NET_TILE, n_spans) and, where numbers have noise of their
- * own, "numbers" (NET_TILE, n_numbers). */
+/* Builds the sampling graph: output "rows" (NET_TILE, n_spans) and, where numbers have noise of
+ * their own, "numbers" (NET_TILE, n_numbers). */
 typedef mill_err (*net_build)(mill_graph *g, const void *ctx);
 
 typedef struct {
@@ -60,8 +60,8 @@ typedef struct {
     span_rows rows;
     ctgan_draw draw;
     synth_probe *probe;
-    net_sampler sampler;    /* of the probe; opened when first asked */
-    mill_graph *g[2];       /* the step; tvae: and the step of an epoch's last, smaller batch */
+    net_sampler sampler; /* of the probe; opened when first asked */
+    mill_graph *g[2];    /* the step; tvae: and the step of an epoch's last, smaller batch */
     mill_exec *e[2];
     int64_t steps_per_epoch;
 } net_fit;

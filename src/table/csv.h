@@ -1,15 +1,18 @@
 /*
  * csv.h - CSV in and out: RFC 4180 and what the world makes of it.
  *
- * Reading: parallel over blocks of the file; two visits: one infers types over ALL rows (unless given), one fills columns.
- * The delimiter (, ; tab |), header and quote are sniffed from the first 64 KiB unless given.  UTF-8 with or without BOM, LF or
- * CRLF; .gz and .zst by their magic bytes; "-" is stdin, spooled to a temporary file first.  Strings are verbatim, spaces included;
- * missing is the empty unquoted field or a word of `na`.
+ * Reading: parallel over blocks of the file; two visits: one infers types over ALL rows (unless
+ * given), one fills columns. The delimiter (, ; tab |), header and quote are sniffed from the first
+ * 64 KiB unless given.  UTF-8 with or without BOM, LF or CRLF; .gz and .zst by their magic bytes;
+ * "-" is stdin, spooled to a temporary file first.  Strings are verbatim, spaces included; missing
+ * is the empty unquoted field or a word of `na`.
  *
- * Types, narrowest that holds for every present value of the column: integer, real, boolean (true/false, yes/no, t/f, y/n, case-insensitive;
- * the two spellings are kept; 0/1 is integer), datetime (ISO 8601 date or date-time with T or space, optional seconds, Z or offset; one
- * format a column), else category; a text or integer column of all-different values with more than 50 rows, whose integers
- * are consecutive or whose texts look like keys, is an identifier: the rule stands in docs/tables.md.
+ * Types, narrowest that holds for every present value of the column: integer, real, boolean
+ * (true/false, yes/no, t/f, y/n, case-insensitive; the two spellings are kept; 0/1 is integer),
+ * datetime (ISO 8601 date or date-time with T or space, optional seconds, Z or offset; one format a
+ * column), else category; a text or integer column of all-different values with more than 50 rows,
+ * whose integers are consecutive or whose texts look like keys, is an identifier: the rule stands
+ * in docs/tables.md.
  *
  * Errors name file, line and column name: `people.csv:1042: column "age": ...`.
  */
@@ -20,26 +23,29 @@
 #include "table/table.h"
 
 typedef struct {
-    char delimiter;           /* 0: sniff */
-    int header;               /* -1 sniff, 0 none (columns are named c0, c1, ...), 1 */
-    const char *na;           /* comma-separated words; NULL: "NA,N/A,NaN,null,None" */
-    const char *columns;      /* keep only these, comma-separated; NULL: all */
-    const char *drop;         /* leave these out */
-    const char *types;        /* JSON file from `inspect`, or NULL */
+    char delimiter;              /* 0: sniff */
+    int header;                  /* -1 sniff, 0 none (columns are named c0, c1, ...), 1 */
+    const char *na;              /* comma-separated words; NULL: "NA,N/A,NaN,null,None" */
+    const char *columns;         /* keep only these, comma-separated; NULL: all */
+    const char *drop;            /* leave these out */
+    const char *types;           /* JSON file from `inspect`, or NULL */
     const char *const *discrete; /* names to be read as category; NULL-terminated, or NULL */
-    const mill_table *like;   /* use these names' types and dictionaries' order where names match (for evaluate); or NULL */
-    int64_t memory_bytes;     /* larger tables go to a spool file; 0: half of the memory there is */
-    const char *spool_dir;    /* NULL: TMPDIR or /tmp */
+    const mill_table *like;      /* types and order of values, where names match; or NULL */
+    int64_t memory_bytes;  /* larger tables go to a spool file; 0: half of the memory there is */
+    const char *spool_dir; /* NULL: TMPDIR or /tmp */
 } csv_options;
 
 #define CSV_DEFAULTS ((csv_options){.header = -1})
 
-mill_err mill_table_read_csv(mill_table **out, const char *path, const csv_options *o, mill_pool *pool);
+mill_err mill_table_read_csv(mill_table **out, const char *path, const csv_options *o,
+                             mill_pool *pool);
 
-/* Writing: fields quoted only where needed; missing is the empty field; reals with the column's decimals. "-" is stdout.
- * A writer takes tables of the same columns one after another (streams of millions of rows). .gz/.zst by suffix. */
+/* Writing: fields quoted only where needed; missing is the empty field; reals with the column's
+ * decimals. "-" is stdout. A writer takes tables of the same columns one after another (streams of
+ * millions of rows). .gz/.zst by suffix. */
 typedef struct csv_writer csv_writer;
-mill_err csv_writer_open(csv_writer **out, const char *path, bool force, char delimiter, mill_pool *pool);
+mill_err csv_writer_open(csv_writer **out, const char *path, bool force, char delimiter,
+                         mill_pool *pool);
 mill_err csv_writer_add(csv_writer *w, const mill_table *t); /* the header goes before the first */
 mill_err csv_writer_commit(csv_writer *w);                   /* the file appears under its name */
 void csv_writer_close(csv_writer *w);
@@ -51,7 +57,8 @@ mill_err mill_table_write(const mill_table *t, const char *path, bool force, mil
 /* .npy or .npz: written as a whole table, not row by row (csv_writer_open refuses the name). */
 bool mill_table_is_array(const char *path);
 
-/* The types file: {"columns":[{"name":..,"type":..,"missing":..,"min":..,"max":..,"values":..,"format":..}]}. */
+/* The types file: {"columns":[{"name":.., "type":.., "missing":.., "min":.., "max":..,
+ *                             "values":.., "format":..}]}. */
 mill_err mill_table_types_json(char **json, const mill_table *t); /* mill_free */
 
 #endif
