@@ -10,6 +10,8 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "exec/inner.h"
+
+#include <signal.h>
 #include <time.h>
 
 static void run_chunk(const mill_exec *e, const plan_chunk *chunk, int thread)
@@ -63,11 +65,31 @@ static void walk(void *ctx, int thread, mill_walk *w)
     }
 }
 
+/*
+ * oneDNN's kernels keep values below the stack pointer, further down than the 128 bytes that the
+ * system leaves alone: the frame of a signal handler on this stack would break their pointers, and
+ * the heap with them.  So the caller's thread takes its signals behind the walk; the pool's own
+ * threads never take any.
+ */
+static void hold_signals(sigset_t *before)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    static const int of_itself[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+    for (size_t i = 0; i < sizeof of_itself / sizeof *of_itself; i++) sigdelset(&all, of_itself[i]);
+    pthread_sigmask(SIG_BLOCK, &all, before);
+}
+
 void exec_walk(mill_exec *e, int32_t from, int32_t to)
 {
+    sigset_t before;
+
     e->group_from = from;
     e->group_to = to;
+    hold_signals(&before);
     mill_pool_walk(e->pool, walk, e);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 mill_err mill_exec_run(mill_exec *e, uint32_t step)

@@ -9,6 +9,10 @@
 #include "ops/ops.h"
 
 #include <math.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { N_SEEDS = 300, N_STEPS = 3 };
 
@@ -485,4 +489,62 @@ void test_exec__puts_tensors_where_the_caller_wants_them(void **state)
     assert_fails(MILL_EINPUT, "\"dw\"", mill_exec_new(&placed, g, &o));
     mill_exec_free(plain);
     mill_graph_free(g);
+}
+
+static volatile sig_atomic_t n_alarms;
+
+static void count_alarm(int sig)
+{
+    (void)sig;
+    n_alarms++;
+}
+
+/* A handler's frame on the stack of oneDNN's kernels broke their pointers: wrong products, a broken
+ * heap.  A weight gradient is a product that goes to it.  In a child, which may die of it. */
+static int run_under_alarms(void)
+{
+    enum { M = 256, K = 300, MOST = 400 };
+    const struct sigaction action = {.sa_handler = count_alarm, .sa_flags = SA_RESTART};
+    const struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+    real *first = malloc(sizeof(real) * M * K);
+    mill_graph *g;
+    mill_exec *e;
+    exec_tensor t;
+    int wrong = 0;
+
+    assert_ok(mill_graph_new(&g));
+    const mill_ref a = mill_input(g, "in0", MILL_T_REAL, SHAPE(K, M));
+    const mill_ref b = mill_input(g, "in1", MILL_T_REAL, SHAPE(K, K));
+    mill_input(g, "in2", MILL_T_REAL, SHAPE(1));
+    mill_output(g, "out0", mill_matmul(g, a, b, true, false));
+    const exec_options o = {0};
+    assert_ok(mill_exec_new(&e, g, &o));
+    fill_inputs(e, 1);
+    assert_ok(mill_exec_run(e, 0));
+    assert_ok(mill_exec_output(&t, e, "out0"));
+    memcpy(first, t.data, t.bytes);
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int i = 0; i < 200000 && n_alarms < MOST; i++) {
+        assert_ok(mill_exec_run(e, 0));
+        wrong += memcmp(first, t.data, t.bytes) != 0;
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    free(first);
+    mill_exec_free(e);
+    mill_graph_free(g);
+    return n_alarms < 10 ? 2 : wrong != 0;
+}
+
+void test_exec__signals_do_not_break_products(void **state)
+{
+    int status;
+
+    (void)state;
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) _exit(run_under_alarms());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
