@@ -175,7 +175,7 @@ static void draw_kernel(const mill_call *c)
 {
     const ctgan_draw *d = c->node->attr.p;
     const int64_t n = c->node->shape.dim[0];
-    const bool by_log = c->node->attr.i[2];
+    const bool by_log = c->node->attr.i[2], real_rows = d->rows && c->node->attr.i[3];
     const feistel f = feistel_init(c->seed, c->step, stream_of(c), n);
     int32_t *out = c->out;
 
@@ -185,7 +185,7 @@ static void draw_kernel(const mill_call *c)
         out[3 * i + DRAW_FAKE_COND] = draw_cond(d, by_log, own);
         out[3 * i + DRAW_REAL_ROW] = 0;
         out[3 * i + DRAW_REAL_COND] = -1;
-        if (!d->rows) continue;
+        if (!real_rows) continue;
 
         mill_philox(other, c->seed, c->step, stream_of(c), feistel_at(&f, (uint32_t)i));
         const int32_t cond = draw_cond(d, by_log, other);
@@ -205,9 +205,10 @@ static const mill_op draw_op = {
     .run = {draw_kernel, draw_kernel, 0},
 };
 
-mill_ref ctgan_draw_batch(mill_graph *g, const ctgan_draw *d, int64_t n, bool log_frequency)
+mill_ref ctgan_draw_batch(mill_graph *g, const ctgan_draw *d, int64_t n, bool log_frequency,
+                          bool real_rows)
 {
-    mill_attr a = {.i = {n, 3, log_frequency}, .p = d};
+    mill_attr a = {.i = {n, 3, log_frequency, real_rows}, .p = d};
     a.i[MILL_MAX_ATTR - 1] = mill_stream(g);
     return mill_apply(g, &draw_op, &a, 0, NULL);
 }

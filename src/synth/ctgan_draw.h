@@ -26,8 +26,10 @@ mill_err ctgan_draw_init(ctgan_draw *d, const synth_spans *s, const span_rows *r
 void ctgan_draw_deinit(ctgan_draw *d);
 
 /* i32 (n, 3): the fake row's condition (0..C-1, or -1 without discrete columns), the real row's
- * number, the real row's condition. `d` is borrowed until the graph is freed. */
-mill_ref ctgan_draw_batch(mill_graph *g, const ctgan_draw *d, int64_t n, bool log_frequency);
+ * number, the real row's condition; 0 and -1 unless `real_rows`, and when sampling. `d` is borrowed
+ * until the graph is freed. */
+mill_ref ctgan_draw_batch(mill_graph *g, const ctgan_draw *d, int64_t n, bool log_frequency,
+                          bool real_rows);
 enum { DRAW_FAKE_COND, DRAW_REAL_ROW, DRAW_REAL_COND };
 
 /* draw (n, 3) -> i32 (n, 1): condition in column `field`, shifted by (i mod pac) * C: an index into

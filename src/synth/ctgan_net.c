@@ -200,10 +200,11 @@ typedef struct {
     mill_ref draw, cond, logits, rows;
 } fake_batch;
 
-static fake_batch make_fake(ctgan_net *n, const generator *gen)
+/* real_rows: real ones are drawn beside them, for a step of the discriminator */
+static fake_batch make_fake(ctgan_net *n, const generator *gen, bool real_rows)
 {
     const int64_t b = n->c->batch_size;
-    fake_batch f = {.draw = ctgan_draw_batch(n->g, n->d, b, n->c->log_frequency)};
+    fake_batch f = {.draw = ctgan_draw_batch(n->g, n->d, b, n->c->log_frequency, real_rows)};
     const mill_ref z = mill_normal(n->g, SHAPE(b, n->c->embedding_dim));
 
     f.cond = n->s->cond_width ? ctgan_cond_codes(n->g, f.draw, n->d, DRAW_FAKE_COND, 1) : 0;
@@ -270,11 +271,11 @@ void ctgan_build_step(ctgan_net *n)
 
     generator_init(&gen, n);
     discriminator_init(&d, n);
-    fake_batch f = make_fake(n, &gen), next = f;
+    fake_batch f = make_fake(n, &gen, true), next = f;
     for (int turn = 0; turn < turns; turn++) {
         f = next;
-        next = make_fake(
-            n, &gen); /* the generator does not change here: all its passes may run side by side */
+        next = make_fake(n, &gen, turn + 1 < turns); /* the generator does not change here: all its
+                                                        passes may run side by side */
         loss_d = discriminator_step(n, &d, &f, turn);
     }
     const mill_ref loss_g = generator_step(n, &d, &next);
@@ -289,7 +290,7 @@ void ctgan_build_sample(ctgan_net *n, int64_t n_rows)
 
     generator_init(&gen, n);
     const mill_ref z = mill_normal(g, SHAPE(n_rows, n->c->embedding_dim));
-    const mill_ref draw = ctgan_draw_batch(g, n->d, n_rows, false);
+    const mill_ref draw = ctgan_draw_batch(g, n->d, n_rows, false, false);
     const mill_ref cond = n->s->cond_width ? ctgan_cond_codes(g, draw, n->d, DRAW_FAKE_COND, 1) : 0;
     const mill_ref o = generate(n, &gen, z, cond, false);
     mill_output(g, "rows", mill_span_pick(g, o, spans_node(g, n->s), true));

@@ -92,21 +92,20 @@ static mill_err tvae_init(tvae_net *n, mill_graph *g, const tvae_parts *p)
 }
 
 /* First encoder layer from codes and values */
-static mill_ref encode(const tvae_net *n, const tvae_parts *p, mill_ref rows)
+static mill_ref encode(const tvae_net *n, const tvae_parts *p, mill_ref rows, mill_ref values)
 {
     mill_graph *g = n->p.g;
-    const mill_ref a =
-        mill_codes_matmul(g, n->p.ref[n->encoder.b[0]], n->p.ref[n->encoder.w[0]],
-                          ctgan_row_codes(g, rows, p->d, 0, 1), ctgan_row_values(g, rows, p->d, 0));
+    const mill_ref a = mill_codes_matmul(g, n->p.ref[n->encoder.b[0]], n->p.ref[n->encoder.w[0]],
+                                         ctgan_row_codes(g, rows, p->d, 0, 1), values);
     return dense_apply(&n->p, &n->encoder, mill_relu(g, a), 1, false);
 }
 
 /* sum over numbers of ((x - tanh o)^2 / (2 s^2) + log s), all rows: a scalar */
-static mill_ref number_loss(const tvae_net *n, const tvae_parts *p, mill_ref o, mill_ref rows)
+static mill_ref number_loss(const tvae_net *n, const tvae_parts *p, mill_ref o, mill_ref values)
 {
     mill_graph *g = n->p.g;
     const mill_ref s = n->p.ref[n->sigma];
-    const mill_ref x = mill_slice(g, ctgan_row_values(g, rows, p->d, 0), -1, 0, p->s->n_numbers);
+    const mill_ref x = mill_slice(g, values, -1, 0, p->s->n_numbers);
     const mill_ref gap = mill_sub(g, x, mill_tanh(g, number_units(g, p->s, o)));
     const mill_ref weight = mill_reciprocal(g, mill_scale(g, mill_square(g, s), 2, 0));
     const mill_ref fit = mill_sum_all(g, mill_mul(g, mill_square(g, gap), weight));
@@ -121,7 +120,8 @@ static mill_err build_step(mill_graph *g, const void *ctx)
 
     const mill_ref rows = ctgan_shuffled_rows(g, p->d, p->rows, p->batch, p->per_epoch);
     TRY(tvae_init(&n, g, p));
-    const mill_ref h = encode(&n, p, rows);
+    const mill_ref values = ctgan_row_values(g, rows, p->d, 0);
+    const mill_ref h = encode(&n, p, rows, values);
     const mill_ref mu = dense_apply(&n.p, &n.mu, h, 0, true);
     const mill_ref lv = dense_apply(&n.p, &n.log_var, h, 0, true);
     const mill_ref noise = mill_normal(g, SHAPE(p->rows, p->c->embedding_dim));
@@ -131,7 +131,7 @@ static mill_err build_step(mill_graph *g, const void *ctx)
 
     mill_ref recon =
         mill_sum_all(g, mill_span_ce(g, o, spans_node(g, p->s), ctgan_row_targets(g, rows, p->d)));
-    if (n.sigma >= 0) recon = mill_add(g, recon, number_loss(&n, p, o, rows));
+    if (n.sigma >= 0) recon = mill_add(g, recon, number_loss(&n, p, o, values));
     const mill_ref inner = mill_sub(g, mill_scale(g, lv, 1, 1),
                                     mill_add(g, mill_square(g, mu), mill_square(g, deviation)));
     const mill_ref kl = mill_scale(g, mill_sum_all(g, inner), -0.5 / b, 0);

@@ -70,12 +70,12 @@ static void keep_draws(store_writer *w, bool ctgan, const ctgan_draw *d, int ste
 
     check(mill_graph_new(&g));
     mill_output(g, "first",
-                ctgan ? ctgan_draw_batch(g, d, batch, true)
+                ctgan ? ctgan_draw_batch(g, d, batch, true, true)
                       : ctgan_shuffled_rows(g, d, left < batch ? left : batch, batch, per_epoch));
     if (ctgan) { /* between the two draws: the noise and the Gumbel numbers of the first batch */
         mill_stream(g);
         mill_stream(g);
-        mill_output(g, "second", ctgan_draw_batch(g, d, batch, true));
+        mill_output(g, "second", ctgan_draw_batch(g, d, batch, true, true));
     }
     check(mill_exec_new(&e, g, &(exec_options){.seed = c->seed}));
     check(mill_exec_run(e, (uint32_t)step));

@@ -124,7 +124,7 @@ static void run_draws(int32_t *out, const ctgan_draw *d, int steps, int64_t n, b
     exec_tensor t;
 
     assert_ok(mill_graph_new(&g));
-    mill_output(g, "draw", ctgan_draw_batch(g, d, n, by_log));
+    mill_output(g, "draw", ctgan_draw_batch(g, d, n, by_log, true));
     assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 4}));
     assert_ok(mill_exec_output(&t, e, "draw"));
     for (int i = 0; i < steps; i++) {
@@ -201,7 +201,7 @@ void test_draws__target_is_the_condition_in_its_span(void **state)
     (void)state;
     assert_ok(ctgan_draw_init(&d, f.s, &f.rows));
     assert_ok(mill_graph_new(&g));
-    const mill_ref drawn = ctgan_draw_batch(g, &d, N, true);
+    const mill_ref drawn = ctgan_draw_batch(g, &d, N, true, true);
     mill_output(g, "draw", drawn);
     mill_output(g, "target", ctgan_target(g, drawn, &d));
     assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 4}));
