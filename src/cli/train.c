@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
+enum { STATUS_FAILED = 1, STATUS_NOT_SAVED = 74 };
 
 #define OPT        OPT_ROW
 #define OPT_STRUCT train_flags
@@ -208,6 +208,7 @@ static mill_err look_at_run(train_work *w)
         .allow_other_level = f->allow_other_level,
         .early_stop = (int)w->o->cls.patience,
         .keep_best = true,
+        .strict = f->strict,
         .links = true,
         .log_steps = f->log_interval,
         .probe_steps = p->steps_per_epoch,
@@ -303,7 +304,7 @@ static int run_rank(train_work *w)
     w->began = mill_clock();
     const mill_err err = train(w);
     if (err && (w->who.rank == 0 || w->who.world == 1)) cli_error(&train_set);
-    status = err ? STATUS_FAILED : 0;
+    status = !err ? 0 : w->end == TRAIN_NOT_SAVED ? STATUS_NOT_SAVED : STATUS_FAILED;
     if (!err && train_signal_received())
         status = w->who.world > 1 ? STATUS_PREEMPTED : cli_exit_status();
     close_work(w);

@@ -181,7 +181,7 @@ static void list_prepend(checkpoint_list *list, const loop_state *s)
 }
 
 mill_err checkpoint_load_newest(bool *found, loop_state *s, checkpoint_list *list, const char *dir,
-                                const train_job *job)
+                                const train_job *job, bool strict)
 {
     int64_t *steps;
     int n;
@@ -200,7 +200,7 @@ mill_err checkpoint_load_newest(bool *found, loop_state *s, checkpoint_list *lis
                 *found = true;
             }
             if (*found) list_prepend(list, &one);
-        } else if (err != MILL_ENOMEM) {
+        } else if (err != MILL_ENOMEM && !strict) {
             mill_log(MILL_LOG_WARN, "%s%s", mill_error(),
                      *found ? "" : ": this checkpoint is passed over");
             err = remove_step(dir, steps[i]);

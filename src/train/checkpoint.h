@@ -35,11 +35,11 @@ typedef struct {
 mill_err checkpoint_write(const char *dir, const train_job *job, const loop_state *s);
 /*
  * Loads the newest valid checkpoint into the job; *found false if there is none.  Each one that is
- * passed over is named in the log with the reason and removed.  list: the ones left.  An error of
- * job->load() is returned.
+ * passed over is named in the log with the reason and removed (strict: an error).  list: the ones
+ * left.  An error of job->load() is returned.
  */
 mill_err checkpoint_load_newest(bool *found, loop_state *s, checkpoint_list *list, const char *dir,
-                                const train_job *job);
+                                const train_job *job, bool strict);
 mill_err checkpoint_load_step(const char *dir, const train_job *job, int64_t step);
 /* Notes a written checkpoint and removes what is older than the newest `keep`, but no best state
  * that a kept one refers to. */

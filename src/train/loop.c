@@ -117,6 +117,20 @@ static void save_or_warn(loop *l)
         mill_log(MILL_LOG_WARN, "%s: training goes on without this checkpoint", mill_error());
 }
 
+/* The best state has to be there when it is to be restored: one that cannot be written is none. */
+static mill_err save_best(loop *l, const loop_state *before)
+{
+    const mill_err err = save(l);
+
+    if (err != MILL_EIO) return err;
+    l->s.best_step = before->best_step;
+    l->s.best_quality = before->best_quality;
+    if (!l->n_unsaved++)
+        mill_log(MILL_LOG_WARN, "%s: training goes on, and this state is not kept as the best",
+                 mill_error());
+    return MILL_OK;
+}
+
 /* *is_best: this state is to be kept. */
 static mill_err probe(loop *l, bool *is_best)
 {
@@ -124,7 +138,7 @@ static mill_err probe(loop *l, bool *is_best)
     double quality;
 
     TRY(l->job->probe(l->job->ctx, s->step, &quality));
-    if (l->o->early_stop)
+    if (keeps_best(l))
         *is_best = loop_state_probed(s, quality);
     else
         s->quality = quality;
@@ -136,6 +150,7 @@ static mill_err after_step(loop *l)
 {
     const train_job *job = l->job;
     loop_state *s = &l->s;
+    const loop_state before = *s;
     const bool is_done = s->step >= job->n_steps || (job->done && job->done(job->ctx));
     const bool is_epoch = s->step % job->steps_per_epoch == 0;
     const bool is_probed =
@@ -152,14 +167,14 @@ static mill_err after_step(loop *l)
         write_metrics(l, is_probed);
     }
     progress_show(&l->progress, s->step, l->facts.s);
-    if (is_best) return save(l); /* it must be there when it is to be restored */
+    if (is_best) return save_best(l, &before);
     if (s->is_ended || train_signal_received()) return MILL_OK; /* saved by the caller */
     const double every = l->o->checkpoint_seconds;
     if (every > 0 ? mill_clock() - l->saved_at >= every : is_epoch) save_or_warn(l);
     return MILL_OK;
 }
 
-static mill_err run_steps(loop *l)
+static mill_err run_steps(loop *l, train_end *end)
 {
     loop_state *s = &l->s;
 
@@ -172,7 +187,9 @@ static mill_err run_steps(loop *l)
         s->step++;
         TRY(after_step(l));
     }
-    return save(l);
+    const mill_err err = save(l);
+    if (err) *end = TRAIN_NOT_SAVED;
+    return err;
 }
 
 static mill_err restore_best(loop *l)
@@ -194,7 +211,7 @@ static mill_err prepare(loop *l)
 
     TRY(run_check(&resume, l->o));
     if (resume) {
-        TRY(checkpoint_load_newest(&found, &l->s, &l->kept, l->o->run_dir, l->job));
+        TRY(checkpoint_load_newest(&found, &l->s, &l->kept, l->o->run_dir, l->job, l->o->strict));
         if (found)
             mill_log(MILL_LOG_INFO, "%s: going on from step %lld of %lld", l->o->run_dir,
                      (long long)l->s.step, (long long)l->job->n_steps);
@@ -220,7 +237,7 @@ mill_err train_loop(train_end *end, const train_job *job, const train_options *o
     if ((err = prepare(&l))) goto done;
     progress_range(&l.progress, l.s.step, job->n_steps);
     l.saved_at = mill_clock();
-    err = run_steps(&l);
+    err = run_steps(&l, end);
     if (err) goto done;
     *end = !l.s.is_ended ? TRAIN_INTERRUPTED : l.s.stopped_early ? TRAIN_STOPPED_EARLY : TRAIN_DONE;
     progress_end(&l.progress, l.s.step, l.facts.s,

@@ -22,6 +22,7 @@ typedef struct {
     bool allow_other_level;
     int early_stop;      /* probes without a better quality; 0: off */
     bool keep_best;      /* without early stop too: the best probed state is kept and returned */
+    bool strict;         /* a damaged checkpoint is an error; else it is named and passed over */
     bool links;          /* latest.mill and best.mill in the folder name checkpoints */
     int64_t log_steps;   /* metrics within epochs too, every so many steps; 0: no */
     int64_t probe_steps; /* a probe every so many steps (and at the end); 0: never */
@@ -32,7 +33,8 @@ typedef struct {
     const json_t *manifest; /* more facts for the manifest: input fingerprint, versions; borrowed */
 } train_options;
 
-typedef enum { TRAIN_DONE, TRAIN_STOPPED_EARLY, TRAIN_INTERRUPTED } train_end;
+/* NOT_SAVED, with an error: all was trained, and the last checkpoint could not be written. */
+typedef enum { TRAIN_DONE, TRAIN_STOPPED_EARLY, TRAIN_INTERRUPTED, TRAIN_NOT_SAVED } train_end;
 
 /*
  * Runs until the job is done.  TRAIN_INTERRUPTED: SIGINT/SIGTERM came (train_signals_install), a

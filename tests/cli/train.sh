@@ -117,3 +117,17 @@ expect no_model 1 "holds no checkpoint" "$T" predict . -i "$PENGUINS"
 head -c 3000 run/best.mill >cut.mill
 expect cut_model 1 "cut.mill" "$T" predict cut.mill -i "$PENGUINS"
 expect no_rows_file 2 "-i TABLE is missing" "$T" predict run
+
+# ---- a disk that fails, a checkpoint that is damaged ----
+"$T" train -i "$PENGUINS" -t species --epochs 1 -o plain -q
+fails() { TABMILL_FAULT=$1:fail "$T" train -i "$PENGUINS" -t species --epochs 1 -o "$2"; }
+expect best_not_saved 0 "not kept as the best" fails rename:2 nobest
+expect end_not_saved 74 "step_0000000009.mill" fails rename:5 noend
+holds not_saved_goes_on sh -c "\"$T\" train -i \"$PENGUINS\" -t species --epochs 1 -o noend --resume -q"
+holds not_saved_same_weights test "$(hash_of noend/latest.mill)" = "$(hash_of plain/latest.mill)"
+(TABMILL_FAULT=rename:12:kill train -o hurt --checkpoint-every 0 -q) 2>/dev/null
+newest=$(readlink hurt/latest.mill)
+printf '\xff' | dd of="hurt/$newest" bs=1 seek=70000 conv=notrunc 2>/dev/null
+expect strict 1 "$newest" train -o hurt --checkpoint-every 0 --resume --strict
+expect passed_over 0 "this checkpoint is passed over" train -o hurt --checkpoint-every 0 --resume
+holds passed_over_same_weights test "$(hash_of hurt/latest.mill)" = "$(hash_of run/latest.mill)"

@@ -601,3 +601,76 @@ void test_loop__does_not_allocate_between_steps(void **state)
     assert_true(calls[1] <= calls[0] + 1); /* the second run lists the first one's files */
     clean();
 }
+
+void test_loop__keeps_the_best_state_without_early_stop(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    toy_init(&t, 20);
+    o.keep_best = true;
+    o.probe_steps = 10;
+    const train_job job = toy_job(&t, 50, 10);
+    assert_ok(train_loop(&end, &job, &o));
+    assert_int_equal(end, TRAIN_DONE);
+    assert_true(toy_hash(&t) == hash_after(20, 20));
+    clean();
+}
+
+static void assert_links_to(const char *name, const char *target)
+{
+    char path[200], found[200] = "";
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_true(readlink(path, found, sizeof found - 1) > 0);
+    assert_string_equal(found, target);
+}
+
+void test_loop__names_the_latest_checkpoint_and_the_best(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    toy_init(&t, 20);
+    o.keep_best = o.links = o.keep_after = true;
+    o.probe_steps = 10;
+    const train_job job = toy_job(&t, 50, 10);
+    assert_ok(train_loop(&end, &job, &o));
+    assert_links_to("latest.mill", "step_0000000050.mill");
+    assert_links_to("best.mill", "step_0000000020.mill");
+    assert_int_equal(count_files("step_"), 3); /* the newest two and the best */
+    o.force = true;
+    toy_init(&t, -1);
+    o.keep_best = false;
+    assert_ok(train_loop(&end, &job, &o)); /* a new run takes the old names away */
+    assert_links_to("best.mill", "step_0000000050.mill");
+    clean();
+}
+
+void test_loop__logs_within_epochs(void **state)
+{
+    static const int steps[] = {4, 8, 10, 12, 16, 20, 24, 28, 30};
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    toy_init(&t, -1);
+    o.log_steps = 4;
+    const train_job job = toy_job(&t, 30, 10);
+    assert_ok(train_loop(&end, &job, &o));
+    char *text = slurp("metrics.jsonl"), *line = text;
+    for (int i = 0; i < 9; i++) {
+        json_t *j = json_loadb(line, strcspn(line, "\n"), 0, NULL);
+        assert_int_equal(json_integer_value(json_object_get(j, "step")), steps[i]);
+        json_decref(j);
+        line += strcspn(line, "\n") + 1;
+    }
+    assert_int_equal(*line, 0);
+    mill_free(text);
+    clean();
+}
