@@ -68,6 +68,27 @@ END
 expect sigint 130 "" python3 interrupt.py "$T" sample first.mill -n 100000000 -o big.csv -q
 holds sigint_leaves_nothing sh -c '! ls big.csv*'
 
+# A fit that is stopped saves and says how; gone on with, it ends in the same bytes.
+cat >stop.py <<'END'
+import os, signal, subprocess, sys, time
+number = getattr(signal, "SIG" + sys.argv[1])
+p = subprocess.Popen(sys.argv[2:], preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
+while p.poll() is None and not os.path.exists("st.mill.run/metrics.jsonl"):
+    time.sleep(0.01)
+p.send_signal(number)
+sys.exit(p.wait())
+END
+fit=("$T" fit -i "$PENGUINS" -m ctgan -e 150 --batch-size 100 --checkpoint-every 1000)
+"${fit[@]}" -o whole.mill -q
+for s in INT:130 TERM:143; do
+    rm -rf st.mill st.mill.run
+    expect "fit_sig${s%:*}" "${s#*:}" "interrupted, saved" python3 stop.py "${s%:*}" "${fit[@]}" -o st.mill
+    holds "fit_sig${s%:*}_no_model" test ! -e st.mill
+    holds "fit_sig${s%:*}_checkpoint" sh -c 'ls st.mill.run/step_*.mill'
+    expect "fit_sig${s%:*}_resume" 0 "going on from step" "${fit[@]}" -o st.mill --resume
+    holds "fit_sig${s%:*}_same_bytes" cmp st.mill whole.mill
+done
+
 # A quality figure on the way, for every method that has a middle of training; --early-stop ends with the best probed state.
 for m in mixture:iterations ctgan:epochs tvae:epochs; do
     expect "probe_$m" 0 "quality" "$T" fit -i "$PENGUINS" -o p.mill -f -m "${m%:*}" --probe-every 1 "--${m#*:}" 3
