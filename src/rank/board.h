@@ -41,6 +41,7 @@ typedef struct {
     atomic_int waits_for;     /* rank + 1 that this one waits for; 0: none */
     _Atomic int64_t waits_ns; /* since when */
     atomic_bool dumps;        /* SIGUSR2 makes it print its stack */
+    rank_usage usage;         /* as of its last heartbeat, or its end; read when it is gone */
     board_call call[BOARD_RING];
 } board_seat;
 
@@ -85,7 +86,6 @@ void board_wake(board *b);
  * processes. */
 void board_sleep(atomic_uint *word, uint32_t seen, double seconds);
 void board_rouse(atomic_uint *word);
-int64_t board_now_ns(void);
 
 /* "all-reduce number 12 of size 1000": what a rank came to last; "" before its first. */
 void board_last_call(char *words, size_t size, board_seat *seat);

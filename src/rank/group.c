@@ -43,6 +43,8 @@ void rank_group_init(rank_group *g, const rank_options *o)
     g->timeout = seconds(o->timeout_seconds, "TABMILL_RANK_TIMEOUT", 600);
     g->threads = o->threads > 0 ? o->threads : 1;
     g->pool = o->pool;
+    g->usage.step = -1;
+    g->phase_ns = board_now_ns();
 }
 
 mill_err rank_open(rank_group **out, const rank_identity *who, const rank_options *o)
@@ -61,9 +63,19 @@ mill_err rank_open(rank_group **out, const rank_identity *who, const rank_option
     return MILL_OK;
 }
 
+/* The time until now belongs to the phase that was. */
+static void count_phase(rank_group *g)
+{
+    const int64_t now = board_now_ns();
+
+    g->usage.seconds[g->phase] += (double)(now - g->phase_ns) / 1e9;
+    g->phase_ns = now;
+}
+
 void rank_close(rank_group *g, mill_err err)
 {
     if (!g) return;
+    count_phase(g);
     g->methods->close(g, err);
     mill_free(g);
 }
@@ -100,7 +112,16 @@ void rank_fail(rank_group *g, mill_err err, const char *words)
 
 void rank_beat(rank_group *g, int64_t step, rank_phase phase)
 {
+    count_phase(g);
+    g->phase = phase;
+    g->usage.step = step;
     g->methods->beat(g, step, phase);
+}
+
+void rank_usage_get(const rank_group *g, rank_usage *out)
+{
+    *out = g->usage;
+    out->seconds[g->phase] += (double)(board_now_ns() - g->phase_ns) / 1e9;
 }
 
 /* ---- buffers ---- */

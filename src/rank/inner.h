@@ -50,6 +50,9 @@ struct rank_group {
     rank_work open[RANK_MAX_OPEN];
     int n_open; /* started and not known to be done on all ranks */
     int blamed; /* rank + 1 whose error rank_agree() gave to all, last; 0: none */
+    rank_usage usage;
+    rank_phase phase;
+    int64_t phase_ns; /* since when */
     void *body;
 };
 
@@ -74,6 +77,7 @@ struct rank_methods {
     void (*close)(rank_group *g, mill_err err);
 };
 
+int64_t board_now_ns(void);                                 /* board.c: monotonic */
 void rank_group_init(rank_group *g, const rank_options *o); /* all but who, methods and body */
 /* Who failed, with which words, when this rank closes with the error that is recorded: after
  * rank_agree() that may be another one. */

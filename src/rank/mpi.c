@@ -328,6 +328,7 @@ static void submit(mpi_body *b, const mpi_job *j)
 static mill_err wait_finished(rank_group *g, uint32_t n)
 {
     mpi_body *b = g->body;
+    const int64_t start = board_now_ns();
     double waited = 0;
     uint32_t seen;
 
@@ -342,6 +343,7 @@ static mill_err wait_finished(rank_group *g, uint32_t n)
                  "its collective was not done within %g s: a rank has not come", g->timeout);
         keep_failure(b, g->who.rank, MILL_EDEVICE, words);
     }
+    g->usage.communication += (double)(board_now_ns() - start) / 1e9; /* imbalance is not seen */
     return b->has_failed ? failure(b) : MILL_OK;
 }
 

@@ -185,6 +185,17 @@ typedef enum {
 } rank_phase;
 void rank_beat(rank_group *g, int64_t step, rank_phase phase);
 
+/* Where this rank's time went since rank_open(): by the phases that rank_beat() began, and of that,
+ * waiting for others to come to a collective (imbalance) and what the collective itself took
+ * (communication that was not hidden).  The launcher gets the same of each rank (rank_job.usage).
+ */
+typedef struct {
+    double seconds[RANK_N_PHASE];
+    double imbalance, communication;
+    int64_t step; /* the last that was begun; -1: none */
+} rank_usage;
+void rank_usage_get(const rank_group *g, rank_usage *out);
+
 /*
  * ---- one sum, whatever the number of ranks ----
  *
@@ -244,6 +255,7 @@ typedef struct {
     bool tee;            /* with log_dir: on the console too, with the rank before each line */
     const char *ranks;   /* "0,3": only these on the console; NULL: all */
     bool capture;        /* keep the last 64 KiB of stderr as last words: it goes through a pipe */
+    rank_usage *usage;   /* n of them, as of the last attempt's end; NULL: not wanted */
     const char *const *env; /* "NAME=value" for all ranks; NULL-terminated, or NULL */
 } rank_job;
 

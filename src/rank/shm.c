@@ -118,10 +118,13 @@ static mill_err work_one(rank_group *g, bool may_use_pool)
     shm_body *s = g->body;
     const rank_work *w = &g->open[s->n_worked];
 
+    const int64_t start = board_now_ns();
+
     TRY(compare_calls(g, w->seq));
     work(g, w, may_use_pool);
     announce(s, &s->me->done, w->seq + 1);
     s->n_worked++;
+    g->usage.communication += (double)(board_now_ns() - start) / 1e9;
     return MILL_OK;
 }
 
@@ -240,7 +243,9 @@ static void shm_fail(rank_group *g, mill_err err, const char *words)
 static void shm_beat(rank_group *g, int64_t step, rank_phase phase)
 {
     board_seat *me = ((shm_body *)g->body)->me;
-    const int64_t now = board_now_ns(), before = me->beat_ns;
+    const int64_t now = g->phase_ns, before = me->beat_ns;
+
+    me->usage = g->usage;
 
     if (now / 1000000000 != before / 1000000000) (void)shm_check_launcher(g);
     atomic_store_explicit(&me->step, step, memory_order_relaxed);
@@ -258,6 +263,7 @@ static void shm_close(rank_group *g, mill_err err)
         const int rank = rank_to_blame(g, &words);
         board_fail(s->b, rank, err, words);
     }
+    s->me->usage = g->usage;
     s->me->state = SEAT_LEFT;
     if (atomic_load(&s->me->sleepers)) {
         board_rouse(&s->me->arrived);

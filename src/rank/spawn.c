@@ -454,6 +454,8 @@ static mill_err run_attempt(launcher *l, bool *is_child, const sigset_t *mask, i
     else if (!err && l->culprit >= 0)
         report(l);
     *status = status_of(l);
+    for (int r = 0; r < l->n && l->board.at && l->job->usage; r++)
+        l->job->usage[r] = l->board.at->seat[r].usage;
     l->fail_err = l->board.at && l->board.at->failed == FAIL_THERE ? l->board.at->fail_err : 0;
     for (int r = 0; r < l->n; r++) {
         logs_close(l, r);

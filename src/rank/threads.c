@@ -18,12 +18,6 @@ typedef struct {
     mill_err err;
 } thread_rank;
 
-static void close_group(rank_group *g, mill_err err)
-{
-    g->methods->close(g, err);
-    mill_free(g);
-}
-
 static mill_err run_rank(thread_rank *t)
 {
     rank_group *g = mill_alloc(1, sizeof *g);
@@ -45,7 +39,7 @@ static mill_err run_rank(thread_rank *t)
         return err;
     }
     err = t->run(t->ctx, g);
-    close_group(g, err);
+    rank_close(g, err);
     return err;
 }
 

@@ -140,22 +140,29 @@ static mill_err wait_for(rank_group *g, atomic_uint *word, uint32_t target, int 
     return sleep_until(g, &(waiting){.word = word, .target = target, .peer = peer, .seq = seq});
 }
 
-mill_err shm_wait_arrived(rank_group *g, uint32_t seq)
+/* The time goes to `seconds`; none when there is nothing to wait for. */
+static mill_err wait_for_all(rank_group *g, uint32_t seq, bool done, double *seconds)
 {
     shm_body *s = g->body;
+    mill_err err = MILL_OK;
 
-    for (int r = 0; r < g->who.world; r++)
-        if (r != g->who.rank) TRY(wait_for(g, &s->b->seat[r].arrived, seq + 1, r, seq));
-    return MILL_OK;
+    if (shm_all_reached(g, seq, done)) return MILL_OK;
+    const int64_t start = board_now_ns();
+    for (int r = 0; r < g->who.world && !err; r++)
+        if (r != g->who.rank)
+            err = wait_for(g, done ? &s->b->seat[r].done : &s->b->seat[r].arrived, seq + 1, r, seq);
+    *seconds += (double)(board_now_ns() - start) / 1e9;
+    return err;
+}
+
+mill_err shm_wait_arrived(rank_group *g, uint32_t seq)
+{
+    return wait_for_all(g, seq, false, &g->usage.imbalance);
 }
 
 mill_err shm_wait_done(rank_group *g, uint32_t seq)
 {
-    shm_body *s = g->body;
-
-    for (int r = 0; r < g->who.world; r++)
-        if (r != g->who.rank) TRY(wait_for(g, &s->b->seat[r].done, seq + 1, r, seq));
-    return MILL_OK;
+    return wait_for_all(g, seq, true, &g->usage.communication);
 }
 
 bool shm_all_reached(const rank_group *g, uint32_t seq, bool done)

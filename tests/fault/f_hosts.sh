@@ -59,7 +59,7 @@ export TMPDIR=$TEST_TMP OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=
 run() { # SECONDS WHAT [mpirun options]
     local limit=$1 what=$2
     shift 2
-    in_a timeout -k 5 "$limit" mpirun --host milla:2,millb:2 -n 4 --oversubscribe --mca plm_rsh_agent "$TEST_TMP/rsh" \
+    in_a timeout -k 2 "$limit" mpirun --host milla:2,millb:2 -n 4 --oversubscribe --mca plm_rsh_agent "$TEST_TMP/rsh" \
         --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 -x "TEST_MPI=$what" "$@" "$ranks" >out 2>&1
 }
 verdict() { if [ "$2" = 0 ]; then echo "ok $1"; else echo "FAIL $1"; sed 's/^/    /' out | head -20; fi; }

@@ -163,6 +163,28 @@ void test_spawn__ends_with_0_when_all_do(void **state)
     assert_int_equal(stage->steps_done[2], 39);
 }
 
+static void be_slow(rank_group *g, int step)
+{
+    (void)step;
+    rank_beat(g, step, rank_of(g) == 1 ? RANK_LOADING : RANK_COMPUTING);
+    if (rank_of(g) == 1) usleep(10000);
+}
+
+/* 40 steps of 5 ms, and 10 ms more on rank 1, which the other one waits for. */
+void test_spawn__knows_where_the_time_went(void **state)
+{
+    rank_usage *u = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    run_job(&(rank_job){.n = 2, .usage = u}, be_slow, 0, NULL, 5);
+    assert_int_equal(u[0].step, 39);
+    assert_true(u[0].seconds[RANK_COMPUTING] >= 0.6 && u[0].seconds[RANK_LOADING] == 0);
+    assert_true(u[1].seconds[RANK_LOADING] >= 0.6);
+    assert_true(u[0].imbalance >= 0.3 && u[0].imbalance < u[0].seconds[RANK_COMPUTING]);
+    assert_true(u[1].imbalance < u[0].imbalance);
+    munmap(u, 4096);
+}
+
 static void die(rank_group *g, int step)
 {
     if (rank_of(g) == 1 && step == 7) raise(SIGKILL);
@@ -196,9 +218,10 @@ static void agree_on_failure(rank_group *g, int step)
     if (step != 7) return;
     const mill_err mine = rank_of(g) == 1 ? mill_fail(MILL_EIO, "no such file") : MILL_OK;
     const mill_err err = rank_agree(g, mine);
-    if (rank_of(g) == 1) usleep(100000);
+    const bool is_culprit = rank_of(g) == 1;
+    if (is_culprit) usleep(100000);
     rank_close(g, err);
-    _exit(rank_of(g) == 1 ? 6 : 1);
+    _exit(is_culprit ? 6 : 1);
 }
 
 void test_spawn__names_whose_error_was_agreed_on(void **state)
