@@ -26,7 +26,7 @@ static void tell(const mill_call *c)
     if (hook) hook->ready(hook->ctx, hook->bucket);
 }
 
-static const mill_op op_told = {
+static const mill_op told_op = {
     .name = "bucket_told",
     .n_src = 1,
     .flags = MILL_OP_STOP,
@@ -44,7 +44,7 @@ static mill_ref behind(mill_graph *g, const mill_ref *src, int n, const cls_hook
         group[k++] = told;
         while (i < n && k < MILL_MAX_SRC) group[k++] = src[i++];
         const bool is_last = i >= n;
-        told = mill_apply(g, &op_told, &(mill_attr){.p = is_last ? hook : NULL}, k, group);
+        told = mill_apply(g, &told_op, &(mill_attr){.p = is_last ? hook : NULL}, k, group);
         if (is_last) break;
     }
     return told;
