@@ -325,6 +325,7 @@ int cmd_train(int argc, char **argv)
     status = check_flags(&w, &nproc);
     if (!status && !strcmp(o.ranks.multi_gpu, "ddp") && nproc > 1 && !rank_is_spawned()) {
         const rank_job job = {.n = nproc, .capture = false};
+        cli_talk(&train_set, o.talk.quiet); /* the launcher's words are train's */
         if (rank_spawn(&side, &status, &job)) status = cli_error(&train_set);
     }
     if (!status && side == RANK_CHILD) status = run_rank(&w);

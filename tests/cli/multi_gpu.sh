@@ -48,5 +48,8 @@ while read -r line; do
     case $line in *--resume*) ;; *) rm -rf run ;; esac
     expect "$line" 0 "*" bash -c "$line"
 done <commands
+rm -rf run
+expect "a launcher speaks as its command" 137 "tabmill train: rank 0 (process" env TABMILL_FAULT=rename:1:kill \
+    tabmill train --data data.csv --target y --save-dir run --multi-gpu ddp --nproc 2
 holds "there are many" test "$(wc -l <commands)" -ge 18
 holds "a table of the monitor" test -s gpu.csv
