@@ -9,14 +9,16 @@ shots=8
 RANDOM=7
 
 args=(train -i "$PENGUINS" -t species --multi-gpu ddp --nproc 2 --threads 1 --virtual-shards 4 --batch-size 8 --grad-accum-steps 2
-    --amp bf16 --epochs 60 --early-stopping-patience 50 --checkpoint-every 0.05 --log-interval 3 -q)
+    --amp bf16 --epochs 60 --early-stopping-patience 50 --checkpoint-every 0.05 --log-interval 3 --hidden-dims "512,256" -q)
 run() { "$T" "${args[@]}" -o "$@"; } # in the background the command itself, or $! is a shell's
 hash_of() { "$T" inspect --hash "$1"; }
 without_times() { sed 's/"ts":[^,]*,//; s/,"steps_per_s":[^,}]*//' "$1"; }
 ranks_of() { pgrep -P "$1"; }
 
+began=$(date +%s%N)
 run calm 2>err
 verdict two_ranks_train $? "$(cat err)"
+took=$((($(date +%s%N) - began) / 1000000)) # the shots fall anywhere in such a time
 hash_of calm/latest.mill >calm.hash
 without_times calm/metrics.jsonl >calm.txt
 
@@ -25,7 +27,8 @@ for shot in $(seq "$shots"); do
     rm -rf torn
     "$T" "${args[@]}" -o torn 2>err &
     launcher=$!
-    sleep "0.$(printf %03d $((RANDOM % 700 + 20)))"
+    wait_ms=$((RANDOM % took + 20))
+    sleep "$((wait_ms / 1000)).$(printf %03d $((wait_ms % 1000)))"
     # shellcheck disable=SC2046
     set -- $(ranks_of "$launcher")
     victim=$launcher
