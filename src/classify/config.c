@@ -11,7 +11,7 @@
 cls_config cls_config_default(void)
 {
     return (cls_config){
-#define OPT(kind, field, name, letter, def, least, most, who, help) .field = def,
+#define OPT(kind, field, name, letter, def, least, most, who, help) .field = (def),
 #include "classify/options.def"
 #undef OPT
         .workers = 1,

@@ -25,7 +25,7 @@ static permutation permutation_init(uint64_t seed, uint32_t epoch, int64_t n)
     while ((uint64_t)1 << (2 * p.half) < p.n) p.half++;
     p.mask = ((uint64_t)1 << p.half) - 1;
     for (uint32_t i = 0; i < ROUNDS / 4; i++)
-        mill_philox(p.key + 4 * i, seed, epoch, STREAM_DEAL, i);
+        mill_philox(p.key + (size_t)i * 4, seed, epoch, STREAM_DEAL, i);
     return p;
 }
 

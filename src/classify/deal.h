@@ -37,10 +37,12 @@ typedef struct {
  * Parts first .. first + count - 1 of step `from`, then those of the next step, and so on.  With
  * workers > 0 so many threads prepare them ahead.
  */
+typedef struct {
+    int64_t from, first, count;
+} cls_share;
 typedef struct cls_loader cls_loader;
 mill_err cls_loader_open(cls_loader **out, const cls_deal *d, const cls_rows *rows,
-                         const cls_encoder *e, int64_t from, int64_t first, int64_t count,
-                         int workers);
+                         const cls_encoder *e, cls_share share, int workers);
 void cls_loader_close(cls_loader *l);
 /* The next part; the loader's until cls_loader_release(). */
 const cls_batch *cls_loader_take(cls_loader *l);

@@ -17,7 +17,7 @@ struct cls_loader {
     cls_deal deal;
     const cls_rows *rows;
     double y_mean, y_scale;
-    int64_t from, first, count;
+    cls_share share;
     int depth, n_workers;
     cls_batch *slot;
     int64_t *ready; /* by slot: part number + 1 */
@@ -55,7 +55,8 @@ static void put_padding(const cls_loader *l, cls_batch *b, int64_t i)
 static void fill(const cls_loader *l, int64_t seq)
 {
     cls_batch *b = &l->slot[seq % l->depth];
-    const int64_t step = l->from + seq / l->count, part = l->first + seq % l->count;
+    const int64_t step = l->share.from + seq / l->share.count,
+                  part = l->share.first + seq % l->share.count;
     const float weight = 1 / (float)cls_deal_step_rows(&l->deal, step);
 
     b->seq = seq;
@@ -122,8 +123,7 @@ static mill_err start(cls_loader *l, int workers)
 }
 
 mill_err cls_loader_open(cls_loader **out, const cls_deal *d, const cls_rows *rows,
-                         const cls_encoder *e, int64_t from, int64_t first, int64_t count,
-                         int workers)
+                         const cls_encoder *e, cls_share share, int workers)
 {
     cls_loader *l = mill_alloc(1, sizeof *l);
 
@@ -132,9 +132,7 @@ mill_err cls_loader_open(cls_loader **out, const cls_deal *d, const cls_rows *ro
                       .rows = rows,
                       .y_mean = e->y_mean,
                       .y_scale = e->y_scale,
-                      .from = from,
-                      .first = first,
-                      .count = count,
+                      .share = share,
                       .depth = workers ? 2 + workers : 1};
     l->slot = mill_alloc((size_t)l->depth, sizeof *l->slot);
     l->ready = mill_alloc((size_t)l->depth, sizeof *l->ready);

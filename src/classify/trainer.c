@@ -321,7 +321,7 @@ static double count_hits(const float *out, const cls_batch *b, int64_t k)
 static mill_err run_part(cls_trainer *t, int64_t step, int i)
 {
     const cls_batch *b = cls_loader_take(t->loader);
-    double *tell = t->told + TELL_PARTS + 2 * i;
+    double *tell = t->told + TELL_PARTS + (ptrdiff_t)2 * i;
 
     tell[0] = tell[1] = 0;
     t->is_last = i == rank_tree_parts(t->tree) - 1;
@@ -349,11 +349,12 @@ static mill_err run_part(cls_trainer *t, int64_t step, int i)
 
 static mill_err run_parts(cls_trainer *t, int64_t step)
 {
+    const cls_share share = {step, rank_tree_first(t->tree), rank_tree_parts(t->tree)};
+
     if (t->next_step != step) { /* the first one, or a state was loaded */
         cls_loader_close(t->loader);
         t->loader = NULL;
-        TRY(cls_loader_open(&t->loader, &t->deal, t->d.train, t->d.encoder, step,
-                            rank_tree_first(t->tree), rank_tree_parts(t->tree), t->c.workers));
+        TRY(cls_loader_open(&t->loader, &t->deal, t->d.train, t->d.encoder, share, t->c.workers));
         t->next_step = step;
     }
     t->next_step++;
@@ -364,7 +365,7 @@ static mill_err run_parts(cls_trainer *t, int64_t step)
 
 static mill_err run_norm(cls_trainer *t)
 {
-    double *tell = t->told + TELL_PARTS + 2 * rank_tree_parts(t->tree);
+    double *tell = t->told + TELL_PARTS + (ptrdiff_t)2 * rank_tree_parts(t->tree);
 
     if (!t->norm.e) return MILL_OK;
     TRY(mill_exec_run(t->norm.e, 0));

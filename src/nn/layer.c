@@ -105,8 +105,9 @@ mill_ref nn_attention_apply(const nn_params *p, const nn_attention *a, mill_ref 
     const mill_ref q = split_heads(g, a, nn_linear_apply(p, a->q, from));
     const mill_ref k = split_heads(g, a, nn_linear_apply(p, a->k, to));
     const mill_ref v = split_heads(g, a, nn_linear_apply(p, a->v, to));
-    const double c = (double)(a->d / a->heads);
-    const mill_ref score = mill_scale(g, mill_matmul(g, q, k, false, true), 1 / sqrt(c), 0);
+    const int64_t width = a->d / a->heads;
+    const mill_ref score =
+        mill_scale(g, mill_matmul(g, q, k, false, true), 1 / sqrt((double)width), 0);
     const mill_ref weight = mill_dropout(g, mill_softmax(g, score), dropout);
     const mill_ref y = mill_transpose(g, mill_matmul(g, weight, v, false, false), 1, 2);
     return nn_linear_apply(p, a->out, mill_reshape(g, y, *mill_shape_of(g, from)));

@@ -59,7 +59,7 @@ static void keep_batches(store_writer *w, const cls_trainer *t, const cls_data *
     const int64_t parts = t->plan.parts, batch = t->deal.batch;
     cls_loader *l;
 
-    check(cls_loader_open(&l, &t->deal, d->train, d->encoder, 0, 0, parts, 0));
+    check(cls_loader_open(&l, &t->deal, d->train, d->encoder, (cls_share){0, 0, parts}, 0));
     for (int64_t k = 0; k < steps * parts; k++) {
         const cls_batch *b = cls_loader_take(l);
         if (d->train->n_num)

@@ -130,8 +130,8 @@ void test_loader__prepares_the_same_batches_with_any_number_of_workers(void **st
     fill_rows(&rows, num, code, label);
     for (int workers = 1; workers <= 4; workers++) {
         cls_loader *plain, *ahead;
-        assert_ok(cls_loader_open(&plain, &d, &rows, &e, 2, 1, 1, 0));
-        assert_ok(cls_loader_open(&ahead, &d, &rows, &e, 2, 1, 1, workers));
+        assert_ok(cls_loader_open(&plain, &d, &rows, &e, (cls_share){2, 1, 1}, 0));
+        assert_ok(cls_loader_open(&ahead, &d, &rows, &e, (cls_share){2, 1, 1}, workers));
         for (int k = 0; k < 50; k++) {
             const cls_batch *a = cls_loader_take(plain), *b = cls_loader_take(ahead);
             assert_same_batch(a, b, d.batch);
@@ -155,7 +155,7 @@ void test_loader__pads_with_rows_that_weigh_nothing(void **state)
     (void)state;
 
     fill_rows(&rows, num, code, label);
-    assert_ok(cls_loader_open(&l, &d, &rows, &e, 2, 0, 1, 0));
+    assert_ok(cls_loader_open(&l, &d, &rows, &e, (cls_share){2, 0, 1}, 0));
     const cls_batch *b = cls_loader_take(l);
     assert_int_equal(b->n, 7);
     for (int i = 0; i < 8; i++) {
