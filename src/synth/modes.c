@@ -15,7 +15,8 @@
  *
  * until the lower bound moves by less than 1e-3, at most 100 times; started from k-means++ and
  * Lloyd's iterations. The weight of mode k is a_k/(a_k+b_k) prod_{j<k} b_j/(a_j+b_j); modes at or
- * below 0.005 are dropped. Sources: Bishop 2006, 10.2; Blei and Jordan 2006; the defaults are
+ * below 0.005 of all rows are dropped, but the
+ * heaviest. Sources: Bishop 2006, 10.2; Blei and Jordan 2006; the defaults are
  * scikit-learn's BayesianGaussianMixture.  Atoms (modes.h) are taken out before.
  */
 #include "synth/modes.h"
@@ -167,24 +168,26 @@ static double lower_bound(const modes_em *e, const posterior *p)
     return bound;
 }
 
-static void keep_valid(synth_modes *out, const modes_em *e, const posterior *p)
+/* share: of the rows that the normals have, the others are atoms'. */
+static void keep_valid(synth_modes *out, const modes_em *e, const posterior *p, double share)
 {
-    double weight[MODES_MAX], rest = 1, total = 0;
+    double weight[MODES_MAX], rest = 1, total = 0, most = 0;
 
     for (int k = 0; k < e->n_modes; k++) {
         weight[k] = rest * p->a[k] / (p->a[k] + p->b[k]);
         rest *= p->b[k] / (p->a[k] + p->b[k]);
         total += weight[k];
+        most = weight[k] > most ? weight[k] : most;
     }
     for (int k = 0; k < e->n_modes; k++) {
-        if (weight[k] <= least_weight * total) continue;
+        if (share * weight[k] <= least_weight * total && weight[k] < most) continue;
         out->mean[out->n] = p->mean[k];
         out->sd[out->n] = sqrt(p->var[k]);
         out->log_weight[out->n++] = e->log_weight[k];
     }
 }
 
-static void run(synth_modes *out, modes_em *e, posterior *p)
+static void run(synth_modes *out, modes_em *e, posterior *p, double share)
 {
     double last = -INFINITY;
 
@@ -198,7 +201,7 @@ static void run(synth_modes *out, modes_em *e, posterior *p)
         last = bound;
     }
     expect(e, p);
-    keep_valid(out, e, p);
+    keep_valid(out, e, p, share);
 }
 
 static int64_t run_of(const double *x, int64_t n, int64_t i)
@@ -257,7 +260,8 @@ mill_err modes_fit(synth_modes *out, double *x, int64_t n, uint64_t seed, uint32
     double *bin = mill_alloc((size_t)(2 + MODES_MAX) * MODES_MAX_BINS, sizeof *bin);
     if (!bin) return MILL_ENOMEM;
     if ((err = sort_f64(x, n))) goto done;
-    n = take_atoms(out, x, n);
+    const int64_t rows = n;
+    n = take_atoms(out, x, rows);
     if (n == 0) goto done;
     e.x = bin;
     e.w = bin + MODES_MAX_BINS;
@@ -277,7 +281,7 @@ mill_err modes_fit(synth_modes *out, double *x, int64_t n, uint64_t seed, uint32
         e.count[label[i]] += e.w[i];
         e.sum[label[i]] += e.w[i] * e.x[i];
     }
-    run(out, &e, &p);
+    run(out, &e, &p, (double)n / (double)rows);
 done:
     mill_free(bin);
     return err;

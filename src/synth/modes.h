@@ -24,7 +24,8 @@
 enum { MODES_MAX = 10, MODES_MAX_ATOMS = 5, MODES_MAX_BINS = 1024 };
 
 typedef struct {
-    int n;                                 /* atoms, and normals with a weight above 0.005 */
+    int n; /* atoms, and normals of more than 0.005 of all rows; at least one where atoms have not
+              all */
     double mean[MODES_MAX], sd[MODES_MAX]; /* sd 0: an atom */
     double log_weight[MODES_MAX]; /* log rho_ik = log_weight[k] - (x - mean[k])^2 / (2 sd[k]^2); of
                                      an atom the log of its share */

@@ -180,6 +180,24 @@ void test_modes__give_a_heavy_value_an_atom(void **state)
     }
 }
 
+/* Normals of less than 0.005 of all rows are dropped, except the heaviest: 0.4 % of the rows are
+ * spread over ten places. */
+void test_modes__keep_one_normal_beside_atoms(void **state)
+{
+    double x[10000];
+    float u;
+    int32_t mode;
+    synth_modes m;
+
+    (void)state;
+    for (int i = 0; i < 10000; i++) x[i] = i % 250 < 249 ? 0 : 1000 * (1 + i / 250 % 10) + i * 1e-3;
+    assert_ok(modes_fit(&m, x, 10000, 1, 2));
+    assert_int_equal(modes_n_atoms(&m), 1);
+    assert_int_equal(m.n, 2);
+    modes_apply(&u, &mode, (double[]){5000}, 1, &m, &(modes_draw){3, 4, 0});
+    assert_int_equal(mode, 1);
+}
+
 /* One row in twenty, and twenty rows: a value of 49 of 1,000 rows has none, nor one of 19 of 100.
  */
 void test_modes__give_light_values_no_atom(void **state)
