@@ -25,7 +25,7 @@ static size_t header_bytes(const uint8_t *data, size_t n)
 {
     uint64_t h;
 
-    if (n < HEAD + TAIL + 64 || n > MOST || memcmp(data, "TABMILL1", 8)) return 0;
+    if (n < HEAD + TAIL + 64 || n > MOST || memcmp(data, "TABMILL1", 8) != 0) return 0;
     memcpy(&h, data + 8, sizeof h);
     return h <= n - HEAD - TAIL ? (size_t)h : 0;
 }

@@ -50,10 +50,10 @@ static void repair(uint8_t *zip, size_t n)
 {
     for (size_t c = 0; c + CENTRAL <= n; c++) {
         uint8_t *central = zip + c;
-        if (memcmp(central, "PK\1\2", 4)) continue;
+        if (memcmp(central, "PK\1\2", 4) != 0) continue;
         const uint32_t at = get(central + 42, 4), bytes = get(central + 20, 4);
         uint32_t size, crc;
-        if (at > n || n - at < LOCAL || memcmp(zip + at, "PK\3\4", 4)) continue;
+        if (at > n || n - at < LOCAL || memcmp(zip + at, "PK\3\4", 4) != 0) continue;
         const size_t data = at + LOCAL + get(zip + at + 26, 2) + get(zip + at + 28, 2);
         if (data > n || bytes > n - data) continue;
         if (!measure(&size, &crc, zip + data, bytes, get(central + 10, 2))) continue;

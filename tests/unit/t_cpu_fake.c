@@ -24,7 +24,7 @@ static int fake_cpuid(unsigned leaf, unsigned *a, unsigned *b, unsigned *c, unsi
     if (leaf == 0x80000001u) *c = extended_c;
     if (leaf >= 0x80000002u && leaf <= 0x80000004u) {
         if (!has_brand) return 0;
-        const char *s = brand + 16 * (leaf - 0x80000002u);
+        const char *s = brand + (size_t)16 * (leaf - 0x80000002u);
         memcpy(a, s, 4), memcpy(b, s + 4, 4), memcpy(c, s + 8, 4), memcpy(d, s + 12, 4);
     }
     return 1;
@@ -55,10 +55,12 @@ static int fake_open(const char *path, int flags)
     return strncmp(path, "/proc/self/status", 17) ? -1 : open(path, flags);
 }
 
+/* NOLINTBEGIN(bugprone-reserved-identifier): the compiler's own names are what is replaced */
 #define __get_cpuid       fake_cpuid
 #define __get_cpuid_count fake_cpuid_count
-#define open              fake_open
-#include "base/cpu.c"
+/* NOLINTEND(bugprone-reserved-identifier) */
+#define open fake_open
+#include "base/cpu.c" /* NOLINT(bugprone-suspicious-include): with the fakes inside */
 #undef open
 
 /* The features by their names in the psABI's "micro-architecture levels", and nothing else. */

@@ -1,7 +1,7 @@
 /* t_crc32c.c - the table that serves where SSE4.2 is absent gives what the instruction gives. */
 #include "lib/test.h"
 
-#include "base/crc32c.c"
+#include "base/crc32c.c" /* NOLINT(bugprone-suspicious-include): its statics are tested */
 
 void test_crc32c__table_agrees_with_its_rfc_and_with_the_instruction(void **state)
 {

@@ -11,7 +11,7 @@ void test_features__concat_keeps_values_and_the_larger_number_of_codes(void **st
             part[k] = made_features(rows, 2);
             double *x = made_number_feature(part[k], 0);
             int32_t *code = made_code_feature(part[k], 1, 3 + 2 * k);
-            for (int64_t i = 0; i < rows; i++) x[i] = (double)(10 * k + i), code[i] = k + (int)i;
+            for (int64_t i = 0; i < rows; i++) x[i] = 10.0 * k + (double)i, code[i] = k + (int)i;
         }
         assert_ok(features_concat(&both, part[order], part[1 - order]));
         assert_int_equal(both->rows, 5);
