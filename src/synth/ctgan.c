@@ -152,48 +152,34 @@ static mill_err fit_write(void *fit, store_writer *w, json_t *meta)
 /* ---- model ---- */
 
 typedef struct {
-    const store *file;
-    synth_spans *s;
+    net_model net;
     ctgan_draw draw;
-    synth_config c; /* embedding_dim and generator_dim are the file's */
-    net_sampler sampler;
 } ctgan_model;
 
 static void model_close(void *model)
 {
     ctgan_model *m = model;
     if (!m) return;
-    net_sampler_close(&m->sampler);
     ctgan_draw_deinit(&m->draw);
-    spans_free(m->s);
+    net_model_close(&m->net);
     mill_free(m);
 }
 
 static mill_err model_open(void **model, const store *f, const synth_schema *schema,
                            mill_pool *pool)
 {
-    const json_t *net = json_object_get(store_meta(f), "ctgan");
-    const json_t *width = json_object_get(net, "embedding_dim"),
-                 *dims = json_object_get(net, "generator_dim");
+    ctgan_model *m = mill_alloc(1, sizeof *m);
     mill_err err;
 
-    if (!json_is_integer(width) || !json_is_string(dims) || json_integer_value(width) < 1 ||
-        json_integer_value(width) > 65536)
-        return mill_fail(MILL_EINPUT, "the header has no usable \"ctgan\" entry");
-    ctgan_model *m = mill_alloc(1, sizeof *m);
     if (!m) return MILL_ENOMEM;
-    m->file = f;
-    m->c = synth_config_default();
-    m->c.embedding_dim = json_integer_value(width);
-    m->c.generator_dim = json_string_value(dims);
-    if ((err = spans_read(&m->s, f, schema))) goto fail;
-    if ((err = ctgan_draw_init(&m->draw, m->s, NULL))) goto fail;
-    m->sampler = (net_sampler){.s = m->s, .schema = schema, .pool = pool};
+    if ((err = net_model_open(&m->net, &m->net.c.generator_dim, "ctgan", "generator_dim", f, schema,
+                              pool)) ||
+        (err = ctgan_draw_init(&m->draw, m->net.s, NULL))) {
+        model_close(m);
+        return err;
+    }
     *model = m;
     return MILL_OK;
-fail:
-    model_close(m);
-    return err;
 }
 
 /* The first COLUMN=VALUE on a discrete column; -1 if there is none.  *cond: its place in the
@@ -201,8 +187,8 @@ fail:
 static int64_t guide(const ctgan_model *m, const synth_where *w, int n)
 {
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < m->s->n; k++) {
-            const span_column *p = &m->s->col[k];
+        for (int k = 0; k < m->net.s->n; k++) {
+            const span_column *p = &m->net.s->col[k];
             if (w[i].op != WHERE_EQ || p->col != w[i].col || p->discrete < 0) continue;
             if (w[i].missing && !p->has_missing) continue;
             return p->cond + (w[i].missing ? p->width - 1 : w[i].code);
@@ -214,11 +200,11 @@ static mill_err sample(void *model, mill_table *out, int64_t first, int64_t n, u
                        const synth_where *w, int n_where)
 {
     ctgan_model *m = model;
-    const net_parts p = {&m->c, m->s, &m->draw};
+    const net_parts p = {&m->net.c, m->net.s, &m->draw};
 
     m->draw.fixed = guide(m, w, n_where);
-    TRY(net_sampler_seed(&m->sampler, seed, build_sample, &p, m->file));
-    return net_sampler_rows(&m->sampler, out, first, n);
+    TRY(net_sampler_seed(&m->net.sampler, seed, build_sample, &p, m->net.file));
+    return net_sampler_rows(&m->net.sampler, out, first, n);
 }
 
 static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,

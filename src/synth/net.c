@@ -79,6 +79,30 @@ mill_err net_sampler_seed(net_sampler *n, uint64_t seed, net_build build, const 
     return net_sampler_open(n, build, ctx, NULL, f);
 }
 
+mill_err net_model_open(net_model *m, const char **dims, const char *kind, const char *key,
+                        const store *f, const synth_schema *schema, mill_pool *pool)
+{
+    const json_t *net = json_object_get(store_meta(f), kind);
+    const json_t *width = json_object_get(net, "embedding_dim"), *text = json_object_get(net, key);
+
+    if (!json_is_integer(width) || !json_is_string(text) || json_integer_value(width) < 1 ||
+        json_integer_value(width) > 65536)
+        return mill_fail(MILL_EINPUT, "the header has no usable \"%s\" entry", kind);
+    m->file = f;
+    m->c = synth_config_default();
+    m->c.embedding_dim = json_integer_value(width);
+    *dims = json_string_value(text);
+    TRY(spans_read(&m->s, f, schema));
+    m->sampler = (net_sampler){.s = m->s, .schema = schema, .pool = pool};
+    return MILL_OK;
+}
+
+void net_model_close(net_model *m)
+{
+    net_sampler_close(&m->sampler);
+    spans_free(m->s);
+}
+
 enum { DECODE_ROWS = 128 };
 
 typedef struct {

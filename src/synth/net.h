@@ -46,6 +46,23 @@ mill_err net_states_read(mill_exec *e, const store *f); /* all states of e; or n
 mill_err net_model_write(mill_exec *e, store_writer *w,
                          const char *prefix); /* as net_states_write, less Adam's moments */
 
+/* ---- a model out of its file ---- */
+
+typedef struct {
+    const store *file;
+    synth_spans *s;
+    synth_config c; /* embedding_dim and the layers' widths are the file's */
+    net_sampler sampler;
+} net_model;
+
+/*
+ * The header's entry `kind` is {"embedding_dim": N, key: "256,256"}; the widths go to *dims, a
+ * field of m->c, and belong to the file.
+ */
+mill_err net_model_open(net_model *m, const char **dims, const char *kind, const char *key,
+                        const store *f, const synth_schema *schema, mill_pool *pool);
+void net_model_close(net_model *m);
+
 /* Peak bytes of the step (build[0]) and of sampling (build[1]), from their plans. */
 mill_err net_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const net_build build[2],
                       const void *ctx, int threads);

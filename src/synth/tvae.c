@@ -276,52 +276,33 @@ static mill_err fit_write(void *fit, store_writer *w, json_t *meta)
 
 /* ---- model ---- */
 
-typedef struct {
-    const store *file;
-    synth_spans *s;
-    synth_config c; /* embedding_dim and decompress_dims are the file's */
-    net_sampler sampler;
-} tvae_model;
-
 static void model_close(void *model)
 {
-    tvae_model *m = model;
+    net_model *m = model;
     if (!m) return;
-    net_sampler_close(&m->sampler);
-    spans_free(m->s);
+    net_model_close(m);
     mill_free(m);
 }
 
 static mill_err model_open(void **model, const store *f, const synth_schema *schema,
                            mill_pool *pool)
 {
-    const json_t *net = json_object_get(store_meta(f), "tvae");
-    const json_t *width = json_object_get(net, "embedding_dim"),
-                 *dims = json_object_get(net, "decompress_dims");
-    mill_err err;
+    net_model *m = mill_alloc(1, sizeof *m);
 
-    if (!json_is_integer(width) || !json_is_string(dims) || json_integer_value(width) < 1 ||
-        json_integer_value(width) > 65536)
-        return mill_fail(MILL_EINPUT, "the header has no usable \"tvae\" entry");
-    tvae_model *m = mill_alloc(1, sizeof *m);
     if (!m) return MILL_ENOMEM;
-    m->file = f;
-    m->c = synth_config_default();
-    m->c.embedding_dim = json_integer_value(width);
-    m->c.decompress_dims = json_string_value(dims);
-    if ((err = spans_read(&m->s, f, schema))) {
+    const mill_err err =
+        net_model_open(m, &m->c.decompress_dims, "tvae", "decompress_dims", f, schema, pool);
+    if (err)
         model_close(m);
-        return err;
-    }
-    m->sampler = (net_sampler){.s = m->s, .schema = schema, .pool = pool};
-    *model = m;
-    return MILL_OK;
+    else
+        *model = m;
+    return err;
 }
 
 static mill_err sample(void *model, mill_table *out, int64_t first, int64_t n, uint64_t seed,
                        const synth_where *w, int n_where)
 {
-    tvae_model *m = model;
+    net_model *m = model;
     const tvae_parts p = {.c = &m->c, .s = m->s};
 
     (void)w, (void)n_where;
