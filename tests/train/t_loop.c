@@ -118,7 +118,12 @@ void test_loop__runs_all_steps_and_leaves_only_metrics_and_manifest(void **state
     assert_true(toy_hash(&t) == hash_after(50, -1));
     assert_int_equal(count_files("step_"), 2); /* rotation kept two of five */
     assert_metrics_are(50);
+    train_run_status status;
+    assert_ok(train_run_state(&status, &o));
+    assert_int_equal(status, TRAIN_RUN_STARTED); /* its model is not written yet */
     assert_ok(train_run_finish(&o));
+    assert_ok(train_run_state(&status, &o));
+    assert_int_equal(status, TRAIN_RUN_FINISHED);
     assert_int_equal(count_files("step_"), 0);
     char *manifest = slurp("manifest.json");
     assert_non_null(strstr(manifest, "\"finished\""));
@@ -507,15 +512,17 @@ void test_loop__ends_at_once_on_a_second_signal(void **state)
     (void)state;
     int status;
 
-    const pid_t child = fork();
-    if (child == 0) {
-        train_signals_install();
-        raise(SIGINT);
-        raise(SIGINT);
-        _exit(0);
+    for (int second = SIGINT; second <= SIGTERM; second += SIGTERM - SIGINT) {
+        const pid_t child = fork();
+        if (child == 0) {
+            train_signals_install();
+            raise(SIGINT);
+            raise(second);
+            _exit(0);
+        }
+        waitpid(child, &status, 0);
+        assert_int_equal(exit_of(status), -second);
     }
-    waitpid(child, &status, 0);
-    assert_int_equal(exit_of(status), -SIGINT);
 }
 
 void test_loop__refuses_a_folder_in_which_another_process_runs(void **state)
