@@ -51,7 +51,7 @@ holds generate_npz_is_one test "$(head -c 2 g.npz)" = PK
 expect sample_npy_text 1 "written to .npz and CSV only" "$T" sample m.mill -n 100 -o s.npy
 expect sample_null 0 "*" "$T" sample m.mill -n 100 -o /dev/null
 mkfifo pipe
-cat pipe >piped.csv &
+timeout 60 cat pipe >piped.csv &
 expect sample_fifo 0 "*" "$T" sample m.mill -n 100 -o pipe
 wait
 holds sample_fifo_same cmp piped.csv s100.csv
@@ -59,6 +59,16 @@ expect sample_default_rows 0 "" "$T" sample m.mill -q
 holds sample_as_many_as_trained test "$(wc -l <out)" = 345
 expect sample_where 0 "" "$T" sample m.mill -n 200 -q --where species=Gentoo --where 'year>=2008'
 holds sample_where_holds sh -c 'tail -n +2 out | awk -F, "\$1 != \"Gentoo\" || \$8 < 2008 { exit 1 }"'
+echo '{"where": ["species=Gentoo", "year>=2008"], "samples": 200}' >where.json
+cp out asked.csv
+expect sample_where_config 0 "" "$T" sample m.mill -q --config where.json
+holds sample_where_config_same cmp out asked.csv
+"$T" fit -i "$PENGUINS" -o c.mill -m ctgan -e 20 -q
+expect where_by_rejection 0 "% of the drawn rows met the conditions" "$T" sample c.mill -n 50 --where 'body_mass_g>=3500' --where sex=male
+holds where_by_rejection_holds sh -c 'test "$(wc -l <out)" = 51 && tail -n +2 out | awk -F, "\$6 < 3500 || \$7 != \"male\" { exit 1 }"'
+expect where_never 1 "fewer than 1 in 10,000" "$T" sample c.mill -n 50 -o never.csv --where 'body_mass_g>=1e6'
+holds where_never_leaves_nothing test ! -e never.csv
+expect no_likelihood 1 "has no likelihood" "$T" score c.mill -i "$PENGUINS" -o ll.csv
 expect where_unknown_column 1 "sqecies" "$T" sample m.mill -n 2 --where sqecies=Gentoo
 expect where_unknown_value 1 "Gentoo" "$T" sample m.mill -n 2 --where species=Gento
 expect broken_pipe 0 "*" bash -c "set -o pipefail; '$T' sample m.mill -n 3000000 -q | head -2 >/dev/null"
