@@ -146,20 +146,20 @@ static int run_program(const launch_options *o, const opt_parsed *p)
     const char *const first = p->arg[0];
     const size_t len = strlen(first);
     const bool is_script = !o->no_python && len > 3 && !strcmp(first + len - 3, ".py");
-    char **word = mill_alloc((size_t)p->n_args + 4, sizeof *word);
+    const char **word = mill_alloc((size_t)p->n_args + 4, sizeof *word);
     int n = 0;
 
     if (!word) return cli_error(&launch_set);
     if (o->module || is_script) {
-        word[n++] = (char *)(uintptr_t) "python3"; /* execvp takes what it does not write */
-        word[n++] = (char *)(uintptr_t) "-u";
-        if (o->module) word[n++] = (char *)(uintptr_t) "-m";
+        word[n++] = "python3";
+        word[n++] = "-u";
+        if (o->module) word[n++] = "-m";
     }
-    for (int i = 0; i < p->n_args; i++) word[n++] = (char *)(uintptr_t)p->arg[i];
+    for (int i = 0; i < p->n_args; i++) word[n++] = p->arg[i];
     signal(SIGPIPE, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    execvp(word[0], word);
+    execvp(word[0], (char *const *)word);
     const int e = errno;
     fprintf(stderr, "tabmill launch: %s: %s\n", word[0], strerror(e));
     mill_free(word);

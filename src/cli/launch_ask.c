@@ -81,7 +81,7 @@ int cli_launch_ask(void)
         fprintf(stderr, word[i][strcspn(word[i], " '\"$\\")] ? " '%s'" : " %s", word[i]);
     fprintf(stderr, "\n\n");
     if (!ask(go, "Run it? y/N", "N") || (go[0] != 'y' && go[0] != 'Y')) return 0;
-    execv("/proc/self/exe", (char *const *)(uintptr_t)word);
+    execv("/proc/self/exe", (char *const *)word);
     perror("tabmill launch");
     return 1;
 }

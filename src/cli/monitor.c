@@ -310,17 +310,17 @@ static void watch(monitor *m)
 /* Stays in our process group: Ctrl-C reaches it by itself. */
 static mill_err start_command(monitor *m, const opt_parsed *p)
 {
-    char **word = mill_alloc((size_t)p->n_args + 1, sizeof *word);
+    const char **word = mill_alloc((size_t)p->n_args + 1, sizeof *word);
 
     if (!word) return MILL_ENOMEM;
-    for (int i = 0; i < p->n_args; i++) word[i] = (char *)(uintptr_t)p->arg[i];
+    for (int i = 0; i < p->n_args; i++) word[i] = p->arg[i];
     fflush(NULL);
     m->child = (int)fork();
     if (m->child == 0) {
         signal(SIGPIPE, SIG_DFL);
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
-        execvp(word[0], word);
+        execvp(word[0], (char *const *)word);
         const int e = errno;
         fprintf(stderr, "tabmill monitor: %s: %s\n", word[0], strerror(e));
         _exit(e == ENOENT ? 127 : 126);

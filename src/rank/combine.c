@@ -30,18 +30,21 @@ TREE(float, tree_f32)
 TREE(double, tree_f64)
 TREE(uint64_t, tree_u64) /* wraps */
 
-/* The n-th value of each rank's block, one behind the other. */
-#define COLLECT(type, v, i) \
-    for (int r = 0; r < world; r++) v[r] = ((const type *)m->block(g, r))[i]
+/* The i-th value of each rank's block, one behind the other. */
+#define COLLECT(type, v, i)                            \
+    for (int r = 0; r < world; r++) {                  \
+        const type *of_ = m->block(g, r); /* NOLINT */ \
+        (v)[r] = of_[i];                               \
+    }
 
 static void reduce_f64(rank_group *g, double *x, int64_t n, rank_op op)
 {
     const rank_methods *m = g->methods;
     const int world = g->who.world;
-    double v[RANK_MAX_WORLD];
+    double v[RANK_MAX_WORLD] = {0};
 
     for (int64_t i = 0; i < n; i++) {
-        COLLECT(double, v, i);
+        COLLECT(double, v, i)
         x[i] = op == RANK_SUM ? tree_f64(v, world) : v[0];
         for (int r = 1; r < world && op != RANK_SUM; r++)
             if (isnan(v[r]) || (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i])) x[i] = v[r];
@@ -52,10 +55,10 @@ static void reduce_f32(rank_group *g, float *x, int64_t n, rank_op op)
 {
     const rank_methods *m = g->methods;
     const int world = g->who.world;
-    float v[RANK_MAX_WORLD];
+    float v[RANK_MAX_WORLD] = {0};
 
     for (int64_t i = 0; i < n; i++) {
-        COLLECT(float, v, i);
+        COLLECT(float, v, i)
         x[i] = op == RANK_SUM ? tree_f32(v, world) : v[0];
         for (int r = 1; r < world && op != RANK_SUM; r++)
             if (isnan(v[r]) || (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i])) x[i] = v[r];
@@ -66,10 +69,10 @@ static void reduce_i64(rank_group *g, int64_t *x, int64_t n, rank_op op)
 {
     const rank_methods *m = g->methods;
     const int world = g->who.world;
-    int64_t v[RANK_MAX_WORLD];
+    int64_t v[RANK_MAX_WORLD] = {0};
 
     for (int64_t i = 0; i < n; i++) {
-        COLLECT(int64_t, v, i);
+        COLLECT(int64_t, v, i)
         x[i] = op == RANK_SUM ? (int64_t)tree_u64((const uint64_t *)v, world) : v[0];
         for (int r = 1; r < world && op != RANK_SUM; r++)
             if (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i]) x[i] = v[r];

@@ -66,7 +66,7 @@ static int parent_of(int pid)
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     if (access(path, R_OK) || !(text = read_proc(path))) return -1;
     const char *after = strrchr(text, ')');
-    if (after) (void)!sscanf(after, ") %*c %d", &parent);
+    if (after && strlen(after) > 4) parent = (int)strtol(after + 4, NULL, 10); /* ") R 17" */
     mill_free(text);
     return parent;
 }
@@ -78,7 +78,9 @@ static double rss_of(int pid)
 
     snprintf(path, sizeof path, "/proc/%d/statm", pid);
     if (access(path, R_OK) || !(text = read_proc(path))) return 0;
-    (void)!sscanf(text, "%*d %ld", &pages);
+    char *rest;
+    (void)strtol(text, &rest, 10); /* size, then what is resident */
+    pages = strtol(rest, NULL, 10);
     mill_free(text);
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }

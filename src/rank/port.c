@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { LOCAL = 1, STATE = 3, INODE = 9, COLUMNS, LISTENING = 0x0a /* TCP_LISTEN */ };
+
 /* The inode of a socket at `port`, listening ones first; 0: none. */
 static unsigned long socket_at(const char *table, int port)
 {
@@ -27,15 +29,14 @@ static unsigned long socket_at(const char *table, int port)
 
     if (!f) return 0;
     while (fgets(line, sizeof line, f)) {
-        unsigned at, state;
-        unsigned long node;
+        char *column[COLUMNS] = {0}, *rest = line;
+        int n = 0;
 
-        if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*d %*d %lu", &at,
-                   &state, &node) != 3 ||
-            (int)at != port)
-            continue;
-        if (state == 0x0a) inode = node; /* TCP_LISTEN */
-        any = node;
+        for (char *word; n < COLUMNS && (word = strtok_r(rest, " ", &rest));) column[n++] = word;
+        const char *colon = n == COLUMNS ? strchr(column[LOCAL], ':') : NULL;
+        if (!colon || strtol(colon + 1, NULL, 16) != port) continue;
+        any = strtoul(column[INODE], NULL, 10);
+        if (strtol(column[STATE], NULL, 16) == LISTENING) inode = any;
     }
     fclose(f);
     return inode ? inode : any;

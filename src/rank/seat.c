@@ -165,7 +165,9 @@ static void offer_dumps(shm_body *s)
 
 static int open_board(const rank_identity *who)
 {
-    return rank_has_board(who) ? open(getenv("TABMILL_BOARD"), O_RDWR | O_CLOEXEC) : -1;
+    const char *path = getenv("TABMILL_BOARD");
+
+    return path && rank_has_board(who) ? open(path, O_RDWR | O_CLOEXEC) : -1;
 }
 
 mill_err rank_shm_open(rank_group *g, double meet_seconds)

@@ -276,10 +276,10 @@ static void shm_close(rank_group *g, mill_err err)
     mill_free(s);
 }
 
-#define METHODS(body)                                                               \
-    {                                                                               \
-        .name = body, .buffer_new = shm_buffer_new, .buffer_free = shm_buffer_free, \
-        .start = shm_start, .progress = shm_progress, .exchange = shm_exchange,     \
-        .block = shm_block, .fail = shm_fail, .beat = shm_beat, .close = shm_close, \
+#define METHODS(body)                                                                 \
+    {                                                                                 \
+        .name = (body), .buffer_new = shm_buffer_new, .buffer_free = shm_buffer_free, \
+        .start = shm_start, .progress = shm_progress, .exchange = shm_exchange,       \
+        .block = shm_block, .fail = shm_fail, .beat = shm_beat, .close = shm_close,   \
     }
 const rank_methods shm_of_processes = METHODS("shm"), shm_of_threads = METHODS("threads");

@@ -185,7 +185,8 @@ static int name_board(launcher *l)
     char id[RANK_ID_LEN];
 
     snprintf(id, sizeof id, "torchrun:%s:%d:%d", l->run_id, l->port, l->attempt);
-    return l->world == l->n ? board_new(&l->board, l->n, id, (int)getpid()) : MILL_OK;
+    if (l->world != l->n) return MILL_OK; /* several hosts: they bring collectives of their own */
+    return board_new(&l->board, l->n, id, (int)getpid());
 }
 
 static mill_err start_rank(launcher *l, int r, bool *is_child, const sigset_t *mask)
@@ -356,7 +357,7 @@ static void wait_for_news(launcher *l, struct pollfd *p)
     if (poll(p, (nfds_t)n, tick > 0 ? (int)(tick * 1000) + 1 : 1) < 1) return;
     if (p[0].revents) take_signal(l);
     for (int r = 0; r < l->n; r++) {
-        const struct pollfd *of = p + 1 + 3 * r;
+        const struct pollfd *of = &p[1 + 3 * (size_t)r];
         if (of[1].revents) logs_read(l, r, &l->c[r].out);
         if (of[2].revents) logs_read(l, r, &l->c[r].err);
     }

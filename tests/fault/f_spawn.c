@@ -21,8 +21,8 @@ static int errors = -1; /* where stderr of launcher and ranks goes */
 static void note(void *ctx, mill_log_level level, const char *line)
 {
     (void)ctx, (void)level;
-    strncat(stage->said, line, sizeof stage->said - strlen(stage->said) - 2);
-    strcat(stage->said, "\n");
+    const size_t n = strlen(stage->said);
+    snprintf(stage->said + n, sizeof stage->said - n, "%s\n", line);
 }
 
 typedef void (*act)(rank_group *g, int step);
@@ -117,7 +117,8 @@ static char state_of(pid_t pid)
     const size_t n = fread(text, 1, sizeof text - 1, f);
     fclose(f);
     const char *after = n ? strrchr(text, ')') : NULL;
-    return after ? after[2] : 0;
+    if (!after) return 0;
+    return after[2];
 }
 
 /* Nothing runs any more; what is dead and waits for init to notice does not count. */
