@@ -457,7 +457,7 @@ static bool is_help(const char *word)
 
 static bool asks_for_help(int argc, char **argv)
 {
-    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (is_help(argv[i])) return true;
     return false;
 }
@@ -466,7 +466,7 @@ static bool asks_for_help(int argc, char **argv)
  */
 static bool command_asks_for_help(const opt_set *set, int argc, char **argv)
 {
-    for (int i = 0; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--"); i++) {
+    for (int i = 0; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++) {
         bool is_no;
         const bool is_long = argv[i][1] == '-';
         const int row = is_long ? find_long(set, argv[i] + 2, strcspn(argv[i] + 2, "="), &is_no)

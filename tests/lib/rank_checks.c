@@ -9,7 +9,7 @@ static float awkward(int rank, int64_t i)
     static const float x[] = {1e8f, 1.25f, -1e8f, 3.0f,  7e7f, -0.3f,
                               5.5f, -7e7f, 0.1f,  2e-3f, 11.f};
 
-    return x[(rank * 3 + i) % 11] * (float)(1 + i % 5);
+    return x[((int64_t)rank * 3 + i) % 11] * (float)(1 + i % 5);
 }
 
 /* As rank.h says it: the largest power of two below n on the left. */
@@ -20,6 +20,15 @@ static float tree(int64_t i, int first, int n)
     if (n == 1) return awkward(first, i);
     while (2 * left < n) left *= 2;
     return tree(i, first, left) + tree(i, first + left, n - left);
+}
+
+static bool same_bits(float a, float b)
+{
+    uint32_t x, y;
+
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    return x == y;
 }
 
 enum { LONG = 1000 };
@@ -43,7 +52,7 @@ mill_err check_all_reduce(void *ctx, rank_group *g)
         for (int64_t i = 0; i < LONG; i++) {
             const bool inside = i >= 7 && i < 7 + n;
             const float want = inside ? tree(i, 0, world) : awkward(me, i);
-            WANT(!memcmp(&rank_buffer_data(b)[i], &want, sizeof want));
+            WANT(same_bits(rank_buffer_data(b)[i], want));
         }
         TRY(rank_barrier(g)); /* nobody fills while others compare what all see */
     }
@@ -51,44 +60,54 @@ mill_err check_all_reduce(void *ctx, rank_group *g)
     return MILL_OK;
 }
 
-mill_err check_scatter_gather(void *ctx, rank_group *g)
+static const int64_t span_at[] = {0, 5, 600, LONG};
+typedef struct {
+    rank_buffer *grad, *param, *own;
+} buffers;
+
+/* Every rank adds the sum of its slices to the parameters, and copies what it has to its own. */
+static mill_err update(rank_group *g, const buffers *b)
 {
     const int me = rank_of(g), world = rank_world(g);
-    rank_buffer *grad, *param, *own;
+
+    for (int s = 0; s < 3; s++) {
+        const rank_span mine = rank_slice(span_at[s], span_at[s + 1], me, world);
+        for (int64_t i = mine.begin; i < mine.end; i++) {
+            const float want = tree(i, 0, world);
+            WANT(same_bits(rank_buffer_data(b->grad)[i], want));
+            rank_buffer_data(b->param)[i] += want;
+            rank_buffer_data(b->own)[i] = rank_buffer_data(b->param)[i];
+        }
+        TRY(rank_start(b->param, RANK_ALL_GATHER, span_at[s], span_at[s + 1]));
+        TRY(rank_start(b->own, RANK_ALL_GATHER, span_at[s], span_at[s + 1]));
+    }
+    return rank_wait(g);
+}
+
+mill_err check_scatter_gather(void *ctx, rank_group *g)
+{
+    buffers b;
 
     (void)ctx;
-    TRY(rank_buffer_new(&grad, g, LONG, RANK_EACH));
-    TRY(rank_buffer_new(&param, g, LONG, RANK_ONE));
-    TRY(rank_buffer_new(&own, g, LONG, RANK_EACH));
+    TRY(rank_buffer_new(&b.grad, g, LONG, RANK_EACH));
+    TRY(rank_buffer_new(&b.param, g, LONG, RANK_ONE));
+    TRY(rank_buffer_new(&b.own, g, LONG, RANK_EACH));
     for (int step = 0; step < 30; step++) {
-        fill(grad, me);
+        fill(b.grad, rank_of(g));
         /* Spans that become complete one after the other, all under way at once. */
-        TRY(rank_start(grad, RANK_REDUCE_SCATTER, 600, LONG));
-        TRY(rank_start(grad, RANK_REDUCE_SCATTER, 5, 600));
-        TRY(rank_start(grad, RANK_REDUCE_SCATTER, 0, 5));
+        for (int s = 2; s >= 0; s--)
+            TRY(rank_start(b.grad, RANK_REDUCE_SCATTER, span_at[s], span_at[s + 1]));
         TRY(rank_progress(g));
         TRY(rank_wait(g));
-        const int64_t at[] = {0, 5, 600, LONG};
-        for (int s = 0; s < 3; s++) {
-            const rank_span mine = rank_slice(at[s], at[s + 1], me, world);
-            for (int64_t i = mine.begin; i < mine.end; i++) {
-                const float want = tree(i, 0, world);
-                WANT(!memcmp(&rank_buffer_data(grad)[i], &want, sizeof want));
-                rank_buffer_data(param)[i] += want;
-            }
-            for (int64_t i = mine.begin; i < mine.end; i++)
-                rank_buffer_data(own)[i] = rank_buffer_data(param)[i];
-            TRY(rank_start(param, RANK_ALL_GATHER, at[s], at[s + 1]));
-            TRY(rank_start(own, RANK_ALL_GATHER, at[s], at[s + 1]));
+        TRY(update(g, &b));
+        for (int64_t i = 0; i < LONG; i++) {
+            const float x = rank_buffer_data(b.own)[i];
+            WANT(x == rank_buffer_data(b.param)[i] && (step || x == tree(i, 0, rank_world(g))));
         }
-        TRY(rank_wait(g));
-        for (int64_t i = 0; i < LONG; i++)
-            WANT(rank_buffer_data(own)[i] == rank_buffer_data(param)[i] &&
-                 (step || rank_buffer_data(own)[i] == tree(i, 0, world)));
     }
-    rank_buffer_free(own);
-    rank_buffer_free(grad);
-    rank_buffer_free(param);
+    rank_buffer_free(b.own);
+    rank_buffer_free(b.grad);
+    rank_buffer_free(b.param);
     return MILL_OK;
 }
 
