@@ -15,9 +15,9 @@ static mill_err read_option(eval_options *o, const char *option)
     if ((v = api_value(option, "target"))) {
         o->target = v;
     } else if ((v = api_value(option, "sdmetrics-compat"))) {
-        if (strcmp(v, "yes") && strcmp(v, "no"))
+        o->sdmetrics_compat = strcmp(v, "yes") == 0;
+        if (!o->sdmetrics_compat && strcmp(v, "no") != 0)
             return mill_fail(MILL_EINPUT, "%s: neither yes nor no", option);
-        o->sdmetrics_compat = !strcmp(v, "yes");
     } else if ((v = api_value(option, "seed"))) {
         if (!mill_parse_i64(&seed, v, strlen(v)) || seed < 0)
             return mill_fail(MILL_EINPUT, "%s: not a number from 0", option);

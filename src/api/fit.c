@@ -28,8 +28,8 @@ static mill_err split(char name[MAX_NAME], const char **value, const char *optio
 
 static mill_err read_config(synth_config *c, const char *const *options, const mill_table *t)
 {
-    const char *method = "auto", *value;
-    char why[256], name[MAX_NAME];
+    const char *method = "auto", *value = NULL;
+    char why[256], name[MAX_NAME] = "";
     bool probe_is_given = false;
 
     for (int i = 0; options && options[i]; i++) {

@@ -182,7 +182,7 @@ static inline __attribute__((always_inline)) void infer_texts_of(const csv_reade
                 return;
             }
         }
-        const char lead = *f.s == ' ' || *f.s == '\t' ? f.s[1] : *f.s;
+        const char lead = f.s[*f.s == ' ' || *f.s == '\t'];
         const bool maybe_na = r->na_first[(unsigned char)lead] || lead == ' ' || lead == '\t';
         if (maybe_na && !is_quoted && csv_is_na(r, f.s, f.n)) {
             st->n[VALUE_MISSING]++;

@@ -81,9 +81,9 @@ static bool element_text(size_t *n, char *to, const npy_array *a, const char *at
         *n = (size_t)len;
         return !memchr(to, 0, *n) && csv_utf8_ok(to, *n);
     }
-    while (len && !code_point(a, at + 4 * (len - 1))) len--;
+    while (len && !code_point(a, at + (ptrdiff_t)4 * (len - 1))) len--;
     for (int i = 0; i < len; i++) {
-        const size_t put = put_utf8(to + *n, code_point(a, at + 4 * i));
+        const size_t put = put_utf8(to + *n, code_point(a, at + (ptrdiff_t)4 * i));
         if (!put) return false;
         *n += put;
     }
