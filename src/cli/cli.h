@@ -102,9 +102,11 @@ int cli_check_device(const opt_set *set, const char *device);
 bool cli_row_is_used(const opt_row *r, const char *method); /* synth rows: r->value lists methods */
 /* An option of another method on the command line would do nothing: refused, 2. */
 int cli_check_used(const opt_parsed *p, const char *method);
-/* The part of the configuration that says what is trained; a resume must agree with it. */
-json_t *cli_config_json(const opt_set *set, const synth_config *c, const cli_input *in,
-                        const csv_options *csv);
+/* The configuration says what is trained; a resume must agree with it.  Its parts: the options of
+ * `method` out of `fields`, what reading depends on, the content of a file. */
+void cli_config_options(json_t *config, const opt_set *set, const char *method, const void *fields);
+void cli_config_csv(json_t *config, const csv_options *csv);
+json_t *cli_config_file(const cli_input *in);
 
 /* fitting.c: read, choose, train; what fit and generate share. */
 typedef struct {

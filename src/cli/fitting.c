@@ -162,7 +162,11 @@ static mill_err look_at_run(work *w)
     const run_options *run = w->f->run;
     train_run_status status;
 
-    w->config = cli_config_json(set_of(w), w->f->synth, &w->in, &w->csv);
+    const synth_config *c = w->f->synth;
+    w->config = json_pack("{s:s,s:I,s:o}", "method", c->method, "seed", (json_int_t)c->seed,
+                          "input", cli_config_file(&w->in));
+    cli_config_options(w->config, set_of(w), c->method, c);
+    cli_config_csv(w->config, &w->csv);
     if (w->f->rows) json_object_set_new(w->config, "n", json_integer(w->f->rows));
     w->manifest = json_pack("{s:s,s:s,s:i}", "version", MILL_VERSION, "input_path", w->in.path,
                             "threads", mill_pool_threads(w->pool));

@@ -77,26 +77,29 @@ static json_t *value_json(const opt_row *r, const void *field)
     case OPT_REAL:
         return json_real(*(const double *)field);
     case OPT_BOOL:
+    case OPT_FLAG:
         return json_boolean(*(const bool *)field);
     default:
         return json_string(*(const char *const *)field);
     }
 }
 
-json_t *cli_config_json(const opt_set *set, const synth_config *c, const cli_input *in,
-                        const csv_options *csv)
+void cli_config_options(json_t *config, const opt_set *set, const char *method, const void *fields)
 {
     const opt_group *g = NULL;
     const opt_row *r;
-    char hash[33];
-    int64_t bytes;
-    json_t *config =
-        json_pack("{s:s,s:I,s:{s:I,s:s}}", "method", c->method, "seed", (json_int_t)c->seed,
-                  "input", "bytes", (json_int_t)in->bytes, "hash", in->hash);
 
     for (int i = 0; (r = opt_row_at(set, i, &g)); i++)
-        if (g->names_methods && cli_row_is_used(r, c->method))
-            json_object_set_new(config, opt_name(g, r), value_json(r, (const char *)c + r->offset));
+        if (g->names_methods && cli_row_is_used(r, method))
+            json_object_set_new(config, opt_name(g, r),
+                                value_json(r, (const char *)fields + r->offset));
+}
+
+void cli_config_csv(json_t *config, const csv_options *csv)
+{
+    char hash[33];
+    int64_t bytes;
+
     if (csv->delimiter) json_object_set_new(config, "delimiter", json_stringn(&csv->delimiter, 1));
     if (csv->header >= 0) json_object_set_new(config, "header", json_boolean(csv->header));
     json_object_set_new(config, "na", json_string(csv->na));
@@ -108,5 +111,9 @@ json_t *cli_config_json(const opt_set *set, const synth_config *c, const cli_inp
         if (!i) json_object_set_new(config, "discrete", json_array());
         json_array_append_new(json_object_get(config, "discrete"), json_string(csv->discrete[i]));
     }
-    return config;
+}
+
+json_t *cli_config_file(const cli_input *in)
+{
+    return json_pack("{s:I,s:s}", "bytes", (json_int_t)in->bytes, "hash", in->hash);
 }

@@ -105,46 +105,23 @@ static mill_err encode(train_work *w, const parts *s)
     return MILL_OK;
 }
 
-static json_t *value_json(const opt_row *r, const void *field)
-{
-    switch (r->kind) {
-    case OPT_INT:
-        return json_integer(*(const int64_t *)field);
-    case OPT_REAL:
-        return json_real(*(const double *)field);
-    case OPT_FLAG:
-        return json_boolean(*(const bool *)field);
-    default:
-        return json_string(*(const char *const *)field);
-    }
-}
-
 /* What a resume must agree with: the options, the bytes of the input, and how many batches make a
  * step (not how many ranks: with virtual shards they may differ). */
 static mill_err make_config(train_work *w)
 {
     static const char *const files[] = {"data", "val_data", "test_data"};
     const cls_config *c = &w->o->cls;
-    const opt_group *g = NULL;
-    const opt_row *r;
     json_t *o = w->config = json_object();
     cls_plan plan;
 
     TRY(cls_plan_make(&plan, c, w->rows[TRAIN]->n, w->who.world));
-    for (int i = 0; (r = opt_row_at(w->p->set, i, &g)); i++)
-        if (g->names_methods && cli_row_is_used(r, c->arch))
-            json_object_set_new(o, r->name, value_json(r, (const char *)c + r->offset));
+    cli_config_options(o, w->p->set, c->arch, c);
+    cli_config_csv(o, &w->csv);
     json_object_set_new(o, "seed", json_integer((json_int_t)c->seed));
     json_object_set_new(o, "shards", json_integer(plan.shards));
     json_object_set_new(o, "target", json_string(w->o->run.target));
     for (int k = TRAIN; k <= TEST; k++)
-        if (w->in[k].path)
-            json_object_set_new(
-                o, files[k],
-                json_pack("{s:I,s:s}", "bytes", (json_int_t)w->in[k].bytes, "hash", w->in[k].hash));
-    if (w->o->columns.columns)
-        json_object_set_new(o, "columns", json_string(w->o->columns.columns));
-    if (w->o->columns.drop) json_object_set_new(o, "drop", json_string(w->o->columns.drop));
+        if (w->in[k].path) json_object_set_new(o, files[k], cli_config_file(&w->in[k]));
     if (c->encoder_path) {
         char hash[33];
         int64_t bytes;

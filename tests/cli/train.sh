@@ -46,6 +46,7 @@ END
 expect again 1 "--resume goes on, --force starts over" train -o run
 expect finished 0 "this run is finished" train -o run --resume
 expect other_rate 1 "lr was 0.001, is 0.002" train -o run --resume --lr 2e-3
+expect other_reading 1 "na was" train -o run --resume --na none
 expect aliases 0 "*" "$T" train -i "$PENGUINS" --target species --epochs 3 --model mlp --learning_rate 1e-3 --batch_size 32 -o alias
 holds aliases_same_weights test "$(hash_of run/latest.mill)" = "$(hash_of alias/latest.mill)"
 
