@@ -1,9 +1,10 @@
 #!/bin/bash
 # ranks.sh - `make bench-ranks`: ranks of ours beside MPI's and gloo's, in one run.  MPI: mpicc and mpirun.  gloo: torch in build/venv
-# (tools/venv.sh), or in the python that PEER_PYTHON names.
+# (tools/venv.sh installs it), or in the python that PEER_PYTHON names.
 set -eu
 B=build/release
 make -s $B/bench/ranks $B/tabmill
+[ -n "${PEER_PYTHON-}" ] || tools/venv.sh torch numpy || true # its words say why; what needs it says so again below
 echo "== ours"
 $B/bench/ranks
 
