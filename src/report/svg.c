@@ -1,0 +1,333 @@
+/* svg.c - see svg.h. */
+#include "report/svg.h"
+
+#include "base/vmath.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- scales ---- */
+
+static bool has_extent(const svg_scale *s)
+{
+    return isfinite(s->from) && isfinite(s->to) && s->to > s->from && (!s->is_log || s->from > 0);
+}
+
+double svg_at(const svg_scale *s, double value)
+{
+    double from = s->from, to = s->to, x = value;
+
+    if (!has_extent(s) || isnan(value)) return (s->at + s->end) / 2;
+    x = x < from ? from : x > to ? to : x;
+    if (s->is_log) {
+        from = mill_log_f64(from);
+        to = mill_log_f64(to);
+        x = mill_log_f64(x);
+    }
+    return s->at + (x - from) / (to - from) * (s->end - s->at);
+}
+
+static double power10(int e)
+{
+    double p = 1;
+    for (int i = 0; i < (e < 0 ? -e : e) && i < 308; i++) p *= 10;
+    return e < 0 ? 1 / p : p;
+}
+
+/* The power of ten at or below x > 0. */
+static int decade(double x)
+{
+    int e = 0;
+
+    while (e < 308 && x >= power10(e + 1)) e++;
+    while (e > -300 && x < power10(e)) e--;
+    return e;
+}
+
+static int log_ticks(double tick[SVG_MAX_TICKS], const svg_scale *s)
+{
+    int n = 0;
+
+    for (int e = decade(s->from); n < SVG_MAX_TICKS && power10(e) <= s->to && e < 308; e++)
+        if (power10(e) >= s->from) tick[n++] = power10(e);
+    return n;
+}
+
+int svg_ticks(double tick[SVG_MAX_TICKS], const svg_scale *s, int about)
+{
+    static const double nice[] = {1, 2, 5, 10};
+    int n = 0, k = 0;
+
+    about = about < 2 ? 2 : about > 30 ? 30 : about;
+    if (!has_extent(s)) {
+        if (isfinite(s->from)) tick[n++] = s->from;
+        return n;
+    }
+    if (s->is_log && (n = log_ticks(tick, s)) > 1) return n;
+
+    const double least = (s->to - s->from) / about;
+    const double unit = power10(decade(least));
+    while (k < 3 && nice[k] * unit < least) k++;
+    const double step = nice[k] * unit, first = ceil(s->from / step - 1e-9);
+    for (n = 0; n < SVG_MAX_TICKS; n++) {
+        const double v = (first + n) * step;
+        if (!(v <= s->to + step * 1e-9)) break;
+        tick[n] = fabs(v) < step * 1e-9 ? 0 : v;
+    }
+    return n;
+}
+
+const char *svg_number(char buf[32], double x)
+{
+    static const struct {
+        double unit;
+        const char *name;
+    } large[] = {{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e4, "k"}};
+
+    if (!isfinite(x)) {
+        snprintf(buf, 32, "%s", isnan(x) ? "none" : x > 0 ? "infinite" : "-infinite");
+        return buf;
+    }
+    for (size_t k = 0; k < sizeof large / sizeof *large; k++) {
+        if (fabs(x) < large[k].unit) continue;
+        const double unit = large[k].unit == 1e4 ? 1e3 : large[k].unit;
+        if (fabs(x / unit) >= 1e6) break;
+        snprintf(buf, 32, "%.4g%s", x / unit, large[k].name);
+        return buf;
+    }
+    snprintf(buf, 32, "%.4g", x == 0 ? 0 : x);
+    return buf;
+}
+
+/* ---- words ---- */
+
+/* Bytes of the character at s; 0 if it is none (RFC 3629: neither too long, nor a surrogate, nor
+ * beyond U+10FFFF). */
+static int utf8_length(const unsigned char *s)
+{
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const int n = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
+    unsigned code = n == 1 ? *s : n ? *s & (0xffu >> (n + 1)) : 0;
+
+    for (int i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80) return 0;
+        code = code << 6 | (s[i] & 0x3fu);
+    }
+    if (n > 1 && (code < least[n] || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff))
+        return 0;
+    return n;
+}
+
+void svg_escape(mill_text *t, const char *s)
+{
+    const unsigned char *p = (const unsigned char *)s;
+
+    while (*p) {
+        const int n = utf8_length(p);
+        const bool is_control = n == 1 && (*p < ' ' || *p == 0x7f) && !strchr("\t\n", *p);
+
+        if (!n || is_control)
+            text_add(t, "\xef\xbf\xbd");
+        else if (n > 1 || !strchr("<>&\"'", *p))
+            text_add_bytes(t, p, (size_t)n);
+        else
+            text_add(t, "&#%d;", *p);
+        p += n ? n : 1;
+    }
+}
+
+const char *svg_cut(char buf[128], const char *s, int most)
+{
+    size_t at = 0, before_last = 0;
+    int n = 0;
+
+    for (; s[at] && n < most && at < 120; n++) {
+        const int len = utf8_length((const unsigned char *)s + at);
+        before_last = at;
+        at += (size_t)(len ? len : 1);
+    }
+    if (!s[at]) {
+        memcpy(buf, s, at + 1);
+        return buf;
+    }
+    memcpy(buf, s, before_last);
+    memcpy(buf + before_last, "\xe2\x80\xa6", 4); /* an ellipsis */
+    return buf;
+}
+
+/* ---- marks ---- */
+
+/* Two decimals at most; what is no place on paper is 0. */
+static void number(mill_text *t, double x)
+{
+    char buf[64];
+    int n = snprintf(buf, sizeof buf, "%.2f", isfinite(x) && fabs(x) < 1e9 ? x : 0.0);
+
+    while (buf[n - 1] == '0') n--;
+    if (buf[n - 1] == '.') n--;
+    buf[n] = '\0';
+    text_add(t, "%s", strcmp(buf, "-0") ? buf : "0");
+}
+
+static void attribute(mill_text *t, const char *name, double x)
+{
+    text_add(t, " %s=\"", name);
+    number(t, x);
+    text_add(t, "\"");
+}
+
+static void begin(mill_text *t, const char *tag, const char *class)
+{
+    text_add(t, "<%s class=\"%s\"", tag, class);
+}
+
+static void end(mill_text *t, const char *tag, const char *hint)
+{
+    if (!hint) {
+        text_add(t, "/>");
+        return;
+    }
+    text_add(t, "><title>");
+    svg_escape(t, hint);
+    text_add(t, "</title></%s>", tag);
+}
+
+void svg_line(mill_text *t, const char *class, double x1, double y1, double x2, double y2)
+{
+    begin(t, "line", class);
+    attribute(t, "x1", x1);
+    attribute(t, "y1", y1);
+    attribute(t, "x2", x2);
+    attribute(t, "y2", y2);
+    end(t, "line", NULL);
+}
+
+void svg_rect(mill_text *t, const char *class, svg_box b, double opacity, const char *hint)
+{
+    if (!(b.width > 0 && b.height > 0)) return;
+    begin(t, "rect", class);
+    attribute(t, "x", b.x);
+    attribute(t, "y", b.y);
+    attribute(t, "width", b.width);
+    attribute(t, "height", b.height);
+    if (opacity >= 0) attribute(t, "fill-opacity", opacity > 1 ? 1 : opacity);
+    end(t, "rect", hint);
+}
+
+void svg_path(mill_text *t, const char *class, const double *x, const double *y, int64_t n)
+{
+    bool is_down = false;
+
+    begin(t, "path", class);
+    text_add(t, " d=\"");
+    for (int64_t i = 0; i < n; i++) {
+        const bool is_point = isfinite(x[i]) && isfinite(y[i]);
+        if (is_point) {
+            text_add(t, is_down ? "L" : "M");
+            number(t, x[i]);
+            text_add(t, ",");
+            number(t, y[i]);
+        }
+        is_down = is_point;
+    }
+    text_add(t, "\"/>");
+}
+
+void svg_dot(mill_text *t, const char *class, double x, double y, const char *hint)
+{
+    if (!isfinite(x) || !isfinite(y)) return;
+    begin(t, "circle", class);
+    attribute(t, "cx", x);
+    attribute(t, "cy", y);
+    attribute(t, "r", 2.5);
+    end(t, "circle", hint);
+}
+
+void svg_words(mill_text *t, const char *class, const char *anchor, double x, double y,
+               const char *words)
+{
+    begin(t, "text", class);
+    text_add(t, " text-anchor=\"%s\"", anchor);
+    attribute(t, "x", x);
+    attribute(t, "y", y);
+    text_add(t, ">");
+    svg_escape(t, words);
+    text_add(t, "</text>");
+}
+
+void svg_words_up(mill_text *t, const char *class, const char *anchor, double x, double y,
+                  const char *words)
+{
+    begin(t, "text", class);
+    text_add(t, " text-anchor=\"%s\" transform=\"translate(", anchor);
+    number(t, x);
+    text_add(t, ",");
+    number(t, y);
+    text_add(t, ") rotate(-90)\">");
+    svg_escape(t, words);
+    text_add(t, "</text>");
+}
+
+/* ---- the frame ---- */
+
+void svg_style(mill_text *t)
+{
+    text_add(t, "svg{--s0:#2f6db5;--s1:#d1601f;--s2:#3c8a3c;--s3:#8a4fa8;--s4:#9a7b00;--s5:#b23a62;"
+                "--s6:#1f8a8a;--s7:#6b6b6b;--ink:#1c2127;--soft:#5a6572;--grid:#dfe3e8}"
+                "@media (prefers-color-scheme:dark){svg{--s0:#7fb2ec;--s1:#f2935a;--s2:#7fc97f;"
+                "--s3:#c79be0;--s4:#d9bd4a;--s5:#ea86a6;--s6:#66c7c7;--s7:#a8a8a8;--ink:#e8ebee;"
+                "--soft:#a3adb8;--grid:#39414b}}"
+                "@media print{svg{--s0:#2f6db5;--s1:#d1601f;--s2:#3c8a3c;--s3:#8a4fa8;--s4:#9a7b00;"
+                "--s5:#b23a62;--s6:#1f8a8a;--s7:#6b6b6b;--ink:#000;--soft:#333;--grid:#ccc}}"
+                "svg text{font:11px system-ui,sans-serif;fill:var(--soft)}"
+                "svg text.title{font-weight:600;font-size:13px;fill:var(--ink)}"
+                "svg text.ink{fill:var(--ink)}svg line,svg path{fill:none;stroke-width:1}"
+                "svg .grid{stroke:var(--grid)}svg .axis{stroke:var(--soft)}"
+                "svg rect.warm{fill:var(--s1)}svg rect.cold{fill:var(--s0)}"
+                "svg rect.none{fill:var(--grid)}"
+                "svg rect.ground{fill:none}");
+    static const char *const dash[SVG_N_SERIES] = {"none",        "6 3",  "2 2", "8 3 2 3",
+                                                   "4 2 1 2 1 2", "10 4", "1 3", "12 3 3 3"};
+    for (int k = 0; k < SVG_N_SERIES; k++)
+        text_add(t,
+                 "svg path.s%d{stroke:var(--s%d);stroke-width:1.75;stroke-dasharray:%s}"
+                 "svg rect.s%d,svg circle.s%d{fill:var(--s%d)}",
+                 k, k, dash[k], k, k, k);
+}
+
+void svg_open(mill_text *t, const svg_frame *f)
+{
+    text_add(t, "<svg");
+    if (f->is_file) text_add(t, " xmlns=\"http://www.w3.org/2000/svg\"");
+    attribute(t, "width", f->width);
+    attribute(t, "height", f->height);
+    text_add(t, " viewBox=\"0 0 ");
+    number(t, f->width);
+    text_add(t, " ");
+    number(t, f->height);
+    text_add(t, "\"");
+    text_add(t, " role=\"img\"");
+    if (f->title) {
+        text_add(t, " aria-label=\"");
+        svg_escape(t, f->title);
+        if (f->about) {
+            text_add(t, ". ");
+            svg_escape(t, f->about);
+        }
+        text_add(t, "\"");
+    }
+    text_add(t, ">");
+    if (f->is_file) {
+        text_add(t, "<title>");
+        svg_escape(t, f->title ? f->title : "");
+        text_add(t, "</title><style>");
+        svg_style(t);
+        text_add(t, "@media (prefers-color-scheme:dark){svg{background:#14181d}}</style>");
+    }
+}
+
+void svg_close(mill_text *t)
+{
+    text_add(t, "</svg>\n");
+}
