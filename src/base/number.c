@@ -17,6 +17,7 @@
  */
 #include "base/text.h"
 
+#include "base/digits.h"
 #include "base/power10.h"
 
 #include <locale.h>
@@ -195,20 +196,10 @@ bool mill_parse_i64(int64_t *out, const char *s, size_t n)
 
 /* ---- writing ---- */
 
-static const char pairs[] =
+const char digit_pairs[201] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
     "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
     "8081828384858687888990919293949596979899";
-
-/* Exactly n digits of x, with zeros in front. */
-static void put_digits(char *at, uint64_t x, int n)
-{
-    for (; n >= 2; n -= 2) {
-        memcpy(at + n - 2, pairs + 2 * (x % 100), 2);
-        x /= 100;
-    }
-    if (n) at[0] = (char)('0' + x % 10);
-}
 
 static int count_digits(uint64_t x)
 {
@@ -218,20 +209,12 @@ static int count_digits(uint64_t x)
     return n + (x >= 10) + (x >= 100) + (x >= 1000);
 }
 
-static char *put_u64(char *at, uint64_t x)
-{
-    const int n = count_digits(x);
-
-    put_digits(at, x, n);
-    return at + n;
-}
-
 int mill_format_i64(char *buf, int64_t x)
 {
     char *at = buf;
 
     if (x < 0) *at++ = '-';
-    at = put_u64(at, x < 0 ? 0 - (uint64_t)x : (uint64_t)x);
+    at += digits_put(at, x < 0 ? 0 - (uint64_t)x : (uint64_t)x);
     *at = '\0';
     return (int)(at - buf);
 }
@@ -268,10 +251,10 @@ int mill_format_fixed(char *buf, double x, int decimals)
         whole = (uint64_t)rint(fabs(x));
     }
     if (x < 0 && (whole || frac)) *at++ = '-';
-    at = put_u64(at, whole);
+    at += digits_put(at, whole);
     if (decimals) {
         *at++ = '.';
-        put_digits(at, frac, decimals);
+        digits_put_n(at, frac, decimals);
         at += decimals;
     }
     *at = '\0';
@@ -289,27 +272,27 @@ static char *put_decimal(char *at, uint64_t digits, int exponent)
     const int n = count_digits(digits), point = n + exponent; /* digits before the point */
     if (point > 21 || point < -4) {
         char d[20];
-        put_digits(d, digits, n);
+        digits_put_n(d, digits, n);
         *at++ = d[0];
         if (n > 1) *at++ = '.';
         memcpy(at, d + 1, (size_t)n - 1);
         at += n - 1;
         *at++ = 'e';
         if (point - 1 < 0) *at++ = '-';
-        return put_u64(at, (uint64_t)abs(point - 1));
+        return at + digits_put(at, (uint64_t)abs(point - 1));
     }
     if (exponent >= 0) {
-        put_digits(at, digits, n);
+        digits_put_n(at, digits, n);
         memset(at + n, '0', (size_t)exponent);
         return at + n + exponent;
     }
     if (point <= 0) {
         memset(at, '0', (size_t)(2 - point));
         at[1] = '.';
-        put_digits(at + 2 - point, digits, n);
+        digits_put_n(at + 2 - point, digits, n);
         return at + 2 - point + n;
     }
-    put_digits(at, digits, n); /* then move what is behind the point by one */
+    digits_put_n(at, digits, n); /* then move what is behind the point by one */
     memmove(at + point + 1, at + point, (size_t)(n - point));
     at[point] = '.';
     return at + n + 1;
@@ -372,7 +355,7 @@ int mill_format_f64(char *buf, double x)
     if (isinf(x)) {
         at = stpcpy(at, "inf");
     } else if (x < 1e15 && x == (double)(uint64_t)x) {
-        at = put_u64(at, (uint64_t)x);
+        at += digits_put(at, (uint64_t)x);
     } else {
         int k = 0;
         double m = 0;

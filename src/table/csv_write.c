@@ -9,6 +9,7 @@
  * Lines end with LF.
  */
 #include "table/csv_write.h"
+#include "base/digits.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/power10.h"
@@ -134,36 +135,11 @@ static mill_err encode_dictionary(encoded *e, const mill_column *c, char delimit
 
 /* ---- numbers ---- */
 
-static const char pairs[] =
-    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-    "8081828384858687888990919293949596979899";
-
-static inline size_t put_u64(char *to, uint64_t v)
-{
-    char buf[20];
-    size_t at = sizeof buf;
-
-    while (v >= 100) {
-        at -= 2;
-        memcpy(buf + at, pairs + 2 * (v % 100), 2);
-        v /= 100;
-    }
-    if (v >= 10) {
-        at -= 2;
-        memcpy(buf + at, pairs + 2 * v, 2);
-    } else {
-        buf[--at] = (char)('0' + v);
-    }
-    memcpy(to, buf + at, sizeof buf - at);
-    return sizeof buf - at;
-}
-
 static inline size_t put_i64(char *to, int64_t v)
 {
-    if (v >= 0) return put_u64(to, (uint64_t)v);
+    if (v >= 0) return digits_put(to, (uint64_t)v);
     *to = '-';
-    return 1 + put_u64(to + 1, 0 - (uint64_t)v);
+    return 1 + digits_put(to + 1, 0 - (uint64_t)v);
 }
 
 /*
@@ -182,12 +158,10 @@ static inline size_t put_real(char *to, double x, int decimals)
                 const uint64_t u = m < 0 ? 0 - (uint64_t)m : (uint64_t)m;
                 size_t n = 0;
                 if (m < 0) to[n++] = '-';
-                n += put_u64(to + n, u / power10_u64[decimals]);
+                n += digits_put(to + n, u / power10_u64[decimals]);
                 if (!decimals) return n;
-                uint64_t rest = u % power10_u64[decimals];
                 to[n++] = '.';
-                for (int i = decimals - 1; i >= 0; i--, rest /= 10)
-                    to[n + (size_t)i] = (char)('0' + rest % 10);
+                digits_put_n(to + n, u % power10_u64[decimals], decimals);
                 return n + (size_t)decimals;
             }
         }
