@@ -10,12 +10,12 @@
 
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_CLASSES_SHOWN = 20 };
@@ -122,7 +122,7 @@ static json_t *real(double x)
 
 static mill_err write_results(const train_work *w, const cls_metrics *val, const cls_metrics *test)
 {
-    char path[4096];
+    char path[4096], *text;
     json_t *history;
     int64_t best_epoch;
 
@@ -135,11 +135,11 @@ static mill_err write_results(const train_work *w, const cls_metrics *val, const
         (mill_clock() - w->began) / 60, "stopped_early", w->end == TRAIN_STOPPED_EARLY, "best",
         cls_metrics_json(val, w->encoder), "test", cls_metrics_json(test, w->encoder), "plan",
         plan_json(w), "config", w->config, "history", history);
-    char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+    mill_err err = mill_json_text(&text, o, JSON_INDENT(2));
     json_decref(o);
-    if (!text) return mill_fail(MILL_ENOMEM, "no memory for training_results.json");
-    const mill_err err = file_write_all(path, text, strlen(text));
-    free(text);
+    TRY(err);
+    err = file_write_all(path, text, strlen(text));
+    mill_free(text);
     return err;
 }
 

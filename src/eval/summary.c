@@ -9,10 +9,7 @@
  */
 #include "eval/evaluate.h"
 
-#include "base/mem.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "base/json.h"
 
 static void number_line(mill_text *t, const char *name, const json_t *value)
 {
@@ -71,13 +68,7 @@ static void utility_lines(mill_text *t, json_t *utility)
 
 mill_err mill_evaluate_json(char **out, const json_t *report)
 {
-    char *text = json_dumps(report, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    char *copy = text ? mill_strdup(text) : NULL;
-
-    free(text);
-    if (!copy) return mill_fail(MILL_ENOMEM, "out of memory for the report");
-    *out = copy;
-    return MILL_OK;
+    return mill_json_text(out, report, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 }
 
 mill_err mill_evaluate_summary(mill_text *out, const json_t *report)

@@ -8,12 +8,9 @@
  * of a datetime are in the column's own format; "values" is the number of different values;
  * "decimals" the digits behind the point.
  */
-#include "base/mem.h"
+#include "base/json.h"
 #include "table/csv.h"
 #include "table/datetime.h"
-
-#include <jansson.h>
-#include <stdlib.h>
 
 /* Least and largest present value; false if there is none. */
 static bool range_of(const mill_column *c, int64_t *least, int64_t *most)
@@ -73,11 +70,8 @@ mill_err mill_table_types_json(char **json, const mill_table *t)
         table_column_release(t, j);
     }
     json_t *root = bad ? NULL : json_pack("{s:O}", "columns", columns);
-    char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+    const mill_err err = mill_json_text(json, root, JSON_INDENT(1));
     json_decref(root);
     json_decref(columns);
-    if (!text) return mill_fail(MILL_ENOMEM, "no memory for a table's types");
-    *json = mill_strdup(text);
-    free(text);
-    return *json ? MILL_OK : MILL_ENOMEM;
+    return err;
 }

@@ -13,6 +13,7 @@
 #include "train/run.h"
 
 #include "base/cpu.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -76,6 +77,15 @@ void run_close(train_run *r)
     r->lock = -1;
 }
 
+static void add_setting(mill_text *t, const json_t *value)
+{
+    char *text = NULL;
+
+    if (value && mill_json_text(&text, value, JSON_ENCODE_ANY)) t->failed = true;
+    text_add(t, "%s", text ? text : "not set");
+    mill_free(text);
+}
+
 /* Appends "key was 1, is 2; " for every difference; objects are compared inside. */
 static void add_differences(mill_text *t, const char *prefix, const json_t *was, const json_t *is)
 {
@@ -97,12 +107,10 @@ static void add_differences(mill_text *t, const char *prefix, const json_t *was,
             text_free(&inner);
             continue;
         }
-        char *x = a ? json_dumps(a, JSON_ENCODE_ANY) : NULL,
-             *y = b ? json_dumps(b, JSON_ENCODE_ANY) : NULL;
-        text_add(t, "%s%s%s was %s, is %s", t->len ? "; " : "", prefix, key, x ? x : "not set",
-                 y ? y : "not set");
-        free(x);
-        free(y);
+        text_add(t, "%s%s%s was ", t->len ? "; " : "", prefix, key);
+        add_setting(t, a);
+        text_add(t, ", is ");
+        add_setting(t, b);
     }
     json_decref(all);
 }
@@ -217,17 +225,16 @@ mill_err run_clear(const train_options *o)
 
 mill_err run_write_manifest(const train_options *o, const char *status)
 {
-    char path[PATH_SIZE];
+    char path[PATH_SIZE], *text;
     json_t *m = json_object();
-    mill_err err;
 
     if (o->manifest) json_object_update(m, (json_t *)o->manifest);
     json_object_set_new(m, "status", json_string(status));
     json_object_set_new(m, "level", json_string(mill_cpu_level_name()));
     if (o->config) json_object_set(m, "config", (json_t *)o->config);
-    char *text = json_dumps(m, JSON_INDENT(2) | JSON_SORT_KEYS);
+    mill_err err = mill_json_text(&text, m, JSON_INDENT(2) | JSON_SORT_KEYS);
     json_decref(m);
-    if (!text) return mill_fail(MILL_ENOMEM, "out of memory for the manifest");
+    TRY(err);
     err = run_path(path, o, "manifest.json");
     if (!err) {
         mill_text line = {0};
@@ -236,7 +243,7 @@ mill_err run_write_manifest(const train_options *o, const char *status)
         if (!err) err = file_write_all(path, line.s, line.len);
         text_free(&line);
     }
-    free(text);
+    mill_free(text);
     return err;
 }
 
