@@ -110,6 +110,14 @@ json_t *cli_config_file(const cli_input *in);
 
 /* fitting.c: read, choose, train; what fit and generate share. */
 typedef struct {
+    file_options files;
+    run_options run;
+    synth_config synth;
+    column_options columns;
+    csv_flags csv;
+    talk_options talk;
+} fit_options;
+typedef struct {
     const opt_parsed *p;
     run_options *run;
     synth_config *synth;
@@ -131,6 +139,7 @@ typedef struct {
     bool run_is_temporary;
     json_t *config, *manifest;
 } fitted;
+fitting cli_fitting(const opt_parsed *p, fit_options *o); /* both borrowed */
 /* The fit, as several ranks where --nproc says so or this process is one of several; then, if
  * there is a new model, `after` on rank 0.  Exit status. */
 int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, mill_pool *pool));

@@ -7,15 +7,6 @@
 
 #include <string.h>
 
-typedef struct {
-    file_options files;
-    run_options run;
-    synth_config synth;
-    column_options columns;
-    csv_flags csv;
-    talk_options talk;
-} fit_options;
-
 static const opt_group groups[] = {
     {.title = "Files", .row = file_rows, .base = offsetof(fit_options, files)},
     {.title = "The run", .row = run_rows, .base = offsetof(fit_options, run)},
@@ -84,20 +75,8 @@ int cmd_fit(int argc, char **argv)
     int status;
 
     if (opt_parse(&p, &status, &fit_set, &o, argc, argv) == OPT_STOP) return status;
-    fitting f = {
-        .p = &p,
-        .run = &o.run,
-        .synth = &o.synth,
-        .csv = &o.csv,
-        .columns = &o.columns,
-        .talk = &o.talk,
-        .input = o.files.input,
-        .output = o.files.output,
-    };
-    if (!f.input || !f.output)
-        status = opt_usage_error(&fit_set, "%s is missing", f.input ? "-o MODEL" : "-i TABLE");
-    else
-        status = cli_fit_and(&f, finish);
+    fitting f = cli_fitting(&p, &o);
+    status = cli_fit_and(&f, finish);
     opt_free(&p);
     return status;
 }

@@ -323,6 +323,20 @@ done:
     return status;
 }
 
+fitting cli_fitting(const opt_parsed *p, fit_options *o)
+{
+    return (fitting){
+        .p = p,
+        .run = &o->run,
+        .synth = &o->synth,
+        .csv = &o->csv,
+        .columns = &o->columns,
+        .talk = &o->talk,
+        .input = o->files.input,
+        .output = o->files.output,
+    };
+}
+
 int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, mill_pool *pool))
 {
     const opt_set *set = f->p->set;
@@ -330,6 +344,9 @@ int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, m
     fitted done;
     int status, n;
 
+    if (!f->input) return opt_usage_error(set, "-i TABLE is missing");
+    if (!f->output)
+        return opt_usage_error(set, "-o %s is missing", f->model_in_run ? "OUTPUT" : "MODEL");
     cli_talk(set, f->talk->quiet);
     if ((status = cli_ranks_count(&n, set, f->run->nproc)) || (status = check_flags(f, n)))
         return status;

@@ -15,13 +15,8 @@ typedef struct {
 #undef OPT
 
 typedef struct {
-    file_options files;
+    fit_options fit;
     generate_flags generate;
-    run_options run;
-    synth_config synth;
-    column_options columns;
-    csv_flags csv;
-    talk_options talk;
 } generate_options;
 
 #define OPT        OPT_ROW
@@ -31,18 +26,18 @@ static const opt_row rows[] = {
     {0}};
 
 static const opt_group groups[] = {
-    {.title = "Files", .row = file_rows, .base = offsetof(generate_options, files)},
+    {.title = "Files", .row = file_rows, .base = offsetof(generate_options, fit.files)},
     {.title = "The rows", .row = rows, .base = offsetof(generate_options, generate)},
-    {.title = "The run", .row = run_rows, .base = offsetof(generate_options, run)},
+    {.title = "The run", .row = run_rows, .base = offsetof(generate_options, fit.run)},
     {.title = "Training (the methods that an option belongs to stand behind it)",
      .row = synth_rows,
-     .base = offsetof(generate_options, synth),
+     .base = offsetof(generate_options, fit.synth),
      .names_methods = true,
      .old = "batch-size",
      .renamed = "train-batch-size"},
-    {.title = "Columns", .row = column_rows, .base = offsetof(generate_options, columns)},
-    {.title = "Reading CSV", .row = csv_rows, .base = offsetof(generate_options, csv)},
-    {.title = "Everywhere", .row = talk_rows, .base = offsetof(generate_options, talk)},
+    {.title = "Columns", .row = column_rows, .base = offsetof(generate_options, fit.columns)},
+    {.title = "Reading CSV", .row = csv_rows, .base = offsetof(generate_options, fit.csv)},
+    {.title = "Everywhere", .row = talk_rows, .base = offsetof(generate_options, fit.talk)},
 };
 const opt_set generate_set = {
     .command = "generate",
@@ -59,12 +54,12 @@ static int draw_and_finish(const fitted *done, const fitting *f, mill_pool *pool
     const generate_options *o = f->ctx;
     const drawing d = {
         .model = done->model,
-        .output = o->files.output,
+        .output = o->fit.files.output,
         .rows = o->generate.rows ? o->generate.rows : done->rows,
         .batch = o->generate.batch_size,
         .seed = f->synth->seed,
-        .force = o->run.force || o->run.resume,
-        .quiet = o->talk.quiet,
+        .force = o->fit.run.force || o->fit.run.resume,
+        .quiet = o->fit.talk.quiet,
         .where = &o->generate.where,
     };
     const int status = cli_draw(&generate_set, &d, pool);
@@ -81,25 +76,12 @@ int cmd_generate(int argc, char **argv)
     int status;
 
     if (opt_parse(&p, &status, &generate_set, &o, argc, argv) == OPT_STOP) return status;
-    fitting f = {
-        .p = &p,
-        .run = &o.run,
-        .synth = &o.synth,
-        .csv = &o.csv,
-        .columns = &o.columns,
-        .talk = &o.talk,
-        .input = o.files.input,
-        .output = o.files.output,
-        .model_in_run = true,
-        .rows = o.generate.rows,
-        .ctx = &o,
-    };
-    if (o.generate.multi_gpu && !o.run.nproc) o.run.nproc = "auto";
-    if (!f.input || !f.output)
-        status =
-            opt_usage_error(&generate_set, "%s is missing", f.input ? "-o OUTPUT" : "-i TABLE");
-    else
-        status = cli_fit_and(&f, draw_and_finish);
+    if (o.generate.multi_gpu && !o.fit.run.nproc) o.fit.run.nproc = "auto";
+    fitting f = cli_fitting(&p, &o.fit);
+    f.model_in_run = true;
+    f.rows = o.generate.rows;
+    f.ctx = &o;
+    status = cli_fit_and(&f, draw_and_finish);
     opt_free(&p);
     return status;
 }
