@@ -54,6 +54,28 @@ void text_add(mill_text *t, const char *fmt, ...)
     t->len += (size_t)n;
 }
 
+/* Levenshtein's, row by row: row[j] edits make the first j bytes of b of those of a so far. */
+int text_edits(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    int row[TEXT_MAX_EDITS + 1];
+    const int n = a_len < TEXT_MAX_EDITS ? (int)a_len : TEXT_MAX_EDITS;
+    const int m = b_len < TEXT_MAX_EDITS ? (int)b_len : TEXT_MAX_EDITS;
+
+    for (int j = 0; j <= m; j++) row[j] = j;
+    for (int i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= m; j++) {
+            const int above = row[j];
+            const int replaced = diagonal + ((a[i - 1] | 32) != (b[j - 1] | 32));
+            const int other = 1 + (above < row[j - 1] ? above : row[j - 1]);
+            row[j] = replaced < other ? replaced : other;
+            diagonal = above;
+        }
+    }
+    return row[m];
+}
+
 void text_clear(mill_text *t)
 {
     t->len = 0;

@@ -24,6 +24,11 @@ void text_clear(mill_text *t); /* keep the memory */
 void text_free(mill_text *t);
 mill_err text_check(const mill_text *t); /* MILL_ENOMEM if an append failed */
 
+/* How many bytes to insert, remove or replace to make b of a, of the first TEXT_MAX_EDITS of each;
+ * letters are alike in either case: for "did you mean". */
+enum { TEXT_MAX_EDITS = 64 };
+int text_edits(const char *a, size_t a_len, const char *b, size_t b_len);
+
 /* Bytes like "8GB", "512MiB", "1.5G", "4096": decimal K M G T, binary Ki Mi Gi Ti, maybe a B. */
 mill_err mill_parse_size(int64_t *bytes, const char *s);
 /* "1.4 GiB", for people. */

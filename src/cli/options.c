@@ -67,36 +67,13 @@ static bool same_name(const char *a, const char *b, size_t n)
     return b[n] == 0;
 }
 
-static int edits(const char *a, const char *b)
-{
-    enum { MOST = 40 };
-    int row[MOST + 1];
-    const int n = (int)strlen(a), m = (int)strlen(b);
-
-    if (n > MOST || m > MOST) return MOST;
-    for (int j = 0; j <= m; j++) row[j] = j;
-    for (int i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= m; j++) {
-            const int above = row[j];
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            best = above + 1 < best ? above + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            diagonal = above;
-            row[j] = best;
-        }
-    }
-    return row[m];
-}
-
 const char *opt_nearest(const char *word, const char *const *names, int n)
 {
     const char *nearest = NULL;
     int least = 4;
 
     for (int i = 0; i < n; i++) {
-        int d = edits(word, names[i]);
+        int d = text_edits(word, strlen(word), names[i], strlen(names[i]));
         if (d > 1 && strlen(word) > 2 && !strncmp(word, names[i], strlen(word)))
             d = 1; /* a beginning */
         if (d < least && d < (int)strlen(word)) {

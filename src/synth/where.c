@@ -20,7 +20,7 @@ static const struct {
     where_op op;
 } operators[] = {{">=", WHERE_GE}, {"<=", WHERE_LE}, {"!=", WHERE_NE},
                  {"=", WHERE_EQ},  {">", WHERE_GT},  {"<", WHERE_LT}};
-enum { N_OPERATORS = sizeof operators / sizeof *operators, NEAREST = 3, MAX_EDIT = 64 };
+enum { N_OPERATORS = sizeof operators / sizeof *operators, NEAREST = 3 };
 
 static int find_operator(const char *s)
 {
@@ -28,32 +28,6 @@ static int find_operator(const char *s)
         if (!strncmp(s, operators[i].text, strlen(operators[i].text))) return i;
     }
     return -1;
-}
-
-static int least_of(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-/* Levenshtein distance of the first MAX_EDIT bytes, letters alike in either case. */
-static int edit_distance(const char *a, int n, const char *b, int m)
-{
-    int row[MAX_EDIT + 1];
-
-    n = least_of(n, MAX_EDIT);
-    m = least_of(m, MAX_EDIT);
-    for (int j = 0; j <= m; j++) row[j] = j;
-    for (int i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= m; j++) {
-            const int above = row[j];
-            const int differ = (a[i - 1] | 32) != (b[j - 1] | 32);
-            row[j] = least_of(least_of(row[j - 1], above) + 1, diagonal + differ);
-            diagonal = above;
-        }
-    }
-    return row[m];
 }
 
 /* The nearest known values, quoted, into a message. */
@@ -65,8 +39,8 @@ static mill_err unknown_value(const synth_column *s, const char *value)
     size_t at = 0;
 
     for (int32_t v = 0; v < s->n_values; v++) {
-        const int d = edit_distance(value, (int)strlen(value), s->text + s->offset[v],
-                                    s->offset[v + 1] - s->offset[v]);
+        const int d = text_edits(value, strlen(value), s->text + s->offset[v],
+                                 (size_t)(s->offset[v + 1] - s->offset[v]));
         int i = n < NEAREST ? n++ : NEAREST - 1;
         if (i == NEAREST - 1 && n == NEAREST && v >= NEAREST && d >= distance[i]) continue;
         for (; i > 0 && distance[i - 1] > d; i--) {
@@ -78,7 +52,7 @@ static mill_err unknown_value(const synth_column *s, const char *value)
     }
     known[0] = 0;
     for (int i = 0; i < n; i++) {
-        const int len = least_of(s->offset[best[i] + 1] - s->offset[best[i]], 60);
+        const int all = s->offset[best[i] + 1] - s->offset[best[i]], len = all < 60 ? all : 60;
         at += (size_t)snprintf(known + at, sizeof known - at, "%s\"%.*s\"", i ? ", " : "", len,
                                s->text + s->offset[best[i]]);
     }
@@ -122,7 +96,7 @@ static mill_err parse_number(synth_where *w, const synth_column *s, const char *
 
 static mill_err unknown_column(const synth_schema *s, const char *text)
 {
-    int best = 0, least = MAX_EDIT + 1;
+    int best = 0, least = TEXT_MAX_EDITS + 1;
     const int len = (int)strcspn(text, "=<>!");
 
     if (!text[len]) {
@@ -132,7 +106,7 @@ static mill_err unknown_column(const synth_schema *s, const char *text)
                          text);
     }
     for (int j = 0; j < s->n; j++) {
-        const int d = edit_distance(text, len, s->col[j].name, (int)strlen(s->col[j].name));
+        const int d = text_edits(text, (size_t)len, s->col[j].name, strlen(s->col[j].name));
         if (d >= least) continue;
         least = d;
         best = j;

@@ -109,3 +109,29 @@ void test_size__is_written_for_people(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_string_equal(mill_format_size(buf, cases[i].bytes), cases[i].s);
 }
+
+void test_edits__are_the_fewest_between_two_words(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        int edits;
+    } cases[] = {{"", "", 0},
+                 {"", "abc", 3},
+                 {"epoch", "epochs", 1},
+                 {"sampel", "sample", 2},
+                 {"kitten", "sitting", 3},
+                 {"Gentoo", "gentoo", 0},
+                 {"flaw", "lawn", 2},
+                 {"gumbo", "gambol", 2}};
+    char a[200], b[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *x = cases[i].a, *y = cases[i].b;
+        assert_int_equal(text_edits(x, strlen(x), y, strlen(y)), cases[i].edits);
+        assert_int_equal(text_edits(y, strlen(y), x, strlen(x)), cases[i].edits);
+    }
+    memset(a, 'x', sizeof a);
+    memset(b, 'y', sizeof b); /* long ones are cut */
+    assert_int_equal(text_edits(a, sizeof a, b, sizeof b), TEXT_MAX_EDITS);
+}
