@@ -93,25 +93,11 @@ static mill_err assumed_table(mill_table **out, int64_t n_columns)
     return err;
 }
 
-/* Bytes of a table in memory: 8 a number, 4 a code. */
-static int64_t table_bytes(const synth_schema *s)
-{
-    int64_t bytes = 0;
-
-    for (int c = 0; c < s->n; c++) {
-        const mill_coltype type = s->col[c].type;
-        const bool has_codes =
-            type == MILL_BOOLEAN || type == MILL_CATEGORY || type == MILL_IDENTIFIER;
-        bytes += s->rows * (has_codes ? 4 : 8) + (s->col[c].n_missing ? s->rows / 8 : 0);
-    }
-    return bytes;
-}
-
 static mill_err print_estimate(const opt_parsed *p, const estimate_options *o,
                                const synth_schema *s, int threads)
 {
     const synth_method *m = synth_method_find(o->synth.method);
-    const int64_t assumed = o->estimate.input ? 0 : table_bytes(s);
+    const int64_t assumed = o->estimate.input ? 0 : synth_table_bytes(s, s->rows);
     const int64_t program = cli_program_bytes(m) + assumed;
     const int64_t limit =
         o->estimate.memory_limit ? o->estimate.memory_limit : mill_cpu_memory_bytes();

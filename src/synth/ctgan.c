@@ -221,7 +221,7 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
     const net_parts p = {c, spans, &draw};
     err =
         net_estimate(fit_bytes, sample_bytes, (net_build[]){build_step, build_sample}, &p, threads);
-    if (!err) *fit_bytes += rows + (c->probe_every ? *sample_bytes : 0);
+    if (!err) *fit_bytes = net_fit_bytes(rows, *fit_bytes, *sample_bytes, s, c);
 done:
     ctgan_draw_deinit(&draw);
     spans_free(spans);

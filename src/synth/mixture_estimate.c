@@ -2,14 +2,15 @@
  * mixture_estimate.c - how much memory a fit and a sampler will take, before anything is allocated.
  *
  * A fit takes the larger of coding (of a number column with more than 32,768 different values all
- * of them, and the radix sort's two arrays of keys) and EM: the codes; tables of (codes x
+ * of them, and the radix sort's two arrays of keys; where rows are withheld, a copy of the table in
+ * two parts) and EM: the codes; tables of (codes x
  * lanes), two of floats and above 8,192 rows one of 64-bit integers, and the span; at the end the
  * probabilities as they go to the file.
  *
  * Sampling takes the probabilities (mapped), alias tables of 8 bytes for each, random bits per
  * thread. The table that is read and the batch that is written are in neither: synth_table_bytes().
  *
- * A probe takes a sampler and its rows; rows that are withheld, a copy of the table in two parts.
+ * A probe takes a sampler and its rows.
  *
  * A number's codes are not known before its values are sorted: `bins` is assumed, and the largest K
  * where K is to be chosen.
@@ -32,6 +33,14 @@ int64_t synth_table_bytes(const synth_schema *s, int64_t rows)
         if (c->offset) bytes += c->offset[c->n_values] + 4 * (int64_t)c->n_values;
     }
     return bytes;
+}
+
+int64_t synth_coding_bytes(const synth_schema *s, const synth_config *c, int64_t coded)
+{
+    const int64_t order = 8 * s->rows; /* which row goes where; gone when the copies are made */
+
+    if (c->holdout_fraction <= 0) return coded;
+    return synth_table_bytes(s, s->rows) + (coded > order ? coded : order);
 }
 
 /* Codes of one column, and the bytes of one code. */
@@ -63,13 +72,14 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
     if (!k) k = mixture_most_k(s->rows, (int32_t)n_codes);
 
     const synth_codes shape = {.n_codes = (int32_t)n_codes, .n_cols = s->n};
-    const int64_t tables = em_bytes(&shape, s->rows, k) + n_codes * k * 4 + n_codes * 8;
-    *fit_bytes = code_bytes + tables > sort_bytes ? code_bytes + tables : sort_bytes;
     *sample_bytes =
         n_codes * k * BYTES_PER_PROBABILITY + (int64_t)threads * SAMPLE_ROWS * (words * 4 + 8);
+    int64_t training = code_bytes + em_bytes(&shape, s->rows, k) + n_codes * k * 4 + n_codes * 8;
     if (o->probe_every) /* its sampler has the probabilities already; the rows of the probe */
-        *fit_bytes += *sample_bytes - n_codes * k * 4 + synth_table_bytes(s, PROBE_ROWS);
-    if (o->holdout_fraction > 0) *fit_bytes += synth_table_bytes(s, s->rows);
+        training += *sample_bytes - n_codes * k * 4 + synth_table_bytes(s, PROBE_ROWS);
+    const int64_t coding =
+        synth_coding_bytes(s, o, code_bytes > sort_bytes ? code_bytes : sort_bytes);
+    *fit_bytes = training > coding ? training : coding;
     return MILL_OK;
 }
 
@@ -85,5 +95,6 @@ mill_err independent_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const s
     synth_config one = *c;
 
     one.probe_every = 0;
+    one.holdout_fraction = 0;
     return estimate(fit_bytes, sample_bytes, s, &one, 1, threads);
 }

@@ -275,3 +275,12 @@ mill_err net_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const net_build
     TRY(plan_bytes(fit_bytes, build[0], ctx, threads));
     return plan_bytes(sample_bytes, build[1], ctx, threads);
 }
+
+int64_t net_fit_bytes(int64_t rows, int64_t steps, int64_t sampler, const synth_schema *s,
+                      const synth_config *c)
+{
+    const int64_t coding = synth_coding_bytes(s, c, rows);
+    const int64_t training = rows + steps + (c->probe_every ? sampler : 0);
+
+    return training > coding ? training : coding;
+}

@@ -82,6 +82,8 @@ typedef struct {
 mill_err synth_schema_fit(synth_schema **out, const mill_table *t, const synth_config *c);
 void synth_schema_free(synth_schema *s);
 int64_t synth_table_bytes(const synth_schema *s, int64_t rows); /* of a table of so many rows */
+/* Of making `coded` bytes out of a table; where rows are withheld, out of a copy of it. */
+int64_t synth_coding_bytes(const synth_schema *s, const synth_config *c, int64_t coded);
 mill_err synth_schema_write(const synth_schema *s, store_writer *w, json_t *meta);
 mill_err synth_schema_read(synth_schema **out, const store *s);
 /* An empty table with the schema's columns and dictionaries, room for n rows. */
