@@ -232,6 +232,53 @@ void test_codes__in_a_file_are_those_in_memory(void **state)
     assert_ok(file_remove_tree(dir));
 }
 
+/* A failed allocation is an error, or (a block that was to be made smaller) changes nothing: never
+ * other codes. */
+void test_codes__are_right_or_an_error_when_memory_is_out(void **state)
+{
+    enum { ROWS = 60 };
+    mill_table *t = planted_table(ROWS);
+    synth_config c = synth_config_default();
+    int32_t want[ROWS * PLANTED_COLS] = {0}, got[ROWS * PLANTED_COLS];
+    mill_mem_stats before, after;
+    synth_codes *codes;
+    synth_schema *s;
+
+    (void)state;
+    assert_ok(synth_schema_fit(&s, t, &c));
+    assert_ok(synth_codes_fit(&codes, t, s, &c, NULL));
+    assert_ok(synth_codes_rows(want, codes->coder, s, t));
+    for (int64_t n = 1, calls = n; calls >= n; n++) {
+        synth_codes *again = NULL;
+        mill_mem_get_stats(&before);
+        mill_mem_fail_at(n);
+        const mill_err err = synth_codes_fit(&again, t, s, &c, NULL);
+        mill_mem_fail_at(0);
+        if (err) assert_int_equal(err, MILL_ENOMEM);
+        if (!err)
+            assert_memory_equal(again->count, codes->count,
+                                (size_t)codes->n_codes * sizeof *codes->count);
+        mill_mem_get_stats(&after);
+        calls = after.calls - before.calls;
+        synth_codes_free(again);
+    }
+    for (int64_t n = 1, calls = n; calls >= n; n++) {
+        memset(got, 0, sizeof got);
+        mill_mem_get_stats(&before);
+        mill_mem_fail_at(n);
+        const mill_err err = synth_codes_rows(got, codes->coder, s, t);
+        mill_mem_fail_at(0);
+        mill_mem_get_stats(&after);
+        calls = after.calls - before.calls;
+        assert_int_equal(after.live, before.live);
+        if (err) assert_int_equal(err, MILL_ENOMEM);
+        if (!err) assert_memory_equal(got, want, sizeof want);
+    }
+    synth_codes_free(codes);
+    synth_schema_free(s);
+    mill_table_free(t);
+}
+
 /* All-different reals: of 3,000 values the coder keeps at most a fourth, and at most 16 in a bin.
  */
 void test_coder__cannot_be_read_back(void **state)

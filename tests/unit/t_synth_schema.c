@@ -116,6 +116,25 @@ void test_where__parses_and_refuses(void **state)
     mill_table_free(t);
 }
 
+void test_options__know_eight_words_for_yes_and_no(void **state)
+{
+    static const char *const no[] = {"0", "false", "no", "off"};
+    static const char *const yes[] = {"1", "true", "yes", "on"};
+    synth_config c = synth_config_default();
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        assert_ok(synth_config_set(&c, "log-frequency", no[i]));
+        assert_false(c.log_frequency);
+        assert_ok(synth_config_set(&c, "log-frequency", yes[i]));
+        assert_true(c.log_frequency);
+    }
+    assert_fails(MILL_EINPUT, "\"maybe\" is neither on nor off",
+                 synth_config_set(&c, "log-frequency", "maybe"));
+    assert_fails(MILL_EINPUT, "\"\" is neither", synth_config_set(&c, "log-frequency", ""));
+    assert_true(c.log_frequency);
+}
+
 void test_options__go_to_json_and_back(void **state)
 {
     synth_config c = synth_config_default(), d = synth_config_default();
