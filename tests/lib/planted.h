@@ -74,6 +74,43 @@ static inline double planted_train(void *fit, const synth_method *m, int64_t fro
     return value;
 }
 
+/* The options that most tests of the mixture have. */
+static inline synth_config planted_config(int64_t k)
+{
+    synth_config c = synth_config_default();
+
+    c.components = k;
+    c.iterations = 30;
+    c.seed = 5;
+    return c;
+}
+
+/* The state of a training run to a file, and back. */
+static inline void planted_save(void *fit, const synth_method *m, const char *path)
+{
+    json_t *meta = json_object();
+    store_writer *w;
+    train_job job;
+
+    m->fit_job(&job, fit);
+    assert_ok(store_writer_new(&w));
+    assert_ok(job.save(job.ctx, w, meta));
+    assert_ok(store_writer_commit(w, path, meta));
+    store_writer_free(w);
+    json_decref(meta);
+}
+
+static inline void planted_load(void *fit, const synth_method *m, const char *path)
+{
+    train_job job;
+    store *f;
+
+    m->fit_job(&job, fit);
+    assert_ok(store_open(&f, path));
+    assert_ok(job.load(job.ctx, f));
+    store_close(f);
+}
+
 static inline void planted_path(char path[64], const char *what)
 {
     snprintf(path, 64, "/tmp/tabmill-test-%ld-%s.mill", (long)getpid(), what);

@@ -104,6 +104,20 @@ static void assert_metrics_are(int64_t n)
     assert_metrics_are_with(n, false);
 }
 
+/* A run of n_steps that fails at bad_step; what it has saved lies in the folder.  The job, to go on
+ * with. */
+static train_job fail_at(toy *t, int64_t bad_step, int64_t n_steps, double peak,
+                         const train_options *o)
+{
+    train_end end;
+
+    toy_init(t, peak);
+    t->bad_step = bad_step;
+    const train_job job = toy_job(t, n_steps, 10);
+    assert_fails(MILL_EINPUT, "bad step", train_loop(&end, &job, o));
+    return job;
+}
+
 void test_loop__runs_all_steps_and_leaves_only_metrics_and_manifest(void **state)
 {
     (void)state;
@@ -200,10 +214,7 @@ void test_loop__starts_over_without_a_manifest(void **state)
     char path[200];
 
     o.keep = 0; /* means two: a best state and the newest */
-    toy_init(&t, -1);
-    t.bad_step = 37;
-    const train_job job = toy_job(&t, 50, 10);
-    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    const train_job job = fail_at(&t, 37, 50, -1, &o);
     assert_int_equal(count_files("step_"), 2);
     snprintf(path, sizeof path, "%s/manifest.json", dir);
     assert_ok(file_remove(path));
@@ -288,10 +299,7 @@ void test_loop__names_what_differs_from_the_run_to_resume(void **state)
     train_end end;
     toy t;
 
-    toy_init(&t, -1);
-    t.bad_step = 15;
-    const train_job job = toy_job(&t, 20, 10);
-    assert_fails(MILL_EINPUT, "bad step", train_loop(&end, &job, &o));
+    const train_job job = fail_at(&t, 15, 20, -1, &o);
     t.bad_step = 0;
     o.resume = true;
     o.config = is;
@@ -318,10 +326,7 @@ void test_loop__refuses_another_level_naming_both(void **state)
     toy t;
     char path[200];
 
-    toy_init(&t, -1);
-    t.bad_step = 15;
-    const train_job job = toy_job(&t, 20, 10);
-    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    const train_job job = fail_at(&t, 15, 20, -1, &o);
     t.bad_step = 0;
     snprintf(path, sizeof path, "%s/manifest.json", dir);
     assert_ok(file_write_all(path, "{\"level\":\"v9\",\"status\":\"running\"}", 33));
@@ -342,10 +347,7 @@ void test_loop__warns_of_another_version(void **state)
     toy t;
 
     o.manifest = now;
-    toy_init(&t, -1);
-    t.bad_step = 15;
-    const train_job job = toy_job(&t, 30, 10);
-    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    const train_job job = fail_at(&t, 15, 30, -1, &o);
     t.bad_step = 25;
     o.resume = true;
     assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
@@ -376,10 +378,7 @@ static void resume_past_damage(bool truncate_it)
     train_end end;
     toy t;
 
-    toy_init(&t, -1);
-    t.bad_step = 37;
-    const train_job job = toy_job(&t, 50, 10);
-    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    const train_job job = fail_at(&t, 37, 50, -1, &o);
     damage("step_0000000030.mill", truncate_it);
     toy_init(&t, -1);
     o.resume = true;
@@ -436,10 +435,7 @@ void test_loop__stops_early_at_the_same_step_after_a_resume(void **state)
 
         o.early_stop = 3;
         o.probe_steps = 10;
-        toy_init(&t, 30);
-        t.bad_step = bad;
-        const train_job job = toy_job(&t, 200, 10);
-        assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+        const train_job job = fail_at(&t, bad, 200, 30, &o);
         toy_init(&t, 30);
         o.resume = true;
         assert_ok(train_loop(&end, &job, &o));
@@ -459,10 +455,7 @@ void test_loop__does_not_trust_a_checkpoint_whose_best_state_is_gone(void **stat
 
     o.early_stop = 3;
     o.probe_steps = 10;
-    toy_init(&t, 30);
-    t.bad_step = 55;
-    const train_job job = toy_job(&t, 200, 10);
-    assert_int_equal(train_loop(&end, &job, &o), MILL_EINPUT);
+    const train_job job = fail_at(&t, 55, 200, 30, &o);
     damage("step_0000000030.mill", true);
     toy_init(&t, 30);
     o.resume = true;

@@ -4,20 +4,11 @@
 
 #include "base/vmath.h"
 
-static synth_config config(int64_t k)
-{
-    synth_config c = synth_config_default();
-    c.components = k;
-    c.iterations = 30;
-    c.seed = 5;
-    return c;
-}
-
 void test_em__makes_rows_likelier_in_every_step(void **state)
 {
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(3000);
-    synth_config c = config(8);
+    synth_config c = planted_config(8);
     synth_schema *s;
     void *fit;
     double before = -1e9;
@@ -45,7 +36,7 @@ void test_mixture__finds_the_planted_kinds(void **state)
     static const double share[] = {0.5, 0.3, 0.2}, yes[] = {0.9, 0.5, 0.05};
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(8000);
-    synth_model *m = planted_model(t, config(6), pool);
+    synth_model *m = planted_model(t, planted_config(6), pool);
     mill_table *d = planted_sample(m, 20000, 1, NULL);
 
     (void)state;
@@ -112,7 +103,7 @@ void test_mixture__conditions_agree_with_rejection(void **state)
     };
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(6000);
-    synth_model *m = planted_model(t, config(6), pool);
+    synth_model *m = planted_model(t, planted_config(6), pool);
     mill_table *all = planted_sample(m, 400000, 2, NULL);
 
     (void)state;
@@ -157,7 +148,7 @@ void test_mixture__cuts_ranges_inside_a_bin(void **state)
                  {{"n<=25", "n>=22"}, "n=25"}};
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(6000);
-    synth_config c = config(3);
+    synth_config c = planted_config(3);
 
     (void)state;
     c.bins = 4;
@@ -203,7 +194,7 @@ void test_score__sums_to_one_over_a_small_domain(void **state)
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(4000), *three, *d;
     double score[N], sum = 0;
-    synth_config c = config(5);
+    synth_config c = planted_config(5);
 
     (void)state;
     c.bins = 8; /* so that n has bins of several numbers */
@@ -230,7 +221,7 @@ void test_score__of_what_cannot_be_made_is_minus_infinity(void **state)
 {
     mill_pool *pool = planted_pool(1);
     mill_table *t = planted_table(2000), *d;
-    synth_model *m = planted_model(t, config(3), pool);
+    synth_model *m = planted_model(t, planted_config(3), pool);
     double score[3];
 
     (void)state;
@@ -252,7 +243,7 @@ void test_mixture__goes_on_where_it_was_saved(void **state)
 {
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(3000);
-    synth_config c = config(12);
+    synth_config c = planted_config(12);
     synth_schema *s;
     char part[64], a[64], b[64], hash[2][33];
 
@@ -264,27 +255,15 @@ void test_mixture__goes_on_where_it_was_saved(void **state)
     assert_ok(synth_schema_fit(&s, t, &c));
     for (int resumed = 0; resumed < 2; resumed++) {
         void *fit;
-        train_job job;
         store *f;
         assert_ok(synth_mixture.fit_open(&fit, t, s, &c, pool));
         if (resumed) {
-            assert_ok(store_open(&f, part));
-            synth_mixture.fit_job(&job, fit);
-            assert_ok(job.load(job.ctx, f));
-            store_close(f);
-            planted_train(fit, &synth_mixture, 4, 99);
+            planted_load(fit, &synth_mixture, part);
         } else {
             planted_train(fit, &synth_mixture, 0, 4);
-            store_writer *w;
-            json_t *meta = json_object();
-            synth_mixture.fit_job(&job, fit);
-            assert_ok(store_writer_new(&w));
-            assert_ok(job.save(job.ctx, w, meta));
-            assert_ok(store_writer_commit(w, part, meta));
-            store_writer_free(w);
-            json_decref(meta);
-            planted_train(fit, &synth_mixture, 4, 99);
+            planted_save(fit, &synth_mixture, part);
         }
+        planted_train(fit, &synth_mixture, 4, 99);
         assert_ok(synth_model_write(resumed ? b : a, &synth_mixture, fit, s, &c));
         assert_ok(store_open(&f, resumed ? b : a));
         assert_ok(store_hash(hash[resumed], f));
@@ -304,7 +283,7 @@ void test_mixture__goes_on_where_it_was_saved(void **state)
 void test_mixture__stops_where_it_settles(void **state)
 {
     mill_table *t = planted_table(1000);
-    synth_config c = config(3);
+    synth_config c = planted_config(3);
     synth_schema *s;
     int64_t steps = 0;
     double before = 0, now = 0;
@@ -317,24 +296,15 @@ void test_mixture__stops_where_it_settles(void **state)
     for (int resumed = 0; resumed < 2; resumed++) {
         train_job job;
         void *fit;
-        store *f;
         int64_t i = 0;
         assert_ok(synth_mixture.fit_open(&fit, t, s, &c, NULL));
         synth_mixture.fit_job(&job, fit);
         if (resumed) {
-            assert_ok(store_open(&f, part));
-            assert_ok(job.load(job.ctx, f));
-            store_close(f);
+            planted_load(fit, &synth_mixture, part);
             i = steps - 1;
         }
         for (; !job.done(job.ctx) && i < job.n_steps; i++) {
-            store_writer *w;
-            json_t *meta = json_object();
-            assert_ok(store_writer_new(&w));
-            assert_ok(job.save(job.ctx, w, meta));
-            if (!resumed) assert_ok(store_writer_commit(w, part, meta));
-            store_writer_free(w);
-            json_decref(meta);
+            if (!resumed) planted_save(fit, &synth_mixture, part);
             before = now;
             assert_ok(job.step(job.ctx, i));
             job.metrics(job.ctx, &now);
@@ -356,7 +326,7 @@ void test_em__score_is_the_likelihood_of_the_next_step(void **state)
     enum { ROWS = 1500 };
     static int32_t half[ROWS / 2], all[ROWS];
     mill_table *t = planted_table(ROWS);
-    synth_config c = config(5);
+    synth_config c = planted_config(5);
     mill_pool *pool = planted_pool(2);
     synth_schema *s;
     synth_codes *codes;
@@ -392,7 +362,7 @@ void test_mixture__bounds_fall_on_the_grid(void **state)
         {"x>1033.336", "x>1033.33"},   {"x>=1033.336", "x>=1033.34"}, {"x<1033.336", "x<1033.34"},
         {"x<=1033.336", "x<=1033.33"}, {"n>=20.5", "n>=21"},          {"n<20.5", "n<=20"}};
     mill_table *t = planted_table(3000);
-    synth_config c = config(3);
+    synth_config c = planted_config(3);
 
     (void)state;
     c.bins = 4;
@@ -417,7 +387,7 @@ void test_mixture__keeps_missing_numbers_and_repeated_values(void **state)
     enum { ROWS = 6000, DRAWN = 20000 };
     mill_mem_stats before, after;
     mill_table *t, *d;
-    synth_config c = config(2);
+    synth_config c = planted_config(2);
     int64_t missing = 0;
 
     (void)state;
@@ -452,7 +422,7 @@ void test_sampler__gives_the_same_rows_in_any_batches(void **state)
 {
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(2000), *whole;
-    synth_model *m = planted_model(t, config(4), pool);
+    synth_model *m = planted_model(t, planted_config(4), pool);
     /* "!=" inside a range of x is met by rejection; the other one by the mixture */
     const char *where[] = {"x!=1050.01", "kind=b", NULL};
     synth_where w[2];
@@ -510,7 +480,7 @@ void test_sampler__gives_up_on_what_never_comes(void **state)
 {
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(2000), *d;
-    synth_model *m = planted_model(t, config(4), pool);
+    synth_model *m = planted_model(t, planted_config(4), pool);
     synth_method blind = synth_mixture;
     synth_sampler *s;
     synth_where w;
@@ -545,7 +515,7 @@ void test_independent__relates_nothing(void **state)
 {
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(6000);
-    synth_model *m = planted_model(t, config(1), pool);
+    synth_model *m = planted_model(t, planted_config(1), pool);
     const char *where[] = {"kind=c", NULL};
     mill_table *all = planted_sample(m, 50000, 1, NULL), *c = planted_sample(m, 50000, 1, where);
     double a[3], b[3];
@@ -568,7 +538,7 @@ void test_choose_k__wants_more_than_one_for_kinds(void **state)
 {
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(3000);
-    synth_config c = config(0);
+    synth_config c = planted_config(0);
     synth_schema *s;
     synth_codes *codes;
     int k, again;
@@ -591,7 +561,7 @@ void test_choose_k__wants_more_than_one_for_kinds(void **state)
 void test_mixture__survives_every_failed_allocation(void **state)
 {
     mill_table *t = planted_table(300);
-    synth_config c = config(4);
+    synth_config c = planted_config(4);
     mill_mem_stats before, start, after;
     mill_err err = MILL_ENOMEM;
     train_job job;

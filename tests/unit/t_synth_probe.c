@@ -3,20 +3,11 @@
 
 #include "synth/probe.h"
 
-static synth_config config(int64_t k)
-{
-    synth_config c = synth_config_default();
-    c.components = k;
-    c.iterations = 30;
-    c.seed = 5;
-    return c;
-}
-
 /* A coin per row: the two parts are the table, and nothing of one is in the other. */
 void test_probe__withholds_rows(void **state)
 {
     mill_table *t = planted_table(4000), *learn, *hold;
-    synth_config c = config(4);
+    synth_config c = planted_config(4);
     bool seen[4000] = {false};
 
     (void)state;
@@ -43,7 +34,7 @@ void test_probe__withholds_rows(void **state)
 void test_probe__measures_shapes_and_pairs(void **state)
 {
     mill_table *t = planted_table(2000);
-    synth_config c = config(4);
+    synth_config c = planted_config(4);
     synth_schema *s;
     synth_probe *p;
     double same, apart;
@@ -77,7 +68,7 @@ void test_probe__compares_values_and_not_codes(void **state)
 {
     static const int32_t at[] = {0, 1, 2, 3, 4};
     mill_table *t, *d;
-    synth_config c = config(4);
+    synth_config c = planted_config(4);
     synth_schema *s;
     synth_probe *p;
     double quality;
@@ -108,7 +99,7 @@ void test_mixture__is_probed_without_being_moved(void **state)
 {
     mill_pool *pool = planted_pool(2);
     mill_table *t = planted_table(4000), *learn, *hold;
-    synth_config c = config(6);
+    synth_config c = planted_config(6);
     synth_schema *s;
     synth_probe *p;
     double real, first = 0, last = 0, value[3];
