@@ -90,6 +90,7 @@ mill_err synth_fit_ids(synth_column *s, const mill_column *c)
     int digits = 0;
 
     s->n_missing = 0; /* every new row gets one */
+    s->id_bytes = c->n_values ? (double)c->offset[c->n_values] / c->n_values : 0;
     if (all_integers(&most, c)) {
         s->id_first = most + 1;
         return (s->id_prefix = mill_strdup("")) ? MILL_OK : MILL_ENOMEM;

@@ -20,6 +20,13 @@
 
 enum { BYTES_PER_PROBABILITY = 4 + 8, SAMPLE_ROWS = 1024, SORT_BYTES = 3 * 8 /* per value */ };
 
+/* Texts and their offsets; every row has an identifier of its own. */
+static int64_t dictionary_bytes(const synth_column *c, int64_t rows)
+{
+    if (c->type == MILL_IDENTIFIER) return (int64_t)((double)rows * (4 + c->id_bytes));
+    return c->offset ? c->offset[c->n_values] + 4 * (int64_t)c->n_values : 0;
+}
+
 int64_t synth_table_bytes(const synth_schema *s, int64_t rows)
 {
     int64_t bytes = 0;
@@ -28,9 +35,7 @@ int64_t synth_table_bytes(const synth_schema *s, int64_t rows)
         const bool number =
             c->type == MILL_INTEGER || c->type == MILL_REAL || c->type == MILL_DATETIME;
         bytes += rows * (number ? 8 : 4) + (c->n_missing ? rows / 8 : 0);
-        /* an identifier's text: its prefix, some digits, and an offset */
-        if (c->type == MILL_IDENTIFIER) bytes += rows * 20;
-        if (c->offset) bytes += c->offset[c->n_values] + 4 * (int64_t)c->n_values;
+        bytes += dictionary_bytes(c, rows);
     }
     return bytes;
 }
@@ -38,9 +43,11 @@ int64_t synth_table_bytes(const synth_schema *s, int64_t rows)
 int64_t synth_coding_bytes(const synth_schema *s, const synth_config *c, int64_t coded)
 {
     const int64_t order = 8 * s->rows; /* which row goes where; gone when the copies are made */
+    int64_t copies = synth_table_bytes(s, s->rows);
 
     if (c->holdout_fraction <= 0) return coded;
-    return synth_table_bytes(s, s->rows) + (coded > order ? coded : order);
+    for (int j = 0; j < s->n; j++) copies += dictionary_bytes(&s->col[j], s->rows); /* in both */
+    return copies + (coded > order ? coded : order);
 }
 
 /* Codes of one column, and the bytes of one code. */

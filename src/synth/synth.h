@@ -71,6 +71,7 @@ typedef struct {
                         padding) */
     int id_digits;
     int64_t id_first;
+    double id_bytes; /* of the text of one, on average; of a fitted schema alone */
 } synth_column;
 
 typedef struct {
