@@ -146,10 +146,11 @@ int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, m
 /* The output stands: tidy the run folder. */
 mill_err cli_fit_finish(const fitted *out, const fitting *f);
 
-/* What the process holds before a fit by `m` begins, and what the libraries that it calls will add.
- */
-int64_t cli_program_bytes(const synth_method *m);
-/* memory.c: the largest batch whose fit takes at most `bytes`; 0: none, or the method has no
+/* memory.c: what the libraries that a method calls will add to what the process holds. */
+int64_t cli_library_bytes(const synth_method *m);
+/* A batch of rows as drawn and as text, which `tabmill sample` holds beside the model. */
+int64_t cli_draw_bytes(const synth_schema *s, int64_t batch);
+/* The largest batch whose fit takes at most `bytes`; 0: none, or the method has no
  * batches. */
 int64_t cli_largest_batch(const synth_method *m, const synth_schema *s, const synth_config *c,
                           int threads, int64_t bytes);

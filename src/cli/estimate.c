@@ -54,7 +54,7 @@ const opt_set estimate_set = {
     .size = sizeof(estimate_options),
 };
 
-enum { ASSUMED_VALUES = 20 };
+enum { ASSUMED_VALUES = 20, DRAW_ROWS = 10000 /* the default of sample's --batch-size */ };
 
 /*
  * A table of one row that stands for R x C: every other column a number, the others categories of
@@ -93,18 +93,18 @@ static mill_err assumed_table(mill_table **out, int64_t n_columns)
     return err;
 }
 
-static mill_err print_estimate(const opt_parsed *p, const estimate_options *o,
-                               const synth_schema *s, int threads)
+/* start: what the process held before it read the table; sampling never sees it. */
+static mill_err print_estimate(const estimate_options *o, const synth_schema *s, int threads,
+                               int64_t start)
 {
     const synth_method *m = synth_method_find(o->synth.method);
     const int64_t assumed = o->estimate.input ? 0 : synth_table_bytes(s, s->rows);
-    const int64_t program = cli_program_bytes(m) + assumed;
+    const int64_t program = mill_cpu_rss_bytes() + cli_library_bytes(m) + assumed;
     const int64_t limit =
         o->estimate.memory_limit ? o->estimate.memory_limit : mill_cpu_memory_bytes();
     int64_t fit_bytes, sample_bytes;
     char a[32], b[32], c[32];
 
-    (void)p;
     TRY(m->estimate(&fit_bytes, &sample_bytes, s, &o->synth, threads));
     const int64_t batch = cli_largest_batch(m, s, &o->synth, threads, limit - program);
     printf("method         %s\n", m->name);
@@ -113,8 +113,9 @@ static mill_err print_estimate(const opt_parsed *p, const estimate_options *o,
     printf("fit peak       %s (%s for program and table, %s by the plan)\n",
            mill_format_size(a, (double)(program + fit_bytes)), mill_format_size(b, (double)program),
            mill_format_size(c, (double)fit_bytes));
-    printf("sampling peak  %s\n",
-           mill_format_size(a, (double)(mill_cpu_rss_bytes() + sample_bytes)));
+    sample_bytes += start + cli_library_bytes(m) + cli_draw_bytes(s, DRAW_ROWS);
+    printf("sampling peak  %s (in batches of %d rows)\n", mill_format_size(a, (double)sample_bytes),
+           DRAW_ROWS);
     printf("limit          %s%s\n", mill_format_size(a, (double)limit),
            o->estimate.memory_limit ? "" : " (the memory there is)");
     if (batch)
@@ -141,6 +142,7 @@ static int estimate(const opt_parsed *p, estimate_options *o, mill_pool *pool)
     char why[256] = "";
     mill_table *t = NULL;
     synth_schema *s = NULL;
+    const int64_t start = mill_cpu_rss_bytes();
     int status = cli_check_method(&estimate_set, o->estimate.method);
 
     if (status) return status;
@@ -154,7 +156,7 @@ static int estimate(const opt_parsed *p, estimate_options *o, mill_pool *pool)
         cli_say("assumed: half of the columns are numbers with 10 components, half categories of "
                 "20 values, nothing missing");
     }
-    if (!err) err = print_estimate(p, o, s, mill_pool_threads(pool));
+    if (!err) err = print_estimate(o, s, mill_pool_threads(pool), start);
     if (err) status = cli_error(&estimate_set);
 done:
     synth_schema_free(s);

@@ -202,7 +202,7 @@ static mill_err check_memory(work *w)
 {
     const int64_t limit = w->f->run->memory_limit;
     const int ranks = w->f->group ? rank_who(w->f->group)->local_world : 1;
-    const int64_t now = cli_program_bytes(w->method);
+    const int64_t now = mill_cpu_rss_bytes() + cli_library_bytes(w->method);
     int64_t fit_bytes, sample_bytes;
     char a[32], b[32];
 

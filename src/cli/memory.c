@@ -7,8 +7,6 @@
  */
 #include "cli/cli.h"
 
-#include "base/cpu.h"
-
 #include <string.h>
 
 /*
@@ -16,7 +14,7 @@
  * and Adult, whatever the widths. Methods with a training batch are the ones that multiply
  * matrices.
  */
-enum { PRODUCTS_BYTES = 5 << 20 };
+enum { PRODUCTS_BYTES = 5 << 20, TEXT_BYTES = 8 /* of a cell, on average */ };
 
 static const opt_row *batch_row(void)
 {
@@ -26,15 +24,19 @@ static const opt_row *batch_row(void)
     return r;
 }
 
-int64_t cli_program_bytes(const synth_method *m)
+int64_t cli_library_bytes(const synth_method *m)
 {
 #ifdef MILL_ONEDNN
-    const int64_t libraries = cli_row_is_used(batch_row(), m->name) ? PRODUCTS_BYTES : 0;
+    return cli_row_is_used(batch_row(), m->name) ? PRODUCTS_BYTES : 0;
 #else
-    const int64_t libraries = 0;
     (void)m;
+    return 0;
 #endif
-    return mill_cpu_rss_bytes() + libraries;
+}
+
+int64_t cli_draw_bytes(const synth_schema *s, int64_t batch)
+{
+    return synth_table_bytes(s, batch) + TEXT_BYTES * batch * s->n;
 }
 
 static bool fits(const synth_method *m, const synth_schema *s, const synth_config *c, int threads,

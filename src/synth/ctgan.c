@@ -215,8 +215,11 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
     int64_t rows;
     mill_err err;
 
+    synth_schema learnt = *s;
+
     TRY(check_config(c));
-    TRY(spans_assume(&spans, &rows, s));
+    learnt.rows = synth_probe_learnt(s->rows, c);
+    TRY(spans_assume(&spans, &rows, &learnt));
     if ((err = ctgan_draw_init(&draw, spans, NULL))) goto done;
     const net_parts p = {c, spans, &draw};
     err =

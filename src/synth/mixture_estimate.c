@@ -64,6 +64,7 @@ static int64_t codes_of(const synth_column *c, const synth_config *o, int *width
 static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
                          const synth_config *o, int64_t k, int threads)
 {
+    const int64_t rows = synth_probe_learnt(s->rows, o);
     int64_t n_codes = 0, code_bytes = 0, sort_bytes = 0, words = 1;
 
     for (int j = 0; j < s->n; j++) {
@@ -71,17 +72,17 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
         const int64_t n = codes_of(&s->col[j], o, &width);
         const bool number = width && !s->col[j].offset;
         n_codes += n;
-        code_bytes += s->rows * width;
+        code_bytes += rows * width;
         words += n ? 1 + number + (n > MIXTURE_MANY_CODES) : 0;
-        if (number && s->col[j].n_different > SYNTH_FEW_VALUES) sort_bytes = SORT_BYTES * s->rows;
+        if (number && s->col[j].n_different > SYNTH_FEW_VALUES) sort_bytes = SORT_BYTES * rows;
     }
     if (n_codes > INT32_MAX) return mill_fail(MILL_EINPUT, "more than 2^31 different values");
-    if (!k) k = mixture_most_k(s->rows, (int32_t)n_codes);
+    if (!k) k = mixture_most_k(rows, (int32_t)n_codes);
 
     const synth_codes shape = {.n_codes = (int32_t)n_codes, .n_cols = s->n};
     *sample_bytes =
         n_codes * k * BYTES_PER_PROBABILITY + (int64_t)threads * SAMPLE_ROWS * (words * 4 + 8);
-    int64_t training = code_bytes + em_bytes(&shape, s->rows, k) + n_codes * k * 4 + n_codes * 8;
+    int64_t training = code_bytes + em_bytes(&shape, rows, k) + n_codes * k * 4 + n_codes * 8;
     if (o->probe_every) /* its sampler has the probabilities already; the rows of the probe */
         training += *sample_bytes - n_codes * k * 4 + synth_table_bytes(s, PROBE_ROWS);
     const int64_t coding =

@@ -164,6 +164,20 @@ mill_err synth_probe_quality(double *out, const synth_probe *p, const mill_table
     return MILL_OK;
 }
 
+static bool is_held_out(const synth_config *c, int64_t row)
+{
+    return (double)mill_u01(mill_rand_bits(c->seed, 0, stream_holdout, (uint64_t)row)) <
+           c->holdout_fraction;
+}
+
+int64_t synth_probe_learnt(int64_t rows, const synth_config *c)
+{
+    int64_t n = rows;
+
+    for (int64_t i = 0; i < rows && c->holdout_fraction > 0; i++) n -= is_held_out(c, i);
+    return n;
+}
+
 mill_err synth_probe_split(mill_table **learn, mill_table **hold, const mill_table *t,
                            const synth_config *c)
 {
@@ -171,11 +185,7 @@ mill_err synth_probe_split(mill_table **learn, mill_table **hold, const mill_tab
     mill_err err = MILL_ENOMEM;
 
     if (!pick) return err;
-    for (int64_t i = 0; i < t->rows; i++) {
-        const bool out = (double)mill_u01(mill_rand_bits(c->seed, 0, stream_holdout, (uint64_t)i)) <
-                         c->holdout_fraction;
-        pick[out ? t->rows - 1 - held++ : n++] = i;
-    }
+    for (int64_t i = 0; i < t->rows; i++) pick[is_held_out(c, i) ? t->rows - 1 - held++ : n++] = i;
     if (n == 0 || held == 0)
         err = mill_fail(
             MILL_EINPUT,

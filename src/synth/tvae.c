@@ -318,9 +318,13 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
     int64_t rows;
     mill_err err;
 
-    TRY(spans_assume(&spans, &rows, s));
+    synth_schema learnt = *s;
+
+    learnt.rows = synth_probe_learnt(s->rows, c);
+    TRY(spans_assume(&spans, &rows, &learnt));
     if ((err = ctgan_draw_init(&draw, spans, NULL))) goto done;
-    const int64_t n = s->rows > 0 ? s->rows : 1, batch = c->batch_size < n ? c->batch_size : n;
+    const int64_t n = learnt.rows > 0 ? learnt.rows : 1,
+                  batch = c->batch_size < n ? c->batch_size : n;
     int64_t smaller = 0; /* an epoch's last batch has a graph of its own */
     tvae_parts p = {c, spans, &draw, batch, (n + batch - 1) / batch, n % batch, false};
     if (p.rows)
