@@ -175,6 +175,8 @@ mill_err prior_config_check(const prior_config *c)
     TRY(check_order("classes", (double)c->min_classes, (double)c->max_classes));
     TRY(check_order("n-nodes", (double)c->min_n_nodes, (double)c->max_n_nodes));
 
+    if (c->num_layers == 1) return mill_fail(MILL_EINPUT, "num-layers: 0, drawn, or from 2 up");
+
     const int64_t rows = fewest_rows(c);
     if (rows < 2) return mill_fail(MILL_EINPUT, "a data set has at least two rows");
     if (!c->regression && rows < 4)

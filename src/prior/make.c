@@ -9,6 +9,8 @@
 
 static const prior_kind kinds[] = {
     {"dummy", prior_dummy, true, prior_dummy_bytes},
+    {"mlp_scm", prior_mlp_scm, false, prior_v1_bytes},
+    {"mix_scm", NULL, false, prior_v1_bytes}, /* a group is one of the two */
 };
 
 const prior_kind *prior_kind_find(const char *name)

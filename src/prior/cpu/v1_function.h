@@ -1,0 +1,138 @@
+/*
+ * v1_function.h - the random function of v1 networks as a table; for level files.
+ *
+ *     y(x) = sum_k w_k sin(2 pi (f_k x + phase_k)),   k < 256, f up to 256 / 2 pi turns
+ *
+ * The grid has 512 points per unit, 128 in a cell of a quarter, at centre +- (j + 1/2) / 512:
+ *
+ *     y(centre +- h) = sum_k [w_k sin(.. centre ..)] cos(2 pi f_k h)
+ *                  +- sum_k [w_k cos(.. centre ..)] sin(2 pi f_k h)
+ *
+ * two products (cells, 256) (256, 64).  Slopes are eighth-order differences of the values; between
+ * points, Hermite's cubic.  At the highest frequency a step is half a radian, the cubic's error
+ * there (1/2)^4 / 384 = 1.6e-4 of that term's weight.  |x| > 8 is summed directly.
+ *
+ * Turns are reduced before the phase is added, the product split by FMA: f x reaches 10,000 turns
+ * at |x| = 245, of which a float keeps no digit of the phase.
+ */
+#ifndef MILL_PRIOR_CPU_V1_FUNCTION_H
+#define MILL_PRIOR_CPU_V1_FUNCTION_H
+
+#include "prior/cpu/normal.h"
+#include "prior/v1.h"
+
+#define STEPS     512.0f
+#define CELL      0.25f
+#define CELL_SIZE V1_CELL_POINTS
+
+/* sin(2 pi t), |t| <= 1/2: folded to a quarter, then odd of degree 9 (our fit, 1.1e-8) */
+VI f16v sin_turn(f16v t)
+{
+    const f16v folded = vsub(vcopysign(vset(0.5f), t), t);
+    const f16v r = vsel(vlt(vset(0.25f), vabs(t)), folded, t), z = vmul(r, r);
+    f16v s = vset(0x1.3f89d8p+5f);
+    s = vfma(s, z, vset(-0x1.32703ep+6f));
+    s = vfma(s, z, vset(0x1.466a8p+6f));
+    s = vfma(s, z, vset(-0x1.4abbd4p+5f));
+    return vfma(vset(0x1.921fb6p+2f), r, vmul(vmul(s, z), r));
+}
+
+VI f16v wrapped(f16v t)
+{
+    return vsub(t, vrint(t));
+}
+
+/* f x - rint(f x), to 2^-24 of a turn */
+VI f16v turns(f16v f, f16v x)
+{
+    const f16v p = vmul(f, x), low = vfma(f, x, vneg(p));
+    return vadd(wrapped(p), low);
+}
+
+VI float direct(float x, const v1_function *f)
+{
+    f16v sum = vset(0.0f);
+
+    for (int k = 0; k < V1_TERMS; k += 16) {
+        const f16v t = vadd(turns(vload(f->f + k), vset(x)), vload(f->phase + k));
+        sum = vfma(vload(f->w + k), sin_turn(wrapped(t)), sum);
+    }
+    return vsum(sum);
+}
+
+/* Value and slope of the points before and after: 16 times 4 neighbouring floats, transposed. */
+VI void fetch(f16v y[4], const float *pair, i16v at)
+{
+    int32_t i[16];
+    istore(i, at);
+#if VL == 16
+    __m512 r[4];
+    for (int e = 0; e < 4; e++) {
+        r[e] = _mm512_castps128_ps512(_mm_loadu_ps(pair + 2 * i[e]));
+        r[e] = _mm512_insertf32x4(r[e], _mm_loadu_ps(pair + 2 * i[4 + e]), 1);
+        r[e] = _mm512_insertf32x4(r[e], _mm_loadu_ps(pair + 2 * i[8 + e]), 2);
+        r[e] = _mm512_insertf32x4(r[e], _mm_loadu_ps(pair + 2 * i[12 + e]), 3);
+    }
+    const __m512 a = _mm512_unpacklo_ps(r[0], r[1]), b = _mm512_unpackhi_ps(r[0], r[1]);
+    const __m512 c = _mm512_unpacklo_ps(r[2], r[3]), d = _mm512_unpackhi_ps(r[2], r[3]);
+    y[0].r[0] = (v_f)_mm512_shuffle_ps(a, c, 0x44);
+    y[1].r[0] = (v_f)_mm512_shuffle_ps(a, c, 0xee);
+    y[2].r[0] = (v_f)_mm512_shuffle_ps(b, d, 0x44);
+    y[3].r[0] = (v_f)_mm512_shuffle_ps(b, d, 0xee);
+#elif VL == 8
+    for (int h = 0; h < 2; h++) {
+        const int32_t *const j = i + 8 * h;
+        __m256 r[4];
+        for (int e = 0; e < 4; e++) {
+            r[e] = _mm256_castps128_ps256(_mm_loadu_ps(pair + 2 * j[e]));
+            r[e] = _mm256_insertf128_ps(r[e], _mm_loadu_ps(pair + 2 * j[4 + e]), 1);
+        }
+        const __m256 a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpackhi_ps(r[0], r[1]);
+        const __m256 c = _mm256_unpacklo_ps(r[2], r[3]), d = _mm256_unpackhi_ps(r[2], r[3]);
+        y[0].r[h] = (v_f)_mm256_shuffle_ps(a, c, 0x44);
+        y[1].r[h] = (v_f)_mm256_shuffle_ps(a, c, 0xee);
+        y[2].r[h] = (v_f)_mm256_shuffle_ps(b, d, 0x44);
+        y[3].r[h] = (v_f)_mm256_shuffle_ps(b, d, 0xee);
+    }
+#else
+    float t[4][16];
+    for (int e = 0; e < 16; e++)
+        for (int c = 0; c < 4; c++) t[c][e] = pair[2 * i[e] + c];
+    for (int c = 0; c < 4; c++) y[c] = vload(t[c]);
+#endif
+}
+
+/* |x| <= 8 */
+VI f16v from_table(f16v x, const v1_function *f)
+{
+    const f16v cell = vfloor(vmul(x, vset(1.0f / CELL)));
+    const f16v centre = vfma(cell, vset(CELL), vset(CELL / 2));
+    const f16v u = vfma(vsub(x, centre), vset(STEPS), vset(63.5f)); /* the difference is exact */
+    const f16v below = vfloor(u), t = vsub(u, below);
+    const i16v at = iadd(ishl(isub(ito_int(cell), iset((uint32_t)f->first)), 7), ito_int(below));
+    f16v p[4]; /* value, slope, value, slope */
+
+    fetch(p, f->pair, at);
+    const f16v rise = vsub(p[2], p[0]);
+    const f16v c3 = vfma(vset(-2.0f), rise, vadd(p[1], p[3]));
+    const f16v c2 = vsub(vsub(rise, p[1]), c3);
+    return vfma(vfma(vfma(c3, t, c2), t, p[1]), t, p[0]);
+}
+
+VI f16v function_of(f16v x, const v1_function *f)
+{
+    const i16v inside = iand(vle(vset(f->low), x), vle(x, vset(f->high)));
+    f16v y = from_table(vsel(inside, x, vset(f->low)), f);
+
+    if (!iany(inot(inside))) return y;
+    float a[16], b[16];
+    vstore(a, x);
+    vstore(b, y);
+    for (int k = 0; k < 16; k++) {
+        if (a[k] >= f->low && a[k] <= f->high) continue;
+        b[k] = a[k] - a[k] == 0.0f ? direct(a[k], f) : NAN;
+    }
+    return vload(b);
+}
+
+#endif
