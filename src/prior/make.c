@@ -10,6 +10,7 @@
 static const prior_kind kinds[] = {
     {"dummy", prior_dummy, true, prior_dummy_bytes},
     {"mlp_scm", prior_mlp_scm, false, prior_v1_bytes},
+    {"tree_scm", prior_tree_scm, false, prior_v1_bytes},
     {"mix_scm", NULL, false, prior_v1_bytes}, /* a group is one of the two */
 };
 
