@@ -1,0 +1,277 @@
+/*
+ * answer.c - are two answers the same?  Boxes, and the structure around values.
+ *
+ * Tuples and intervals: the same brackets and equal parts in order.  Lists: as many parts, each
+ * with an equal one in the other, in any order.  Sets: each part of one has an equal one in the
+ * other, both ways.  A list against a set or a tuple, a percentage against a bare number, a word
+ * that is not the same word: nobody can say.  A unit may be missing on one side; two units must be
+ * the same.
+ */
+#include "reason/expression.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { MAX_PARTS = 32 };
+
+const char *answer_verdict_name(answer_verdict v)
+{
+    static const char *const name[ANSWER_N_VERDICT] = {"equal", "different", "unsupported",
+                                                       "missing"};
+    return name[v];
+}
+
+/* ---- boxes ---- */
+
+/* `at` is behind "\boxed": the inside of its braces, escaped ones not counted. */
+static bool inside(answer_span *out, const char *at, const char *end)
+{
+    int depth = 0;
+
+    while (at < end && (*at == ' ' || *at == '\n')) at++;
+    if (at == end || *at != '{') return false;
+    for (const char *s = at; s < end; s++) {
+        if (*s == '\\') {
+            s++;
+            continue;
+        }
+        depth += (*s == '{') - (*s == '}');
+        if (depth) continue;
+        *out = (answer_span){at + 1, (size_t)(s - at - 1)};
+        return true;
+    }
+    return false;
+}
+
+bool answer_boxed(answer_span *out, const char *text, size_t n)
+{
+    static const char *const box[] = {"\\boxed", "\\fbox"};
+    const char *const end = text + n;
+
+    for (const char *s = end; s-- > text;) {
+        if (*s != '\\') continue;
+        for (int i = 0; i < 2; i++) {
+            const size_t len = strlen(box[i]);
+            if ((size_t)(end - s) > len && !memcmp(s, box[i], len) && inside(out, s + len, end))
+                return true;
+        }
+    }
+    return false;
+}
+
+static answer_span trim(answer_span s)
+{
+    while (s.n && strchr(" \t\r\n", *s.s)) s.s++, s.n--;
+    while (s.n && strchr(" \t\r\n", s.s[s.n - 1])) s.n--;
+    return s;
+}
+
+static bool same_text(answer_span a, answer_span b)
+{
+    return a.n == b.n && (!a.n || !memcmp(a.s, b.s, a.n));
+}
+
+bool answer_is_gold(answer_span gold)
+{
+    static const char *const none[] = {"proof", "notfound"};
+
+    gold = trim(gold);
+    for (int i = 0; i < 2; i++)
+        if (gold.n == strlen(none[i]) && !strncasecmp(gold.s, none[i], gold.n)) return false;
+    return gold.n > 0;
+}
+
+/* ---- structure ---- */
+
+static answer_verdict compare(value_of a, value_of b);
+
+/* The parts of a list, set, tuple or union; a \pm b is a list of two. */
+static int parts_of(value_of part[MAX_PARTS], value_of v)
+{
+    const node *n = &v.e->at[v.at];
+    int count = 0;
+
+    if (n->kind < E_TUPLE) { /* a value with \pm in it */
+        part[0] = (value_of){v.e, v.at, +1};
+        part[1] = (value_of){v.e, v.at, -1};
+        return 2;
+    }
+    for (int c = n->first; c >= 0; c = v.e->at[c].next) {
+        if (count == MAX_PARTS) return -1;
+        part[count++] = (value_of){v.e, c, v.sign};
+    }
+    return count;
+}
+
+static answer_verdict worse(answer_verdict a, answer_verdict b)
+{
+    if (a == ANSWER_DIFFERENT || b == ANSWER_DIFFERENT) return ANSWER_DIFFERENT;
+    return a == ANSWER_EQUAL ? b : a;
+}
+
+static answer_verdict compare_in_order(const value_of *a, const value_of *b, int n)
+{
+    answer_verdict v = ANSWER_EQUAL;
+    for (int i = 0; i < n; i++) v = worse(v, compare(a[i], b[i]));
+    return v;
+}
+
+/* Every part of a has an equal part in b; with `once` each of b serves once. */
+static answer_verdict all_found(const value_of *a, int n, const value_of *b, int m, bool once)
+{
+    bool used[MAX_PARTS] = {false};
+    answer_verdict all = ANSWER_EQUAL;
+
+    for (int i = 0; i < n; i++) {
+        answer_verdict best = ANSWER_DIFFERENT;
+        for (int j = 0; j < m && best != ANSWER_EQUAL; j++) {
+            if (once && used[j]) continue;
+            const answer_verdict v = compare(a[i], b[j]);
+            if (v == ANSWER_EQUAL) used[j] = true;
+            if (v != ANSWER_DIFFERENT) best = v;
+        }
+        all = worse(all, best);
+    }
+    return all;
+}
+
+static bool is_values(value_of v)
+{
+    const node_kind k = v.e->at[v.at].kind;
+    return k < E_TUPLE && !(v.sign == 0 && (answer_has(v.e, v.at, E_PLUS_MINUS) ||
+                                            answer_has(v.e, v.at, E_MINUS_PLUS)));
+}
+
+static answer_verdict compare_parts(value_of a, value_of b)
+{
+    const node *x = &a.e->at[a.at], *y = &b.e->at[b.at];
+    /* A value with a \pm is a list of two. */
+    const node_kind p = x->kind < E_TUPLE ? E_LIST : x->kind,
+                    q = y->kind < E_TUPLE ? E_LIST : y->kind;
+    value_of part[2][MAX_PARTS];
+    const int n = parts_of(part[0], a), m = parts_of(part[1], b);
+
+    if (p != q || n < 0 || m < 0) return ANSWER_UNSUPPORTED;
+    if (p == E_SET)
+        return worse(all_found(part[0], n, part[1], m, false),
+                     all_found(part[1], m, part[0], n, false));
+    if (n != m) return ANSWER_DIFFERENT;
+    if (p != E_TUPLE) return all_found(part[0], n, part[1], m, true);
+    if (x->open != y->open || x->close != y->close) return ANSWER_DIFFERENT;
+    return compare_in_order(part[0], part[1], n);
+}
+
+/* A percentage and a number: 50 % is a half, but "50" may mean it too. */
+static answer_verdict compare_values(value_of a, value_of b)
+{
+    const answer_verdict v = answer_same_value(a, b);
+    const bool differ = (a.e->at[a.at].kind == E_PERCENT) != (b.e->at[b.at].kind == E_PERCENT);
+
+    return differ && v == ANSWER_DIFFERENT ? ANSWER_UNSUPPORTED : v;
+}
+
+static bool same_infinity(value_of a, value_of b, answer_verdict *v)
+{
+    const value_of both[2] = {a, b};
+    int sign[2] = {0, 0};
+
+    for (int i = 0; i < 2; i++) {
+        const node *n = &both[i].e->at[both[i].at];
+        sign[i] = 1;
+        if (n->kind == E_NEGATE) {
+            sign[i] = -1;
+            n = &both[i].e->at[n->first];
+        }
+        if (n->kind != E_SYMBOL || !same_text(n->text, (answer_span){"infty", 5})) sign[i] = 0;
+    }
+    if (!sign[0] && !sign[1]) return false;
+    *v = sign[0] == sign[1] ? ANSWER_EQUAL : ANSWER_DIFFERENT;
+    return true;
+}
+
+static answer_verdict compare(value_of a, value_of b)
+{
+    answer_verdict v;
+
+    if (same_infinity(a, b, &v)) return v;
+    if (is_values(a) && is_values(b)) return compare_values(a, b);
+    if (is_values(a) || is_values(b)) return ANSWER_UNSUPPORTED;
+    return compare_parts(a, b);
+}
+
+static answer_verdict compare_words(const node *a, const node *b)
+{
+    static const char *const pairs[][2] = {{"yes", "no"}, {"true", "false"}, {"even", "odd"}};
+
+    if (a->kind == E_CHOICE && b->kind == E_CHOICE)
+        return same_text(a->text, b->text) ? ANSWER_EQUAL : ANSWER_DIFFERENT;
+    if (a->kind != E_WORDS || b->kind != E_WORDS) return ANSWER_UNSUPPORTED;
+    if (a->text.n == b->text.n && !strncasecmp(a->text.s, b->text.s, a->text.n))
+        return ANSWER_EQUAL;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        for (int k = 0; k < 2; k++) {
+            const char *p = pairs[i][k], *q = pairs[i][1 - k];
+            if (a->text.n == strlen(p) && b->text.n == strlen(q) &&
+                !strncasecmp(a->text.s, p, a->text.n) && !strncasecmp(b->text.s, q, b->text.n))
+                return ANSWER_DIFFERENT;
+        }
+    return ANSWER_UNSUPPORTED;
+}
+
+/* 45 degrees are a quarter of pi; "45" may mean them too. */
+static answer_verdict compare_degrees(value_of a, value_of b)
+{
+    const node *x = &a.e->at[a.at], *y = &b.e->at[b.at];
+
+    if (x->kind != y->kind && compare(a, b) == ANSWER_EQUAL) return ANSWER_EQUAL;
+    if (x->kind == E_DEGREE) a.at = x->first;
+    if (y->kind == E_DEGREE) b.at = y->first;
+    return compare(a, b);
+}
+
+static answer_verdict compare_answers(const expression *a, const expression *b)
+{
+    const node *x = &a->at[a->root], *y = &b->at[b->root];
+    const value_of u = {a, a->root, 0}, v = {b, b->root, 0};
+
+    if (x->kind == E_CHOICE || x->kind == E_WORDS || y->kind == E_CHOICE || y->kind == E_WORDS)
+        return compare_words(x, y);
+    if (a->name.n && b->name.n && !same_text(a->name, b->name)) return ANSWER_UNSUPPORTED;
+    if (x->kind == E_EQUATION || y->kind == E_EQUATION)
+        return x->kind == y->kind ? answer_same_equation(u, v) : ANSWER_UNSUPPORTED;
+    const answer_verdict is =
+        x->kind == E_DEGREE || y->kind == E_DEGREE ? compare_degrees(u, v) : compare(u, v);
+    /* 90 degrees in the words of one and the sign of the other, 5 cm and 50 mm: who knows. */
+    if (a->unit.n && b->unit.n && !same_text(a->unit, b->unit)) return ANSWER_UNSUPPORTED;
+    return is;
+}
+
+answer_verdict answer_compare(answer_span gold, answer_span given)
+{
+    answer_verdict v = ANSWER_UNSUPPORTED;
+
+    if (!answer_is_gold(gold)) return ANSWER_MISSING;
+    gold = trim(gold);
+    given = trim(given);
+    if (!given.n) return ANSWER_MISSING;
+    if (same_text(gold, given)) return ANSWER_EQUAL;
+    expression *both = mill_alloc(2, sizeof *both);
+    if (!both) return ANSWER_UNSUPPORTED;
+    const bool understood = answer_parse(&both[0], gold) & answer_parse(&both[1], given);
+    if (answer_same_tokens(&both[0].tokens, &both[1].tokens))
+        v = ANSWER_EQUAL;
+    else if (understood)
+        v = compare_answers(&both[0], &both[1]);
+    mill_free(both);
+    return v;
+}
+
+answer_verdict answer_verify(answer_span gold, const char *response, size_t n)
+{
+    answer_span given;
+
+    if (!answer_is_gold(gold)) return ANSWER_MISSING;
+    return answer_boxed(&given, response, n) ? answer_compare(gold, given) : ANSWER_MISSING;
+}

@@ -1,0 +1,496 @@
+/*
+ * answer_parse.c - tokens as a tree.
+ *
+ *     answer   := [name =] union [unit]  |  value = value  |  CHOICE  |  words
+ *     union    := list { \cup list }
+ *     list     := value { (, | ; | and | or) value }
+ *     value    := [+ | -] term { (+ | - | \pm | \mp) term }
+ *     term     := factor { [* | /] factor }              no sign between two factors: a product
+ *     factor   := base [^ exponent] { ! | % | \degree }
+ *     base     := NUMBER | mixed | SYMBOL | \frac | \sqrt | \binom | FUNCTION factors | |value|
+ *                 | ( list ) | [ list ] | { value } | \{ list \}
+ *
+ * (a) is a in brackets; (a, b), [a, b) and the like are tuples or intervals, which look the same.
+ * 3\frac{1}{2} and 3 1/2 are mixed numbers; two numbers side by side are otherwise not understood.
+ */
+#include "reason/expression.h"
+
+#include "base/text.h"
+
+#include <ctype.h>
+#include <string.h>
+
+typedef struct {
+    expression *e;
+    const token *t;
+    int depth;
+    bool ok, in_bars;
+} parser;
+
+static int parse_value(parser *p);
+static int parse_list(parser *p);
+static int parse_factor(parser *p);
+
+/* ---- nodes ---- */
+
+static int new_node(parser *p, node_kind kind, int first)
+{
+    if (p->e->n == MAX_NODES) p->ok = false;
+    if (!p->ok) return 0;
+    p->e->at[p->e->n] = (node){.kind = kind, .first = first, .next = -1};
+    return p->e->n++;
+}
+
+static int binary(parser *p, node_kind kind, int a, int b)
+{
+    if (p->ok) p->e->at[a].next = b;
+    return new_node(p, kind, a);
+}
+
+static int call(parser *p, function_id f, int a, int b)
+{
+    if (p->ok && b >= 0) p->e->at[a].next = b;
+    const int at = new_node(p, E_CALL, a);
+    if (p->ok) p->e->at[at].function = f;
+    return at;
+}
+
+static int leaf(parser *p, node_kind kind, answer_span text)
+{
+    const int at = new_node(p, kind, -1);
+    if (p->ok) p->e->at[at].text = text;
+    return at;
+}
+
+static int fail(parser *p)
+{
+    p->ok = false;
+    return 0;
+}
+
+/* ---- tokens ---- */
+
+static bool is_op(const parser *p, int op)
+{
+    return p->t->kind == T_OP && p->t->op == op;
+}
+
+static bool take(parser *p, int op)
+{
+    if (!is_op(p, op)) return false;
+    p->t++;
+    return true;
+}
+
+static bool is_word(const token *t, const char *word)
+{
+    return t->kind == T_WORD && t->text.n == strlen(word) && !memcmp(t->text.s, word, t->text.n);
+}
+
+/* ---- values ---- */
+
+/* {value}, or one token: \frac12 is a half, x^23 in plain text is x^23. */
+static int parse_group(parser *p, bool one_digit)
+{
+    if (take(p, '{')) {
+        const int at = parse_value(p);
+        return take(p, '}') ? at : fail(p);
+    }
+    if (p->t->kind == T_NUMBER && one_digit) {
+        token *t = &p->e->tokens.t[p->t - p->e->tokens.t];
+        const int at = leaf(p, E_NUMBER, (answer_span){t->text.s, 1});
+        if (t->text.n == 1) {
+            p->t++;
+        } else if (t->text.s[1] == '.') {
+            return fail(p);
+        } else {
+            t->text.s++;
+            t->text.n--;
+        }
+        return at;
+    }
+    if (p->t->kind == T_NUMBER) return leaf(p, E_NUMBER, (p->t++)->text);
+    if (p->t->kind == T_SYMBOL) return leaf(p, E_SYMBOL, (p->t++)->text);
+    return parse_factor(p);
+}
+
+static int parse_exponent(parser *p)
+{
+    if (take(p, '-')) return new_node(p, E_NEGATE, parse_exponent(p));
+    return parse_group(p, false);
+}
+
+static bool begins_factor(const parser *p)
+{
+    const token *t = p->t;
+
+    if (t->kind == T_NUMBER || t->kind == T_SYMBOL || t->kind == T_FUNCTION) return true;
+    if (t->kind != T_OP) return false;
+    return t->op == '(' || t->op == '[' || t->op == '{' || t->op == OP_FRAC || t->op == OP_SQRT ||
+           t->op == OP_BINOM || (t->op == '|' && !p->in_bars);
+}
+
+/* sin 2x takes numbers and symbols up to the next sign or function; sin(2x) its brackets. */
+static int parse_argument(parser *p)
+{
+    if (is_op(p, '(') || is_op(p, '{') || is_op(p, '[')) return parse_factor(p);
+    int at = parse_factor(p);
+    while (p->ok && (p->t->kind == T_SYMBOL || p->t->kind == T_NUMBER || is_op(p, OP_FRAC) ||
+                     is_op(p, OP_SQRT)))
+        at = binary(p, E_MULTIPLY, at, parse_factor(p));
+    return at;
+}
+
+/* \sin^2 x is (sin x)^2; \log_2 x is ln x / ln 2; \sin^{-1} may mean two things. */
+static int parse_function(parser *p)
+{
+    const function_id f = (p->t++)->function;
+    int power = -1, base = -1;
+
+    if (f == F_LOG && take(p, OP_LOG_BASE)) base = parse_group(p, true);
+    if (take(p, '^')) {
+        if (is_op(p, '-') || (is_op(p, '{') && p->t[1].kind == T_OP && p->t[1].op == '-'))
+            return fail(p);
+        power = parse_exponent(p);
+    }
+    const int argument = parse_argument(p);
+    int at = base < 0 ? call(p, f, argument, -1)
+                      : binary(p, E_DIVIDE, call(p, F_LN, argument, -1), call(p, F_LN, base, -1));
+    return power < 0 ? at : binary(p, E_POWER, at, power);
+}
+
+static bool is_brace(const token *t, int op)
+{
+    return t->kind == T_OP && t->op == op;
+}
+
+/* Behind \frac: 1, a proper fraction of integers; 0, one that is not proper; -1, something else. */
+static int proper_top(const token *t)
+{
+    int64_t a, b;
+
+    if (t->kind == T_NUMBER) /* \frac12 */
+        return t->text.n == 2 ? t->text.s[0] < t->text.s[1] : 0;
+    if (!is_brace(t, '{') || t[1].kind != T_NUMBER || !is_brace(t + 2, '}') ||
+        !is_brace(t + 3, '{') || t[4].kind != T_NUMBER || !is_brace(t + 5, '}'))
+        return -1;
+    return mill_parse_i64(&a, t[1].text.s, t[1].text.n) &&
+           mill_parse_i64(&b, t[4].text.s, t[4].text.n) && a < b;
+}
+
+/* An integer, and behind it a proper fraction of integers: 3\frac{1}{2}, 3 1/2. */
+static int parse_number(parser *p)
+{
+    const token *t = p->t++;
+    const int at = leaf(p, E_NUMBER, t->text);
+
+    if (memchr(t->text.s, '.', t->text.n)) return at;
+    if (is_op(p, OP_FRAC)) {
+        const int top = proper_top(p->t + 1);
+        return top < 0 ? at : top == 0 ? fail(p) : binary(p, E_ADD, at, parse_factor(p));
+    }
+    if (p->t->kind != T_NUMBER) return at;
+    if (!p->t->after_space || p->t[1].kind != T_OP || p->t[1].op != '/' || p->t[2].kind != T_NUMBER)
+        return fail(p);
+    const int top = leaf(p, E_NUMBER, p->t[0].text), bottom = leaf(p, E_NUMBER, p->t[2].text);
+    p->t += 3;
+    return binary(p, E_ADD, at, binary(p, E_DIVIDE, top, bottom));
+}
+
+static int parse_brackets(parser *p, int open)
+{
+    static const char closing[] = ")]";
+    const bool in_bars = p->in_bars;
+
+    p->t++;
+    p->in_bars = false;
+    const int in = parse_list(p);
+    p->in_bars = in_bars;
+    const char *close = p->t->kind == T_OP && p->t->op < 128 ? strchr(closing, p->t->op) : NULL;
+    if (!p->ok || !close || !*close) return fail(p);
+    p->t++;
+    node *n = &p->e->at[in];
+    if (n->kind != E_LIST) return open == '(' && *close == ')' ? in : fail(p);
+    n->kind = E_TUPLE;
+    n->open = (char)open;
+    n->close = *close;
+    return in;
+}
+
+static int parse_set(parser *p)
+{
+    p->t++;
+    const int in = parse_list(p);
+    if (!take(p, OP_SET_CLOSE)) return fail(p);
+    if (p->ok && p->e->at[in].kind == E_LIST) {
+        p->e->at[in].kind = E_SET;
+        return in;
+    }
+    return new_node(p, E_SET, in);
+}
+
+static int parse_operator(parser *p)
+{
+    int root = -1, at;
+
+    switch (p->t->op) {
+    case OP_FRAC:
+        p->t++;
+        at = parse_group(p, true);
+        return binary(p, E_DIVIDE, at, parse_group(p, true));
+    case OP_BINOM:
+        p->t++;
+        at = parse_group(p, true);
+        return call(p, F_BINOM, at, parse_group(p, true));
+    case OP_SQRT:
+        p->t++;
+        if (take(p, '[')) {
+            root = parse_value(p);
+            if (!take(p, ']')) return fail(p);
+        }
+        return call(p, F_SQRT, parse_group(p, true), root);
+    case '|': {
+        p->t++;
+        p->in_bars = true;
+        at = parse_value(p);
+        p->in_bars = false;
+        return take(p, '|') ? call(p, F_ABS, at, -1) : fail(p);
+    }
+    case '{':
+        return parse_group(p, false);
+    case OP_SET_OPEN:
+        return parse_set(p);
+    case '(':
+    case '[':
+        return parse_brackets(p, p->t->op);
+    default:
+        return fail(p);
+    }
+}
+
+static int parse_base(parser *p)
+{
+    switch (p->t->kind) {
+    case T_NUMBER:
+        return parse_number(p);
+    case T_SYMBOL:
+        return leaf(p, E_SYMBOL, (p->t++)->text);
+    case T_FUNCTION:
+        return parse_function(p);
+    case T_OP:
+        return parse_operator(p);
+    default:
+        return fail(p);
+    }
+}
+
+static int parse_factor(parser *p)
+{
+    if (!p->ok || ++p->depth > MAX_DEPTH) return fail(p);
+    int at = parse_base(p);
+    if (p->ok && is_op(p, '^') && p->t[1].kind == T_OP &&
+        (p->t[1].op == OP_DEGREE ||
+         (p->t[1].op == '{' && p->t[2].kind == T_OP && p->t[2].op == OP_DEGREE))) {
+        const bool braces = p->t[1].op == '{';
+        p->t += braces ? 3 : 2;
+        if (braces && !take(p, '}')) return fail(p);
+        at = new_node(p, E_DEGREE, at);
+    }
+    if (p->ok && take(p, '!')) at = call(p, F_FACTORIAL, at, -1);
+    if (p->ok && take(p, '^')) at = binary(p, E_POWER, at, parse_exponent(p));
+    for (; p->ok; p->t++) {
+        if (is_op(p, '!'))
+            at = call(p, F_FACTORIAL, at, -1);
+        else if (is_op(p, '%'))
+            at = new_node(p, E_PERCENT, at);
+        else if (is_op(p, OP_DEGREE))
+            at = new_node(p, E_DEGREE, at);
+        else
+            break;
+    }
+    p->depth--;
+    return at;
+}
+
+static int parse_term(parser *p)
+{
+    int at = parse_factor(p);
+
+    while (p->ok) {
+        if (take(p, '*')) {
+            at = binary(p, E_MULTIPLY, at,
+                        take(p, '-') ? new_node(p, E_NEGATE, parse_factor(p)) : parse_factor(p));
+        } else if (take(p, '/')) {
+            at = binary(p, E_DIVIDE, at, parse_factor(p));
+            /* 1/2x: a half of x, or one over 2x? */
+            if (begins_factor(p) && !is_op(p, '(')) return fail(p);
+        } else if (begins_factor(p)) {
+            if (p->t->kind == T_NUMBER) return fail(p);
+            at = binary(p, E_MULTIPLY, at, parse_factor(p));
+        } else {
+            break;
+        }
+    }
+    return at;
+}
+
+static int parse_value(parser *p)
+{
+    if (!p->ok || ++p->depth > MAX_DEPTH) return fail(p);
+    int at;
+    if (take(p, '-')) {
+        at = new_node(p, E_NEGATE, parse_term(p));
+    } else if (take(p, OP_PM)) {
+        const int zero = leaf(p, E_NUMBER, (answer_span){"0", 1});
+        at = binary(p, E_PLUS_MINUS, zero, parse_term(p));
+    } else {
+        take(p, '+');
+        at = parse_term(p);
+    }
+    for (node_kind kind; p->ok && p->t->kind == T_OP;) {
+        if (p->t->op == '+')
+            kind = E_ADD;
+        else if (p->t->op == '-')
+            kind = E_SUBTRACT;
+        else if (p->t->op == OP_PM)
+            kind = E_PLUS_MINUS;
+        else if (p->t->op == OP_MP)
+            kind = E_MINUS_PLUS;
+        else
+            break;
+        p->t++;
+        at = binary(p, kind, at, parse_term(p));
+    }
+    p->depth--;
+    return at;
+}
+
+static bool take_comma(parser *p)
+{
+    const token *const before = p->t;
+
+    if (is_op(p, ',') || is_op(p, ';')) p->t++;
+    if (is_word(p->t, "and") || is_word(p->t, "or")) p->t++;
+    if (p->t == before) return false;
+    /* x = 1 or x = 2: the name again. */
+    const answer_span name = p->e->name;
+    if (name.n && p->t->kind == T_SYMBOL && p->t->text.n == name.n &&
+        !memcmp(p->t->text.s, name.s, name.n) && p->t[1].kind == T_OP && p->t[1].op == '=')
+        p->t += 2;
+    return true;
+}
+
+/* One value is itself, several are an E_LIST. */
+static int parse_list(parser *p)
+{
+    const int first = parse_value(p);
+    int last = first;
+
+    while (p->ok && take_comma(p)) {
+        const int at = parse_value(p);
+        if (!p->ok) return 0;
+        p->e->at[last].next = at;
+        last = at;
+    }
+    return last == first ? first : new_node(p, E_LIST, first);
+}
+
+static int parse_union(parser *p)
+{
+    const int first = parse_list(p);
+    int last = first;
+
+    while (p->ok && take(p, OP_UNION)) {
+        const int at = parse_list(p);
+        if (!p->ok) return 0;
+        p->e->at[last].next = at;
+        last = at;
+    }
+    return last == first ? first : new_node(p, E_UNION, first);
+}
+
+/* ---- whole answers ---- */
+
+/* x = ..., f(x) = ...: what stands before the sign is a name. */
+static void take_name(parser *p)
+{
+    const token *t = p->t;
+
+    if (t->kind != T_SYMBOL) return;
+    if (t[1].kind == T_OP && t[1].op == '(' && t[2].kind == T_SYMBOL && t[3].kind == T_OP &&
+        t[3].op == ')' && t[4].kind == T_OP && t[4].op == '=')
+        p->t += 5;
+    else if (t[1].kind == T_OP && t[1].op == '=')
+        p->t += 2;
+    else
+        return;
+    p->e->name = t->text;
+}
+
+/* Words behind a value, or before it a sign of money. */
+static void take_unit(parser *p)
+{
+    for (; p->t->kind == T_WORD; p->t++) {
+        answer_span *u = &p->e->unit;
+        if (u->n) { /* "square cm": one unit, as the words lie in the text one behind the other */
+            if (u->s + u->n != p->t->text.s) p->ok = false;
+            u->n += p->t->text.n;
+        } else {
+            *u = p->t->text;
+        }
+    }
+    if (p->e->unit.n && p->t->kind == T_OP && p->t->op == '^') { /* cm^2 */
+        if (p->t[1].kind != T_NUMBER || p->e->unit.s + p->e->unit.n != p->t[1].text.s) {
+            p->ok = false;
+            return;
+        }
+        p->e->unit.n += p->t[1].text.n;
+        p->t += 2;
+    }
+}
+
+static bool parse_words(parser *p)
+{
+    const token *t = p->t;
+    expression *e = p->e;
+
+    if (t->kind == T_SYMBOL && t->text.n == 1 && isupper((unsigned char)*t->text.s) &&
+        t[1].kind == T_END) {
+        e->root = leaf(p, E_CHOICE, t->text);
+        return true;
+    }
+    if (t->kind == T_OP && t->op == '(' && t[1].kind == T_SYMBOL && t[1].text.n == 1 &&
+        isupper((unsigned char)*t[1].text.s) && t[2].kind == T_OP && t[2].op == ')' &&
+        t[3].kind == T_END) {
+        e->root = leaf(p, E_CHOICE, t[1].text);
+        return true;
+    }
+    if (t->kind != T_WORD || is_word(t, "$")) return false;
+    answer_span all = t->text;
+    for (t++; t->kind == T_WORD; t++) all.n += t->text.n; /* they lie one behind the other */
+    if (t->kind != T_END) return false;
+    /* \text{A} is a choice too. */
+    const bool is_choice = all.n == 1 && isupper((unsigned char)*all.s);
+    e->root = leaf(p, is_choice ? E_CHOICE : E_WORDS, all);
+    return true;
+}
+
+bool answer_parse(expression *out, answer_span s)
+{
+    parser p = {.e = out, .ok = true};
+
+    out->n = 0;
+    out->unit = out->name = (answer_span){0};
+    if (!answer_lex(&out->tokens, s)) return false;
+    p.t = out->tokens.t;
+    if (parse_words(&p)) return p.ok;
+    take_name(&p);
+    if (is_word(p.t, "$")) out->unit = (p.t++)->text;
+    out->root = parse_union(&p);
+    if (p.ok && !out->name.n && take(&p, '=')) {
+        const int right = parse_value(&p);
+        out->root = binary(&p, E_EQUATION, out->root, right);
+    }
+    take_unit(&p);
+    return p.ok && p.t->kind == T_END;
+}

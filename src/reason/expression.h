@@ -1,0 +1,140 @@
+/*
+ * expression.h - what an answer becomes when it is read; for answer*.c only.
+ *
+ *     text -> tokens (answer_lex.c) -> a tree (answer_parse.c) -> values (answer_value.c)
+ *
+ * A tree is an array of nodes; a node knows its first child and its next sibling.  Everything has
+ * a fixed size: what does not fit is not a short answer.
+ */
+#ifndef MILL_REASON_EXPRESSION_H
+#define MILL_REASON_EXPRESSION_H
+
+#include "reason/answer.h"
+
+#include <stdint.h>
+
+enum { MAX_ANSWER = 1024, MAX_TOKENS = 512, MAX_NODES = 512, MAX_DEPTH = 40 };
+
+/* ---- tokens ---- */
+
+typedef enum {
+    T_END,
+    T_NUMBER,   /* text: digits with at most one point, no separators */
+    T_SYMBOL,   /* text: a letter or a \command, with its subscript */
+    T_FUNCTION, /* function */
+    T_WORD,     /* text: of \text{}, or a word that is neither function nor product of letters */
+    T_OP,       /* op: one of  + - * / ^ ! % = < > , ; | ( ) [ ] { } and those below */
+} token_kind;
+enum { /* operators that are no single character of ASCII */
+       OP_PM = 128,
+       OP_MP,
+       OP_FRAC,
+       OP_SQRT,
+       OP_BINOM,
+       OP_DEGREE,
+       OP_SET_OPEN, /* \{ */
+       OP_SET_CLOSE,
+       OP_UNION,
+       OP_RELATION, /* <=, \neq, \in ...: not understood */
+       OP_LOG_BASE  /* the _ of \log_2 */
+};
+typedef enum {
+    F_SIN,
+    F_COS,
+    F_TAN,
+    F_COT,
+    F_SEC,
+    F_CSC,
+    F_ASIN,
+    F_ACOS,
+    F_ATAN,
+    F_SINH,
+    F_COSH,
+    F_TANH,
+    F_LN,
+    F_LOG, /* of an unnamed base: the same function on both sides */
+    F_EXP,
+    F_ABS,
+    F_SQRT, /* first child: radicand; second, if any: which root */
+    F_FACTORIAL,
+    F_BINOM,
+    N_FUNCTIONS
+} function_id;
+
+typedef struct {
+    token_kind kind;
+    int op;
+    function_id function;
+    bool after_space; /* a space stood before it: "1 1/2" */
+    answer_span text; /* in tokens.text */
+} token;
+
+typedef struct {
+    int n;
+    token t[MAX_TOKENS + 1];        /* closed by T_END */
+    char text[2 * MAX_ANSWER + 64]; /* what the spans point to */
+    size_t used;
+} token_list;
+
+/* false: it has something that is not understood, or is too long. */
+bool answer_lex(token_list *out, answer_span s);
+bool answer_same_tokens(const token_list *a, const token_list *b);
+
+/* ---- trees ---- */
+
+typedef enum {
+    E_NUMBER, /* text */
+    E_SYMBOL, /* text */
+    E_ADD,
+    E_SUBTRACT,
+    E_MULTIPLY,
+    E_DIVIDE,
+    E_POWER,
+    E_NEGATE,
+    E_PLUS_MINUS, /* a \pm b */
+    E_MINUS_PLUS,
+    E_CALL, /* function */
+    E_DEGREE,
+    E_PERCENT,
+    E_TUPLE, /* open, close: tuples, points, intervals */
+    E_SET,
+    E_LIST, /* "1, 2", "1 and 2": in any order */
+    E_UNION,
+    E_EQUATION,
+    E_CHOICE, /* text: one capital letter */
+    E_WORDS   /* text */
+} node_kind;
+
+typedef struct {
+    node_kind kind;
+    function_id function;
+    char open, close;
+    answer_span text;
+    int first, next; /* -1: none */
+} node;
+
+typedef struct {
+    int n, root;
+    node at[MAX_NODES];
+    answer_span unit; /* words behind a value: "5 cm"; n == 0: none */
+    answer_span name; /* what stood before the sign of equality: "x = 5"; n == 0: none */
+    token_list tokens;
+} expression;
+
+bool answer_parse(expression *out, answer_span s);
+
+/* ---- values ---- */
+
+/* A node with the sign that its \pm takes. */
+typedef struct {
+    const expression *e;
+    int at;
+    int sign; /* +1, -1 */
+} value_of;
+
+bool answer_has(const expression *e, int at, node_kind kind);
+answer_verdict answer_same_value(value_of a, value_of b);
+/* Whether a1 = a2 and b1 = b2 say the same: differences that are proportional. */
+answer_verdict answer_same_equation(value_of a, value_of b);
+
+#endif

@@ -1,0 +1,317 @@
+/* t_answer.c - answers compared: pairs by hand, and pairs that are equal or not by construction. */
+#include "lib/near.h"
+
+#include "base/philox.h"
+#include "reason/answer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static answer_span span(const char *s)
+{
+    return (answer_span){s, strlen(s)};
+}
+
+typedef struct {
+    const char *gold, *given;
+} pair;
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static void expect(const pair *p, size_t n, answer_verdict want)
+{
+    for (size_t i = 0; i < n; i++)
+        for (int swap = 0; swap < 2; swap++) {
+            const char *a = swap ? p[i].given : p[i].gold, *b = swap ? p[i].gold : p[i].given;
+            const answer_verdict v = answer_compare(span(a), span(b));
+            if (v != want) fail_msg("%s | %s: %s", a, b, answer_verdict_name(v));
+        }
+}
+
+void test_answer__knows_equal_answers(void **state)
+{
+    static const pair p[] = {
+        {"1/2", "\\frac{1}{2}"},
+        {"\\dfrac12", "0.5"},
+        {"0.50", ".5"},
+        {"50\\%", "\\frac{1}{2}"},
+        {"1,234,567", "1234567"},
+        {"12{,}345", "12345"},
+        {"10\\,000", "10000"},
+        {"3\\frac{1}{2}", "7/2"},
+        {"3 1/2", "3.5"},
+        {"-3\\frac{1}{2}", "-7/2"},
+        {"2\\sqrt{3}", "\\sqrt{12}"},
+        {"\\sqrt{16}", "4"},
+        {"\\frac{1}{\\sqrt2}", "\\frac{\\sqrt{2}}{2}"},
+        {"(1+\\sqrt5)(1-\\sqrt5)", "-4"},
+        {"\\sqrt[3]{27}", "3"},
+        {"\\sqrt[3]{-8}", "-2"},
+        {"x^2+2x+1", "(x+1)^2"},
+        {"\\frac{x^2-1}{x-1}", "x+1"},
+        {"2^{10}", "1024"},
+        {"5!", "120"},
+        {"\\binom{10}{3}", "120"},
+        {"10^{30}+1", "1000000000000000000000000000001"},
+        {"\\frac{\\pi}{4}", "45^\\circ"},
+        {"45^{\\circ}", "45"},
+        {"90 degrees", "90^\\circ"},
+        {"\\sin 30^\\circ", "1/2"},
+        {"\\sin^2 x + \\cos^2 x", "1"},
+        {"\\log_2 8", "3"},
+        {"e^{2x}", "(e^x)^2"},
+        {"\\left(1, 2\\right)", "(1,2)"},
+        {"(\\frac12, 3)", "(0.5, 3)"},
+        {"\\{1,2,3\\}", "\\{3, 1, 2\\}"},
+        {"\\{1,1,2\\}", "\\{2, 1\\}"},
+        {"1, 2", "2 and 1"},
+        {"x=1 or x=2", "2, 1"},
+        {"1 \\pm \\sqrt{2}", "1+\\sqrt2, 1-\\sqrt2"},
+        {"\\pm 3", "-3, 3"},
+        {"[0, \\infty)", "[0,\\infty)"},
+        {"(-\\infty,-1)\\cup(1,\\infty)", "(1,\\infty) \\cup (-\\infty,-1)"},
+        {"x = 5", "5"},
+        {"f(x) = 2x+1", "1+2x"},
+        {"x^2+y^2=1", "1 = y^2 + x^2"},
+        {"5\\text{ cm}", "5"},
+        {"5 cm^2", "5\\text{ cm}^2"},
+        {"\\$12.50", "12.5"},
+        {"A", "(A)"},
+        {"\\text{B}", "B"},
+        {"\\text{Monday}", "monday"},
+        {"x > 3", "x>3"},
+        {"2i", "\\sqrt{-4}"},
+        {"\\frac{a}{b}", "a/b"},
+        {"a_1 + a_{2}", "a_2 + a_1"},
+        {"\xe2\x88\x92"
+         "1",
+         "-1"},
+    };
+    (void)state;
+    expect(p, COUNT(p), ANSWER_EQUAL);
+}
+
+void test_answer__tells_different_answers_apart(void **state)
+{
+    static const pair p[] = {
+        {"1/2", "1/3"},
+        {"0.333", "1/3"},
+        {"3.14", "\\pi"},
+        {"3.14159265", "\\pi"},
+        {"1000000000000000000000000000001", "10^{30}"},
+        {"x+1", "x-1"},
+        {"(x+1)^2", "x^2+1"},
+        {"\\sqrt{2}", "-\\sqrt2"},
+        {"(1,2)", "(2,1)"},
+        {"[1,2]", "(1,2)"},
+        {"[1,2)", "(1,2)"},
+        {"1.4142136", "\\sqrt2"},
+        {"(1,2)", "(1,2,3)"},
+        {"\\{1,2\\}", "\\{1,2,3\\}"},
+        {"1, 1", "1, 2"},
+        {"1, 1, 2", "1, 2, 2"},
+        {"\\pm 3", "3, 4"},
+        {"[0,\\infty)", "[0,-\\infty)"},
+        {"A", "B"},
+        {"yes", "no"},
+        {"5 cm", "6"},
+        {"3\\frac{1}{2}", "3/2"},
+        {"2x", "2y"},
+        {"x_1", "x_2"},
+        {"\\binom{10}{3}", "121"},
+        {"\\frac12", "2"},
+        {"45^\\circ", "46^\\circ"},
+        {"\\ln 2", "\\log 2"},
+    };
+    (void)state;
+    expect(p, COUNT(p), ANSWER_DIFFERENT);
+}
+
+void test_answer__says_where_it_cannot_say(void **state)
+{
+    static const pair p[] = {
+        {"50\\%", "50"},   /* the sign left out, or a hundred times as much? */
+        {"1/2x", "x/2"},   /* a half of x, or one over 2x? */
+        {"(1,2)", "1, 2"}, /* a point, or two answers? */
+        {"\\{3\\}", "3"},
+        {"5 cm", "50 mm"},
+        {"blue", "azure"},
+        {"x > 3", "(3, \\infty)"},
+        {"\\overline{ab}", "ab"}, /* a command that may mean anything */
+        {"1.41421356237309505", "\\sqrt2"},
+        {"1.41421356237", "\\sqrt{2.0000000000}"},
+        {"\\ln(xy)", "\\ln x + \\ln y"}, /* where both are positive */
+        {"1.4142135623731", "\\sqrt2"},
+        {"3:30", "1/10"},
+        {"\\sqrt{2.00000000000000000001}", "\\sqrt2"},
+        {"1,2345", "12345"},
+        {"3\\frac{5}{2}", "11/2"},
+        {"2 3", "6"},
+        {"x = 3", "y = 3"},
+        {"12345,678", "12345678"}, /* no separator: a list of two */
+        {"|x|", "x"},              /* where x is positive */
+        {"((((((((((((((((((((((((((((((((((((((((((((1)))))))))))))))))))))))))))))))))))))))))))"
+         ")",
+         "1"},
+    };
+    (void)state;
+    expect(p, COUNT(p), ANSWER_UNSUPPORTED);
+}
+
+void test_answer__is_the_last_balanced_box(void **state)
+{
+    static const struct {
+        const char *text, *inside;
+    } c[] = {
+        {"so \\boxed{1} and then \\boxed{\\frac{1}{2}}.", "\\frac{1}{2}"},
+        {"\\boxed{\\{1,2\\}}", "\\{1,2\\}"},
+        {"\\boxed{7} but \\boxed{8 and it ends", "7"},
+        {"\\fbox{x}", "x"},
+        {"\\boxed {5}", "5"},
+    };
+    answer_span in;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(c); i++) {
+        assert_true(answer_boxed(&in, c[i].text, strlen(c[i].text)));
+        assert_int_equal(in.n, strlen(c[i].inside));
+        assert_memory_equal(in.s, c[i].inside, in.n);
+    }
+    assert_false(answer_boxed(&in, "\\boxed", 6));
+    assert_false(answer_boxed(&in, "no box", 6));
+}
+
+void test_answer__misses_gold_and_boxes(void **state)
+{
+    (void)state;
+    assert_int_equal(answer_verify(span("proof"), "\\boxed{1}", 9), ANSWER_MISSING);
+    assert_int_equal(answer_verify(span("NotFound"), "\\boxed{1}", 9), ANSWER_MISSING);
+    assert_int_equal(answer_verify(span(" "), "\\boxed{1}", 9), ANSWER_MISSING);
+    assert_int_equal(answer_verify(span("1"), "it is 1", 7), ANSWER_MISSING);
+    assert_int_equal(answer_verify(span("1"), "\\boxed{ }", 9), ANSWER_MISSING);
+    assert_int_equal(answer_verify(span("1"), "\\boxed{1}", 9), ANSWER_EQUAL);
+    assert_int_equal(answer_verify(span("1"), "\\boxed{2}", 9), ANSWER_DIFFERENT);
+}
+
+/* ---- by construction ---- */
+
+/* a / b + c sqrt(d) with b > 0 and d 0, 2, 3 or 5: the parts are its value, and nothing else is. */
+typedef struct {
+    int a, b, c, d;
+} surd;
+
+static surd random_surd(mill_rng *r)
+{
+    static const int roots[] = {0, 0, 2, 3, 5};
+    surd s = {(int)mill_rng_below(r, 41) - 20, 1 + (int)mill_rng_below(r, 12), 0,
+              roots[mill_rng_below(r, 5)]};
+    if (s.d) s.c = 1 + (int)mill_rng_below(r, 5);
+    return s;
+}
+
+static bool same(surd p, surd q)
+{
+    return p.a * q.b == q.a * p.b && p.c == q.c && p.d == q.d;
+}
+
+static int write_rational(char *to, surd s, mill_rng *r)
+{
+    const int k = 1 + (int)mill_rng_below(r, 4), n = s.a * k, m = s.b * k, p = s.a < 0 ? -n : n;
+    const char *sign = s.a < 0 ? "-" : "";
+    const int x = (int)mill_rng_below(r, 9) - 4;
+
+    switch (mill_rng_below(r, 7)) {
+    case 0:
+        return sprintf(to, "%s\\frac{%d}{%d}", sign, p, m);
+    case 1:
+        return sprintf(to, "%d/%d", n, m);
+    case 2: /* a sum of two */
+        return sprintf(to, "\\frac{%d}{%d}%+d", s.a - x * s.b, s.b, x);
+    case 3:
+        return sprintf(to, "\\left(\\dfrac{%d}{%d}\\right)", n, m);
+    case 4: /* mixed */
+        if (p > m && p % m) return sprintf(to, "%s%d\\frac{%d}{%d}", sign, p / m, p % m, m);
+        return sprintf(to, "%d \\div %d", n, m);
+    case 5: /* thousandths, where they are whole */
+        if (1000 * s.a % s.b == 0 && s.a >= 0)
+            return sprintf(to, "%d.%03d", 1000 * s.a / s.b / 1000, 1000 * s.a / s.b % 1000);
+        return sprintf(to, "%d \\cdot \\frac{1}{%d}", n, m);
+    default:
+        return sprintf(to, "\\frac{%d \\times %d^2}{%d}", s.a, k, s.b * k * k);
+    }
+}
+
+static void write_surd(char *to, surd s, mill_rng *r)
+{
+    to += write_rational(to, s, r);
+    if (!s.c) return;
+    switch (mill_rng_below(r, 3)) {
+    case 0:
+        sprintf(to, "+%d\\sqrt{%d}", s.c, s.d);
+        break;
+    case 1:
+        sprintf(to, "+\\sqrt{%d}", s.c * s.c * s.d);
+        break;
+    default:
+        sprintf(to, "+\\frac{%d}{\\sqrt{%d}}", s.c * s.d, s.d);
+    }
+}
+
+/* Wrapped so that the value stays or its place matters. */
+static void write_answer(char *to, surd s, int form, mill_rng *r)
+{
+    char in[256], other[256];
+    const surd seven = {7, 1, 0, 0};
+
+    write_surd(in, s, r);
+    write_surd(other, seven, r);
+    switch (form) {
+    case 0:
+        sprintf(to, "%s", in);
+        break;
+    case 1:
+        sprintf(to, mill_rng_below(r, 2) ? "x = %s" : "%s", in);
+        break;
+    case 2:
+        sprintf(to, "\\left(%s, %s\\right)", in, other);
+        break;
+    case 3:
+        if (mill_rng_below(r, 2))
+            sprintf(to, "\\{%s, %s\\}", in, other);
+        else
+            sprintf(to, "\\{%s, %s\\}", other, in);
+        break;
+    case 4:
+        sprintf(to, "[%s, \\infty)", in);
+        break;
+    default:
+        sprintf(to, mill_rng_below(r, 2) ? "(%s) x + y" : "y + x (%s)", in);
+    }
+}
+
+void test_answer__never_accepts_what_differs_by_construction(void **state)
+{
+    enum { PAIRS = 20000, FORMS = 6 };
+    mill_rng r = mill_rng_init(7, 1, 0);
+    int equal = 0, accepted = 0;
+    char a[600], b[600];
+
+    (void)state;
+    for (int i = 0; i < PAIRS; i++) {
+        const surd s = random_surd(&r), t = mill_rng_below(&r, 2) ? s : random_surd(&r);
+        const int form = (int)mill_rng_below(&r, FORMS);
+
+        write_answer(a, s, form, &r);
+        write_answer(b, t, form, &r);
+        const answer_verdict v = answer_compare(span(a), span(b));
+        if (same(s, t)) {
+            equal++;
+            accepted += v == ANSWER_EQUAL;
+            if (v == ANSWER_DIFFERENT) fail_msg("equal, and rejected: %s | %s", a, b);
+        } else if (v == ANSWER_EQUAL) {
+            fail_msg("different, and accepted: %s | %s", a, b);
+        }
+    }
+    /* What is not accepted is a mixed number of two digits or a product behind a fraction. */
+    if (accepted < equal * 95 / 100) fail_msg("%d of %d equal pairs accepted", accepted, equal);
+}
