@@ -48,4 +48,7 @@ int mill_format_f64(char *buf, double x);
 int mill_format_fixed(char *buf, double x, int decimals);
 int mill_format_i64(char *buf, int64_t x);
 
+/* The nearest of n names (by edits), or NULL if none is near. */
+const char *mill_nearest(const char *word, const char *const *names, int n);
+
 #endif

@@ -1,5 +1,6 @@
 /* source.c - reading what is trained on; and the target of its rows. */
 #include "base/mem.h"
+#include "base/text.h"
 #include "classify/inner.h"
 #include "table/csv_write.h"
 
@@ -75,17 +76,39 @@ const npz_entry *cls_find_array(const cls_source *s, const char *name)
 
 /* ---- the target ---- */
 
+/* Names the columns, or arrays, that are there: a few, and the one that was probably meant. */
+static mill_err no_target(const cls_source *s, const char *name)
+{
+    enum { SHOWN = 12 };
+    const int n = s->table ? s->table->n_cols : s->n_arrays;
+    const char **const names = mill_alloc((size_t)n + 1, sizeof *names);
+    mill_text list = {0};
+
+    if (!names) return MILL_ENOMEM;
+    for (int i = 0; i < n; i++) {
+        names[i] = s->table ? s->table->col[i].name : s->array[i].name;
+        if (i < SHOWN) text_add(&list, "%s%s", i ? ", " : "", names[i]);
+    }
+    if (n > SHOWN) text_add(&list, " and %d more", n - SHOWN);
+    const char *const near = mill_nearest(name, names, n);
+    mill_fail(MILL_EINPUT, "%s: no %s is called \"%s\"%s%s%s; there %s %s", s->path,
+              s->table ? "column" : "array", name, near ? "; did you mean \"" : "",
+              near ? near : "", near ? "\"?" : "", n == 1 ? "is" : "are", list.s ? list.s : "none");
+    text_free(&list);
+    mill_free(names);
+    return MILL_EINPUT;
+}
+
 mill_err cls_target_open(cls_target *t, const cls_source *s, const char *name)
 {
     *t = (cls_target){0};
     if (s->table) {
         const int at = table_find(s->table, name);
-        if (at < 0) return mill_fail(MILL_EINPUT, "%s: no column is called \"%s\"", s->path, name);
+        if (at < 0) return no_target(s, name);
         t->col = &s->table->col[at];
         return MILL_OK;
     }
-    if (!(t->array = cls_find_array(s, name)))
-        return mill_fail(MILL_EINPUT, "%s: no array is called \"%s\"", s->path, name);
+    if (!(t->array = cls_find_array(s, name))) return no_target(s, name);
     if (t->array->array.cols != 1)
         return mill_fail(MILL_EINPUT, "%s: the target \"%s\" has %lld numbers a row, not one",
                          s->path, name, (long long)t->array->array.cols);

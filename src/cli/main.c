@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 #include "base/cpu.h"
+#include "base/text.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -52,7 +53,7 @@ static int unknown_command(const char *name)
     const char *names[OPT_COUNT(commands)];
 
     for (int i = 0; i < OPT_COUNT(commands); i++) names[i] = commands[i].name;
-    const char *nearest = opt_nearest(name, names, OPT_COUNT(commands));
+    const char *nearest = mill_nearest(name, names, OPT_COUNT(commands));
     if (nearest)
         fprintf(stderr, "tabmill: %s: no such command; did you mean %s?\n", name, nearest);
     else

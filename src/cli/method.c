@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/cpu.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,7 @@ int cli_check_method(const opt_set *set, const char *name)
     for (int i = 1; i < OPT_COUNT(names); i++)
         if (!strcmp(names[i], name))
             return opt_usage_error(set, "--method %s: not in this build", name);
-    const char *nearest = opt_nearest(name, names, OPT_COUNT(names));
+    const char *nearest = mill_nearest(name, names, OPT_COUNT(names));
     if (nearest)
         return opt_usage_error(set, "--method %s: no such method; did you mean %s?", name, nearest);
     return opt_usage_error(

@@ -67,23 +67,6 @@ static bool same_name(const char *a, const char *b, size_t n)
     return b[n] == 0;
 }
 
-const char *opt_nearest(const char *word, const char *const *names, int n)
-{
-    const char *nearest = NULL;
-    int least = 4;
-
-    for (int i = 0; i < n; i++) {
-        int d = text_edits(word, strlen(word), names[i], strlen(names[i]));
-        if (d > 1 && strlen(word) > 2 && !strncmp(word, names[i], strlen(word)))
-            d = 1; /* a beginning */
-        if (d < least && d < (int)strlen(word)) {
-            least = d;
-            nearest = names[i];
-        }
-    }
-    return nearest;
-}
-
 static int unknown_option(const opt_set *set, const char *shown, const char *word)
 {
     enum { MOST = 128 };
@@ -94,7 +77,7 @@ static int unknown_option(const opt_set *set, const char *shown, const char *wor
 
     for (int i = 0; n < MOST - 1 && (r = opt_row_at(set, i, &g)); i++) names[n++] = opt_name(g, r);
     names[n++] = "help";
-    const char *nearest = opt_nearest(word, names, n);
+    const char *nearest = mill_nearest(word, names, n);
     if (nearest)
         return opt_usage_error(set, "%s: no such option; did you mean --%s?", shown, nearest);
     return opt_usage_error(set, "%s: no such option", shown);

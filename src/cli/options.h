@@ -117,7 +117,5 @@ void opt_help(const opt_set *set); /* on stdout */
 
 /* "tabmill fit: ..." on stderr; returns 2. */
 int opt_usage_error(const opt_set *set, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The nearest of n names (by edits), or NULL if none is near. */
-const char *opt_nearest(const char *word, const char *const *names, int n);
 
 #endif
