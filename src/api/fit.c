@@ -89,7 +89,7 @@ static mill_err after_step(training *t)
     s->is_ended = s->step >= job->n_steps || (job->done && job->done(job->ctx));
     if (!every || (!s->is_ended && s->step % every)) return MILL_OK;
     TRY(job->probe(job->ctx, s->step, &quality));
-    if (loop_state_probed(s, quality)) TRY(keep_best(t));
+    if (loop_state_probed(s, quality, 0)) TRY(keep_best(t));
     if (s->since_best >= t->c->early_stop) s->is_ended = true;
     return MILL_OK;
 }

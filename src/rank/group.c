@@ -124,6 +124,11 @@ void rank_usage_get(const rank_group *g, rank_usage *out)
     out->seconds[g->phase] += (double)(board_now_ns() - g->phase_ns) / 1e9;
 }
 
+void rank_waited_for_data(rank_group *g, double seconds)
+{
+    g->usage.data[g->phase] += seconds;
+}
+
 /* ---- buffers ---- */
 
 mill_err rank_buffer_new(rank_buffer **out, rank_group *g, int64_t n, rank_sharing sharing)

@@ -213,6 +213,12 @@ mill_err rank_identify(rank_identity *out, const rank_flags *flags)
     TRY(take_flag(&id.local_rank, f.local_rank, source, "local-rank"));
     TRY(take_flag(&id.local_world, f.local_world, source, "local-world-size"));
     if (source < 0 && !flagged) {
+        int world = 1;
+        TRY(env_int(&world, "WORLD_SIZE"));
+        if (world > 1)
+            return mill_fail(MILL_EINPUT,
+                             "WORLD_SIZE is %d and RANK is not set: which of the ranks is this?",
+                             world);
         id.rank = 0;
         id.world = 1;
     }

@@ -185,16 +185,18 @@ typedef enum {
 } rank_phase;
 void rank_beat(rank_group *g, int64_t step, rank_phase phase);
 
-/* Where this rank's time went since rank_open(): by the phases that rank_beat() began, and of that,
- * waiting for others to come to a collective (imbalance) and what the collective itself took
- * (communication that was not hidden).  The launcher gets the same of each rank (rank_job.usage).
+/* Where this rank's time went since rank_open(), by the phases that rank_beat() began; and of each
+ * phase, waiting for others to come to a collective (imbalance), what the collective itself took
+ * (communication that was not hidden), and waiting for data (rank_waited_for_data).  The launcher
+ * gets the same of each rank (rank_job.usage).
  */
 typedef struct {
     double seconds[RANK_N_PHASE];
-    double imbalance, communication;
+    double imbalance[RANK_N_PHASE], communication[RANK_N_PHASE], data[RANK_N_PHASE];
     int64_t step; /* the last that was begun; -1: none */
 } rank_usage;
 void rank_usage_get(const rank_group *g, rank_usage *out);
+void rank_waited_for_data(rank_group *g, double seconds); /* the caller knows how long */
 
 /*
  * ---- one sum, whatever the number of ranks ----
@@ -236,9 +238,10 @@ void rank_tree_next(rank_tree *t);
  * was first and its last words, and starts all again up to `max_restarts` times.  The caller must
  * have no threads and nothing unflushed.  Ranks die with the launcher.
  *
- * In a rank it returns MILL_OK with *side == RANK_CHILD: the environment then says who it is.  In
- * the launcher it returns when all are gone, with *side == RANK_PARENT and *status: 0, 75 (saved
- * after a signal), 124 (watchdog), else the first failing rank's code or 128 + its signal.
+ * In a rank it returns MILL_OK with *side == RANK_CHILD and *status 0: the environment then says
+ * who it is.  In the launcher it returns when all are gone, with *side == RANK_PARENT and *status:
+ * 0, 75 (saved after a signal), 124 (watchdog), else the first failing rank's code or 128 + its
+ * signal.
  */
 typedef enum { RANK_PARENT, RANK_CHILD } rank_side;
 

@@ -124,7 +124,7 @@ static mill_err work_one(rank_group *g, bool may_use_pool)
     work(g, w, may_use_pool);
     announce(s, &s->me->done, w->seq + 1);
     s->n_worked++;
-    g->usage.communication += (double)(board_now_ns() - start) / 1e9;
+    g->usage.communication[g->phase] += (double)(board_now_ns() - start) / 1e9;
     return MILL_OK;
 }
 

@@ -534,6 +534,7 @@ mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
     if (!err) err = run_attempts(l, &is_child, &mask, status);
     if (is_child) {
         *side = RANK_CHILD;
+        *status = 0; /* not that of the attempt before */
         return err;
     }
     end_guard(l);

@@ -157,12 +157,12 @@ static mill_err wait_for_all(rank_group *g, uint32_t seq, bool done, double *sec
 
 mill_err shm_wait_arrived(rank_group *g, uint32_t seq)
 {
-    return wait_for_all(g, seq, false, &g->usage.imbalance);
+    return wait_for_all(g, seq, false, &g->usage.imbalance[g->phase]);
 }
 
 mill_err shm_wait_done(rank_group *g, uint32_t seq)
 {
-    return wait_for_all(g, seq, true, &g->usage.communication);
+    return wait_for_all(g, seq, true, &g->usage.communication[g->phase]);
 }
 
 bool shm_all_reached(const rank_group *g, uint32_t seq, bool done)

@@ -3,7 +3,7 @@
  *
  * meta of the file: the job's own keys, and
  *     "kind":"checkpoint",
- * "loop":{"job","step","best_step","best_quality","since_best","quality","ended","early"}
+ * "loop":{"job","step","best_step","best_quality","since_best","mark","quality","ended","early"}
  *
  * With early stop the best state is itself the checkpoint of its step.  A checkpoint whose best
  * state is missing or damaged cannot end in the same bytes, so it is passed over like a damaged
@@ -39,12 +39,14 @@ static int64_t step_of(const char *name)
     return step;
 }
 
-bool loop_state_probed(loop_state *s, double quality)
+bool loop_state_probed(loop_state *s, double quality, double least_gain)
 {
-    const bool is_best = s->best_step < 0 || quality > s->best_quality;
+    const bool is_first = s->best_step < 0, is_best = is_first || quality > s->best_quality;
+    const bool is_gain = is_first || quality > s->mark + least_gain;
 
     s->quality = quality;
-    s->since_best = is_best ? 0 : s->since_best + 1;
+    s->since_best = is_gain ? 0 : s->since_best + 1;
+    if (is_gain) s->mark = quality;
     if (is_best) {
         s->best_step = s->step;
         s->best_quality = quality;
@@ -54,10 +56,10 @@ bool loop_state_probed(loop_state *s, double quality)
 
 static json_t *loop_json(const train_job *job, const loop_state *s)
 {
-    return json_pack("{s:s,s:I,s:I,s:o,s:I,s:o,s:b,s:b}", "job", job->name, "step",
+    return json_pack("{s:s,s:I,s:I,s:o,s:I,s:f,s:o,s:b,s:b}", "job", job->name, "step",
                      (json_int_t)s->step, "best_step", (json_int_t)s->best_step, "best_quality",
                      s->best_step < 0 ? json_null() : json_real(s->best_quality), "since_best",
-                     (json_int_t)s->since_best, "quality",
+                     (json_int_t)s->since_best, "mark", s->mark, "quality",
                      isnan(s->quality) ? json_null() : json_real(s->quality), "ended", s->is_ended,
                      "early", s->stopped_early);
 }
@@ -94,6 +96,8 @@ static mill_err read_loop(loop_state *s, const store *file, const char *path, co
         .best_step = json_integer_value(json_object_get(loop, "best_step")),
         .best_quality = json_number_value(json_object_get(loop, "best_quality")),
         .since_best = json_integer_value(json_object_get(loop, "since_best")),
+        .mark = json_number_value(
+            json_object_get(loop, json_object_get(loop, "mark") ? "mark" : "best_quality")),
         .quality = json_is_number(quality) ? json_number_value(quality) : (double)NAN,
         .is_ended = json_is_true(json_object_get(loop, "ended")),
         .stopped_early = json_is_true(json_object_get(loop, "early")),

@@ -13,15 +13,16 @@ typedef struct {
     int64_t step;      /* steps done */
     int64_t best_step; /* of the best probe, or -1 */
     double best_quality;
-    int64_t since_best; /* probes since then */
+    int64_t since_best; /* probes since the last that was better than `mark` by enough */
+    double mark;        /* its quality */
     double quality;     /* last probe; NaN before the first */
     bool is_ended;      /* nothing is left to do but to restore the best state */
     bool stopped_early;
 } loop_state;
 
 /* Counts a probe of `quality` after s->step; true if none was better, and its state is to be kept.
- */
-bool loop_state_probed(loop_state *s, double quality);
+ * Patience begins anew when it is better than the last that did so by more than `least_gain`. */
+bool loop_state_probed(loop_state *s, double quality, double least_gain);
 
 /* The kept checkpoints of a run, oldest first: what rotation must know of each. */
 enum { CHECKPOINT_MAX = 64 };

@@ -19,6 +19,7 @@ typedef struct {
     int64_t steps_per_epoch; /* metrics and progress are written once per epoch */
     int n_metrics;
     const char *metric[JOB_MAX_METRICS]; /* "loss_g", "loss_d" */
+    const char *tag[JOB_MAX_METRICS];    /* in TensorBoard; NULL: as the metric */
     mill_err (*step)(void *ctx, int64_t step);
     void (*metrics)(void *ctx, double *values); /* of the last step */
     bool (*done)(void *ctx);                    /* converged before n_steps; NULL: never */

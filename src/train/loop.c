@@ -61,19 +61,20 @@ static void write_metrics(loop *l, bool is_probed)
 {
     const train_job *job = l->job;
     const double rate = progress_rate(&l->progress, l->s.step);
-    const char *tag[JOB_MAX_METRICS + 2];
+    const char *name[JOB_MAX_METRICS + 2], *tag[JOB_MAX_METRICS + 2];
     double value[JOB_MAX_METRICS + 2];
     struct timespec now;
     int n = 0;
 
     for (; n < job->n_metrics; n++) {
-        tag[n] = job->metric[n];
+        name[n] = job->metric[n];
+        tag[n] = job->tag[n] ? job->tag[n] : name[n];
         value[n] = l->value[n];
     }
-    tag[n] = "steps_per_s";
+    name[n] = tag[n] = "steps_per_s";
     value[n++] = rate;
     if (is_probed) {
-        tag[n] = "quality";
+        name[n] = tag[n] = "quality";
         value[n++] = l->s.quality;
     }
     clock_gettime(CLOCK_REALTIME, &now);
@@ -82,7 +83,7 @@ static void write_metrics(loop *l, bool is_probed)
              (long long)now.tv_sec, (int)(now.tv_nsec / 1000000), (long long)l->s.step,
              (long long)(l->s.step / job->steps_per_epoch));
     for (int i = 0; i < n; i++) {
-        text_add(&l->line, ",\"%s\":", tag[i]);
+        text_add(&l->line, ",\"%s\":", name[i]);
         add_number(&l->line, value[i]);
     }
     text_add(&l->line, "}\n");
@@ -139,7 +140,7 @@ static mill_err probe(loop *l, bool *is_best)
 
     TRY(l->job->probe(l->job->ctx, s->step, &quality));
     if (keeps_best(l))
-        *is_best = loop_state_probed(s, quality);
+        *is_best = loop_state_probed(s, quality, l->o->least_gain);
     else
         s->quality = quality;
     return MILL_OK;

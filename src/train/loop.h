@@ -21,6 +21,7 @@ typedef struct {
         force; /* force: resume although the configuration differs; without resume: start over */
     bool allow_other_level;
     int early_stop;      /* probes without a better quality; 0: off */
+    double least_gain;   /* that counts as better there; the best state is the best by any gain */
     bool keep_best;      /* without early stop too: the best probed state is kept and returned */
     bool strict;         /* a damaged checkpoint is an error; else it is named and passed over */
     bool links;          /* latest.mill and best.mill in the folder name checkpoints */

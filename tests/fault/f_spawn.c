@@ -168,6 +168,7 @@ static void be_slow(rank_group *g, int step)
 {
     (void)step;
     rank_beat(g, step, rank_of(g) == 1 ? RANK_LOADING : RANK_COMPUTING);
+    rank_waited_for_data(g, 0.01);
     if (rank_of(g) == 1) usleep(10000);
 }
 
@@ -181,8 +182,11 @@ void test_spawn__knows_where_the_time_went(void **state)
     assert_int_equal(u[0].step, 39);
     assert_true(u[0].seconds[RANK_COMPUTING] >= 0.6 && u[0].seconds[RANK_LOADING] == 0);
     assert_true(u[1].seconds[RANK_LOADING] >= 0.6);
-    assert_true(u[0].imbalance >= 0.3 && u[0].imbalance < u[0].seconds[RANK_COMPUTING]);
-    assert_true(u[1].imbalance < u[0].imbalance);
+    const double waited = u[0].imbalance[RANK_COMPUTING];
+    assert_true(waited >= 0.3 && waited < u[0].seconds[RANK_COMPUTING]);
+    assert_true(u[1].imbalance[RANK_COMPUTING] + u[1].imbalance[RANK_LOADING] < waited);
+    assert_true(u[0].data[RANK_COMPUTING] >= 0.39 && u[0].data[RANK_COMPUTING] < 0.41);
+    assert_true(u[0].data[RANK_LOADING] == 0);
     munmap(u, 4096);
 }
 

@@ -135,6 +135,8 @@ void test_rank_identity__refuses_contradictions(void **state)
     assert_fails(MILL_EINPUT, "RANK is 2 and WORLD_SIZE is 2", rank_identify(&id, NULL));
     say("RANK=1");
     assert_fails(MILL_EINPUT, "WORLD_SIZE is not", rank_identify(&id, NULL));
+    say("WORLD_SIZE=2");
+    assert_fails(MILL_EINPUT, "RANK is not set", rank_identify(&id, NULL));
     say("RANK=1 WORLD_SIZE=two");
     assert_fails(MILL_EINPUT, "WORLD_SIZE=\"two\"", rank_identify(&id, NULL));
     say("RANK=1 WORLD_SIZE=4 LOCAL_RANK=2 LOCAL_WORLD_SIZE=2");
