@@ -8,12 +8,16 @@
 
 #include <math.h>
 
-/* ORDER METRIC */
-static const char *const class_names[] = {"train_loss",   "train_accuracy", "val_loss",
-                                          "val_accuracy", "val_f1",         "val_auc",
-                                          "lr",           "grad_norm"};
-static const char *const number_names[] = {"train_loss", "val_loss", "val_rmse", "val_mae",
-                                           "val_r2",     "lr",       "grad_norm"};
+/* ORDER METRIC; and what TensorBoard calls them */
+static const char *const class_names[][2] = {
+    {"train_loss", "Loss/train"}, {"train_accuracy", "Accuracy/train"},
+    {"val_loss", "Loss/val"},     {"val_accuracy", "Accuracy/val"},
+    {"val_f1", "F1/val"},         {"val_auc", "AUC/val"},
+    {"lr", "Learning_rate"},      {"grad_norm", "Gradient_norm"}};
+static const char *const number_names[][2] = {
+    {"train_loss", "Loss/train"},  {"val_loss", "Loss/val"}, {"val_rmse", "RMSE/val"},
+    {"val_mae", "MAE/val"},        {"val_r2", "R2/val"},     {"lr", "Learning_rate"},
+    {"grad_norm", "Gradient_norm"}};
 
 static mill_err job_step(void *ctx, int64_t step)
 {
@@ -100,6 +104,8 @@ void cls_trainer_job(train_job *job, cls_trainer *t)
         .save = job_save,
         .load = job_load,
     };
-    for (int i = 0; i < job->n_metrics; i++)
-        job->metric[i] = is_class ? class_names[i] : number_names[i];
+    for (int i = 0; i < job->n_metrics; i++) {
+        job->metric[i] = is_class ? class_names[i][0] : number_names[i][0];
+        job->tag[i] = is_class ? class_names[i][1] : number_names[i][1];
+    }
 }

@@ -2,7 +2,7 @@
  * metrics.c - how good a network's answers are, over exactly the rows of a set.
  *
  * Probabilities are softmax of the answers in double, with our own exp; sums run in row order.  AUC
- * is the mean over the classes that have rows on both sides; beyond 64 classes it is not computed.
+ * is the mean over the classes that have rows on both sides.
  */
 #include "base/mem.h"
 #include "base/vmath.h"
@@ -11,8 +11,6 @@
 
 #include <math.h>
 #include <string.h>
-
-enum { MOST_AUC = 64 };
 
 void cls_metrics_deinit(cls_metrics *m)
 {
@@ -51,8 +49,7 @@ static mill_err class_metrics(cls_metrics *m, const cls_rows *r, double *p, int3
             m->class_rows[c] ? m->class_accuracy[c] / (double)m->class_rows[c] : (double)NAN;
     m->accuracy = hits / (double)n;
     m->loss = metric_log_loss(p, r->label, n, k);
-    m->auc = (double)NAN;
-    if (k <= MOST_AUC) TRY(metric_auc_macro(&m->auc, p, r->label, n, k));
+    TRY(metric_auc_macro(&m->auc, p, r->label, n, k));
     return metric_f1_macro(&m->f1, guess, r->label, n, k);
 }
 

@@ -24,10 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a rank tells, in doubles: the signal that it got, loss and hits of each part, the squares of
- * each of its groups of lines. */
-enum { TELL_SIGNAL, TELL_PARTS };
-
 /* Ranks of one host have one set of parameters; over MPI each rank has its own. */
 static bool shares_memory(const cls_trainer *t)
 {
@@ -320,9 +316,11 @@ static double count_hits(const float *out, const cls_batch *b, int64_t k)
 
 static mill_err run_part(cls_trainer *t, int64_t step, int i)
 {
+    const double waited = cls_loader_waited(t->loader);
     const cls_batch *b = cls_loader_take(t->loader);
     double *tell = t->told + TELL_PARTS + (ptrdiff_t)2 * i;
 
+    rank_waited_for_data(t->group, cls_loader_waited(t->loader) - waited);
     tell[0] = tell[1] = 0;
     t->is_last = i == rank_tree_parts(t->tree) - 1;
     if (!b->n) {
@@ -420,11 +418,7 @@ static mill_err hear(cls_trainer *t, int64_t step, double *factor)
     }
     t->grad_norm = t->norm.e ? sqrt(sum_squares(t)) : (double)NAN;
     if (!isfinite(loss) || (t->norm.e && !isfinite(t->grad_norm)))
-        return mill_fail(
-            MILL_EDEVICE,
-            "step %lld: the loss is %g and the gradient's length %g: a lower --lr, or a "
-            "--max-grad-norm, may help",
-            (long long)step + 1, loss, t->grad_norm);
+        return cls_not_finite(t, step);
     *factor = t->norm.e ? t->c.max_grad_norm / (t->grad_norm + 1e-6) : 1;
     if (*factor > 1) *factor = 1;
     if (step % t->plan.steps_per_epoch == 0) t->sums = (cls_sums){0};

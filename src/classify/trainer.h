@@ -56,6 +56,10 @@ struct cls_trainer {
     double grad_norm, lr;
 };
 
+/* What a rank tells of a step, in doubles: the signal that it got, loss and hits of each part, the
+ * squares of each of its groups of lines. */
+enum { TELL_SIGNAL, TELL_PARTS };
+
 typedef enum { ORDER_STEP, ORDER_EVALUATE, ORDER_SHARE, ORDER_COLLECT, ORDER_END } cls_order_kind;
 typedef struct {
     int64_t kind, arg;
@@ -68,6 +72,10 @@ mill_err cls_share_state(cls_trainer *t);               /* on every rank: as ran
 mill_err cls_collect_state(cls_trainer *t);             /* on every rank: all slices everywhere */
 const cls_rows *cls_set_rows(const cls_trainer *t, cls_set set);
 double cls_rate(const cls_trainer *t, int64_t step);
+
+/* finite.c, on every rank: MILL_EDEVICE, with the rank and the layer that are to blame for a step
+ * whose loss or gradient is not finite; in the same words on all. */
+mill_err cls_not_finite(const cls_trainer *t, int64_t step);
 
 /* file.c */
 mill_err cls_params_load(cls_trainer *t, const store *s, bool encoder_only);

@@ -88,18 +88,33 @@ static mill_err predict(predict_work *w, const opt_parsed *p, const predict_opti
     return MILL_OK;
 }
 
+/* Every rank would write the same file: rank 0 does, the others have nothing to do. */
+static int go_home(bool *is_idle)
+{
+    rank_identity who;
+
+    if (rank_identify(&who, NULL)) return opt_usage_error(&predict_set, "%s", mill_error());
+    *is_idle = who.rank > 0;
+    if (who.world > 1 && who.rank == 0)
+        cli_say("one process predicts; the other %d of this job have nothing to do", who.world - 1);
+    return 0;
+}
+
 int cmd_predict(int argc, char **argv)
 {
     predict_options o;
     predict_work w = {0};
     opt_parsed p;
     mill_pool *pool = NULL;
+    bool is_idle = false;
     int status;
 
     if (opt_parse(&p, &status, &predict_set, &o, argc, argv) == OPT_STOP) return status;
-    if (!o.predict.input) {
+    cli_talk(&predict_set, o.talk.quiet);
+    if (!o.predict.input)
         status = opt_usage_error(&predict_set, "-i TABLE is missing");
-    } else if (!(status = cli_begin(&pool, &predict_set, &o.talk)) && predict(&w, &p, &o, pool)) {
+    else if (!(status = go_home(&is_idle)) && !is_idle &&
+             !(status = cli_begin(&pool, &predict_set, &o.talk)) && predict(&w, &p, &o, pool)) {
         status = cli_reader_went_away(o.predict.output) ? 0 : cli_error(&predict_set);
     }
     mill_table_free(w.table);

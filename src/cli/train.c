@@ -64,6 +64,14 @@ const opt_set train_set = {
 
 /* ---- refusals before anything is read ---- */
 
+/* Somebody started this process as a rank, if only of one. */
+static bool is_rank(void)
+{
+    rank_identity who;
+
+    return !rank_identify(&who, NULL) && strcmp(who.source, "single") != 0;
+}
+
 static int check_ranks(train_command *o, int *nproc)
 {
     const char *mode = o->ranks.multi_gpu;
@@ -83,6 +91,9 @@ static int check_ranks(train_command *o, int *nproc)
                                "--nproc %d does nothing with --multi-gpu none: ddp makes "
                                "them ranks",
                                *nproc);
+    if (o->ranks.max_restarts && (strcmp(mode, "ddp") != 0 || is_rank()))
+        return opt_usage_error(&train_set, "--max-restarts is of a command that starts ranks: "
+                                           "--multi-gpu ddp --nproc N, or tabmill launch");
     if (strcmp(mode, "none") && !*nproc) *nproc = mill_cpu_count();
     if (!strcmp(mode, "dp")) {
         if (rank_is_spawned())
@@ -128,16 +139,16 @@ static int check_flags(train_work *w, int *nproc)
 static void say_plan(const train_work *w, const cls_plan *p)
 {
     const cls_config *c = &w->o->cls;
-    const char *unit = c->virtual_shards ? "virtual shards" : c->dp_shards ? "shards" : "ranks";
+    const char *unit = c->virtual_shards ? "virtual shard" : c->dp_shards ? "shard" : "rank";
 
     cli_say("%s, %s of \"%s\": %lld rows train, %lld validate, %lld test", c->arch,
             w->encoder->task == CLS_CLASSES ? "classes" : "regression", w->encoder->target.name,
             (long long)w->rows[0]->n, (long long)w->rows[1]->n, (long long)w->rows[2]->n);
-    cli_say("a step: batch %lld x accumulation %lld x %lld %s = %lld rows; %lld steps an epoch; %d "
-            "rank%s of %d thread%s",
+    cli_say("a step: batch %lld x accumulation %lld x %lld %s%s = %lld rows; %lld steps an epoch; "
+            "%d rank%s of %d thread%s",
             (long long)c->batch_size, (long long)c->accum_steps, (long long)p->shards, unit,
-            (long long)p->effective, (long long)p->steps_per_epoch, p->world,
-            p->world > 1 ? "s" : "", mill_pool_threads(w->pool),
+            p->shards == 1 ? "" : "s", (long long)p->effective, (long long)p->steps_per_epoch,
+            p->world, p->world > 1 ? "s" : "", mill_pool_threads(w->pool),
             mill_pool_threads(w->pool) > 1 ? "s" : "");
     cli_say("learning rate %.6g%s; %lld parameters; seed %llu, %s (%s)", p->lr,
             strcmp(c->lr_scale, "none") ? " (scaled once)" : "",
@@ -203,10 +214,11 @@ static mill_err look_at_run(train_work *w)
         .checkpoint_seconds = f->checkpoint_every,
         .keep = (int)f->keep,
         .keep_after = true,
-        .resume = f->resume,
+        .resume = f->resume || w->who.restart, /* the attempt before this one began the run */
         .force = f->force,
         .allow_other_level = f->allow_other_level,
         .early_stop = (int)w->o->cls.patience,
+        .least_gain = w->o->cls.min_delta,
         .keep_best = true,
         .strict = f->strict,
         .links = true,
@@ -217,7 +229,7 @@ static mill_err look_at_run(train_work *w)
         .config = w->config,
         .manifest = w->manifest,
     };
-    if (!f->resume || f->force) return MILL_OK;
+    if (!w->train.resume || f->force) return MILL_OK;
     TRY(train_run_state(&status, &w->train));
     w->is_finished = status == TRAIN_RUN_FINISHED;
     if (w->is_finished) cli_say("%s: this run is finished, there is nothing to do", f->save_dir);
@@ -255,6 +267,7 @@ static mill_err train(train_work *w)
 {
     rank_beat(w->group, 0, RANK_LOADING);
     TRY(rank_agree(w->group, train_read(w)));
+    TRY(rank_agree(w->group, train_compare(w)));
     const cls_data data = {w->encoder, w->rows[0], w->rows[1], w->rows[2]};
     if (w->encoder->task == CLS_NUMBER && opt_is_given(w->p, &w->o->cls.label_smoothing))
         return mill_fail(MILL_EINPUT, "--label-smoothing is for classes, and \"%s\" is a number",
@@ -323,8 +336,8 @@ int cmd_train(int argc, char **argv)
     memset(&o, 0, sizeof o);
     if (opt_parse(&p, &status, &train_set, &o, argc, argv) == OPT_STOP) return status;
     status = check_flags(&w, &nproc);
-    if (!status && !strcmp(o.ranks.multi_gpu, "ddp") && nproc > 1 && !rank_is_spawned()) {
-        const rank_job job = {.n = nproc, .capture = false};
+    if (!status && !strcmp(o.ranks.multi_gpu, "ddp") && nproc > 1 && !is_rank()) {
+        const rank_job job = {.n = nproc, .max_restarts = (int)o.ranks.max_restarts};
         cli_talk(&train_set, o.talk.quiet); /* the launcher's words are train's */
         if (rank_spawn(&side, &status, &job)) status = cli_error(&train_set);
     }

@@ -44,6 +44,8 @@ typedef struct {
 
 /* train_data.c: reads, splits and encodes; the configuration that a resume must agree with. */
 mill_err train_read(train_work *w);
+/* Collective: MILL_EINPUT on a rank whose data or options are not those of rank 0. */
+mill_err train_compare(const train_work *w);
 /* train_results.c: evaluates the best state, prints, writes training_results.json. */
 mill_err train_report(train_work *w);
 

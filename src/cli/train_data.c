@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TRAIN, VAL, TEST };
@@ -162,5 +163,36 @@ mill_err train_read(train_work *w)
         err = read_other(w, TEST, f->test_data);
     }
     if (!err) err = make_config(w);
+    return err;
+}
+
+/* The configuration holds the digests of the files, too: a rank that reads other rows than rank 0,
+ * or was started with other options, would train without a word on what the others do not have. */
+mill_err train_compare(const train_work *w)
+{
+    char *mine = json_dumps(w->config, JSON_COMPACT | JSON_SORT_KEYS);
+    int64_t len = mine ? (int64_t)strlen(mine) : 0;
+    mill_err err = mine ? MILL_OK : mill_fail(MILL_ENOMEM, "no memory for the configuration");
+
+    TRY(rank_broadcast(w->group, &len, sizeof len, 0));
+    char *first = mill_alloc((size_t)len + 1, 1);
+    if (!first) err = MILL_ENOMEM;
+    if ((err = rank_agree(w->group, err))) goto done;
+    if (rank_of(w->group) == 0) memcpy(first, mine, (size_t)len);
+    if ((err = rank_broadcast(w->group, first, (size_t)len, 0))) goto done;
+    if (!strcmp(mine, first)) goto done;
+    json_t *theirs = json_loads(first, 0, NULL);
+    const char *key, *differs = "the configuration";
+    json_t *value;
+    json_object_foreach(w->config, key, value) if (!json_equal(value, json_object_get(theirs, key)))
+        differs = key;
+    err = mill_fail(MILL_EINPUT,
+                    "its \"%s\" is not that of rank 0: every rank has to get the same "
+                    "files and options",
+                    differs);
+    json_decref(theirs);
+done:
+    free(mine);
+    mill_free(first);
     return err;
 }

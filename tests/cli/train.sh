@@ -8,7 +8,8 @@ hash_of() { "$T" inspect --hash "$1"; }
 # ---- refused, before anything is done ----
 expect no_data 2 "--data FILE is missing" "$T" train -t y
 expect no_target 2 "--target NAME is missing" "$T" train -i "$PENGUINS"
-expect unknown_target 1 'no column is called "specie"' "$T" train -i "$PENGUINS" -t specie
+expect unknown_target 1 'no column is called "specie"; did you mean "species"?; there are species, island, bill_length_mm' "$T" train -i "$PENGUINS" -t specie
+expect no_restarts 2 "of a command that starts ranks" train --max-restarts 2
 expect fp16 2 "--amp fp16: processors have no products" train --amp fp16
 expect unknown_arch 2 "mlp or ft-transformer" train --arch resnet
 expect other_arch 2 "it is an option of ft-transformer" train --heads 4
@@ -27,6 +28,7 @@ holds refused_leave_nothing sh -c '! ls checkpoints'
 
 # ---- a run ----
 expect runs 0 "validation: 34 rows" train -o run
+holds one_is_one_rank grep -qF "a step: batch 32 x accumulation 1 x 1 rank = 32 rows; 9 steps an epoch; 1 rank of" err
 says_nothing() { test ! -s out; }
 holds stdout_is_empty says_nothing
 for file in best.mill latest.mill training_results.json metrics.jsonl manifest.json; do
@@ -43,12 +45,42 @@ assert r["best_val_acc"] == max(h["val_accuracy"] for h in r["history"]) == r["h
 assert sum(c["rows"] for c in r["test"]["per_class"]) == 34
 assert r["config"]["shards"] == 1 and r["total_time_minutes"] > 0
 END
+holds tags_of_tensorboard python3 - <<'END'
+import glob
+events = open(glob.glob("run/events.out.tfevents.*")[0], "rb").read()
+for tag in ("Loss/train", "Loss/val", "Accuracy/train", "Accuracy/val", "Learning_rate"):
+    assert bytes([len(tag)]) + tag.encode() in events, tag
+END
 expect again 1 "--resume goes on, --force starts over" train -o run
 expect finished 0 "this run is finished" train -o run --resume
 expect other_rate 1 "lr was 0.001, is 0.002" train -o run --resume --lr 2e-3
 expect other_reading 1 "na was" train -o run --resume --na none
 expect aliases 0 "*" "$T" train -i "$PENGUINS" --target species --epochs 3 --model mlp --learning_rate 1e-3 --batch_size 32 -o alias
 holds aliases_same_weights test "$(hash_of run/latest.mill)" = "$(hash_of alias/latest.mill)"
+
+# ---- an early end: patience begins anew with a gain that counts, the best is the best by any gain ----
+"$T" train -i "$PENGUINS" -t species --epochs 30 --early-stopping-patience 3 --early-stopping-min-delta .5 -q -o early
+holds small_gains_do_not_count python3 - <<'END'
+import json
+r = json.load(open("early/training_results.json"))
+acc = [h["val_accuracy"] for h in r["history"]]
+mark, since, stop = acc[0], 0, None
+for i, a in enumerate(acc[1:], 2):
+    mark, since = (a, 0) if a > mark + .5 else (mark, since + 1)
+    if since == 3:
+        stop = i
+        break
+assert r["stopped_early"] and stop == len(acc) < 30, (stop, acc)
+assert r["best_val_acc"] == max(acc) > acc[0], acc
+END
+expect min_delta_is_config 1 "early-stopping-min-delta was 0.5, is 0.001" "$T" train -i "$PENGUINS" -t species --epochs 30 --early-stopping-patience 3 -q -o early --resume
+awk -v OFS=, 'BEGIN { print "a,b,y"; for (i = 0; i < 1600; i++) print i % 80 + i % 3 / 9, i % 7, "c" i % 80 }' >many.csv
+"$T" train -i many.csv -t y --epochs 2 --val-fraction .3 -q -o many
+holds auc_of_80_classes python3 - <<'END'
+import json
+best = json.load(open("many/training_results.json"))["best"]
+assert len(best["per_class"]) == 80 and .5 < best["auc_macro"] <= 1, best["auc_macro"]
+END
 
 # ---- the same weights ----
 for threads in 1 4; do

@@ -28,6 +28,27 @@ same moved_same_weights moved
 expect other_step 1 "shards was 1, is 2" sh -c "\"\$0\" train -i \"$PENGUINS\" -t species --epochs 2 -q -o solo &&
     \"\$0\" train -i \"$PENGUINS\" -t species --epochs 2 -q -o solo --resume --multi-gpu ddp --nproc 2" "$T"
 
+# Rank 0 is killed at its ninth rename, again and again; the ranks are started again and go on by themselves.
+expect restarts 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill "$T" "${args[@]}" -o again --checkpoint-every 0 --multi-gpu ddp --nproc 2 --max-restarts 9
+same restarts_same_weights again
+expect restarts_of_launch 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill "$T" launch -n 2 --max-restarts 9 -- \
+    "$T" "${args[@]}" -o again2 --checkpoint-every 0
+same restarts_of_launch_same_weights again2
+
+# Two terminals, two ranks; what they read and were told has to be the same.
+RANK=1 WORLD_SIZE=2 MASTER_PORT=29517 "$T" "${args[@]}" -o terminals 2>other &
+expect terminals 0 "2 ranks" env RANK=0 WORLD_SIZE=2 MASTER_PORT=29517 "$T" "${args[@]}" -o terminals
+wait $!
+verdict terminals_both_end $? "$(cat other)"
+same terminals_same_weights terminals
+head -300 "$PENGUINS" >data1.csv
+cp "$PENGUINS" data0.csv
+expect other_data 1 'rank 1: its "data" is not that of rank 0' "$T" launch -n 2 -- sh -c "\"\$0\" train -i data\$RANK.csv -t species --epochs 1 -o other" "$T"
+expect other_options 1 'rank 1: its "lr" is not that of rank 0' "$T" launch -n 2 -- sh -c "\"\$0\" train -i data0.csv -t species --epochs 1 --lr .00\$((RANK + 1)) -o other" "$T"
+expect no_rank 2 "WORLD_SIZE is 2 and RANK is not set" env WORLD_SIZE=2 "$T" "${args[@]}" -o other
+expect one_predicts 0 "one process predicts; the other 1 of this job have nothing to do" "$T" launch -n 2 -- "$T" predict one -i "$PENGUINS" -o p.csv
+holds one_predicts_all test "$(wc -l <p.csv)" = 345
+
 # Every number of rows: each is counted once.
 for n in 1 2 3 5 8 10; do
     head -$((n + 1)) "$PENGUINS" >few.csv

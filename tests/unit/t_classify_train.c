@@ -230,6 +230,55 @@ void test_train__takes_any_number_of_rows_on_three_ranks(void **state)
     }
 }
 
+/* A number so large in one row that the rank which has it overflows, and no other: all ranks end,
+ * and say which one it was. */
+void test_train__names_the_rank_whose_loss_is_not_finite(void **state)
+{
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    for (int bad = 0; bad < 3; bad++) {
+        made m;
+        cls_config c = small_config();
+        char words[60];
+        int64_t row[8];
+
+        make_data(&m, 60, false, 0);
+        const cls_deal d = {c.seed, 60, c.batch_size, 3, 1, 3};
+        assert_int_equal(cls_deal_part(row, &d, 1, bad), 8);
+        m.rows[0]->num[row[5] * m.rows[0]->n_num] = 1e30F;
+        job j = {.m = &m, .c = c, .steps = 3};
+        snprintf(words, sizeof words, "step 2: the loss of rank %d is inf, the largest", bad);
+        assert_fails(MILL_EDEVICE, words, rank_threads(3, run_rank, &j, NULL));
+        free_data(&m);
+    }
+}
+
+/* The loss is finite, the gradient is not: that of the layer nearest to the output is named. */
+void test_train__names_the_layer_whose_gradient_overflows(void **state)
+{
+    made m;
+    cls_config c = small_config();
+    rank_group *g = alone();
+    cls_trainer *t;
+    (void)state;
+
+    make_data(&m, 60, true, 0);
+    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    for (int i = 0; i < t->layout.n;
+         i++) { /* huge, then small again: h0 times a gradient goes over */
+        const cls_param *p = &t->layout.param[i];
+        const float by = !strcmp(p->name, "net.h0.w")   ? 1e22F
+                         : !strcmp(p->name, "net.h1.w") ? 1e-25F
+                                                        : 1;
+        for (int64_t k = 0; k < p->count; k++) rank_buffer_data(t->params)[p->at + k] *= by;
+    }
+    assert_fails(MILL_EDEVICE, "step 1: the gradient of net.h1.w overflows", cls_step(t, 0));
+    cls_trainer_close(t);
+    rank_close(g, MILL_OK);
+    free_data(&m);
+}
+
 /* ---- one process ---- */
 
 void test_train__is_the_same_bits_for_any_threads_and_workers(void **state)
