@@ -9,6 +9,8 @@ _tabmill() {
         words="cpu auto"
     elif [ "$before" = --amp ]; then
         words="off bf16"
+    elif [ "${COMP_WORDS[1]}" = bench ] && [ "$COMP_CWORD" = 2 ]; then
+        words=scaling
     elif [ "${COMP_WORDS[1]}" = help ]; then
         words=$("$program" --help 2>/dev/null | sed -n 's/^  \([a-z]*\)  .*/\1/p')
     elif [[ $word == -* ]]; then

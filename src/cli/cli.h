@@ -29,8 +29,9 @@ int cmd_predict(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_launch(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 extern const opt_set fit_set, sample_set, generate_set, evaluate_set, score_set, estimate_set,
-    inspect_set, train_set, predict_set, devices_set, launch_set, monitor_set;
+    inspect_set, train_set, predict_set, devices_set, launch_set, monitor_set, bench_set;
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
 typedef struct {
@@ -76,6 +77,10 @@ void cli_say(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));   /* stderr, unless --quiet */
 int cli_exit_status(void);                   /* 130 or 143 after a signal, else 0 */
 bool cli_reader_went_away(const char *path); /* path is "-" and nobody reads stdout any more */
+
+/* launch.c: in a rank, become the program; arg ends with NULL.  x.py is run by python3 unless
+ * as_it_is; a module by python3 -m.  Returns only if that cannot be: 126 or 127. */
+int cli_become(const opt_set *set, const char *const *arg, bool as_it_is, bool is_module);
 
 /* launch_ask.c */
 int cli_launch_ask(void); /* exit status */

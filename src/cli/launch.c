@@ -140,28 +140,27 @@ static int fill_job(rank_job *job, const launch_options *o)
     return 0;
 }
 
-/* In a rank: become the program.  Returns only if that cannot be. */
-static int run_program(const launch_options *o, const opt_parsed *p)
+int cli_become(const opt_set *set, const char *const *arg, bool as_it_is, bool is_module)
 {
-    const char *const first = p->arg[0];
-    const size_t len = strlen(first);
-    const bool is_script = !o->no_python && len > 3 && !strcmp(first + len - 3, ".py");
-    const char **word = mill_alloc((size_t)p->n_args + 4, sizeof *word);
-    int n = 0;
+    const size_t len = strlen(arg[0]);
+    const bool is_script = !as_it_is && len > 3 && !strcmp(arg[0] + len - 3, ".py");
+    int n_args = 0, n = 0;
 
-    if (!word) return cli_error(&launch_set);
-    if (o->module || is_script) {
+    while (arg[n_args]) n_args++;
+    const char **word = mill_alloc((size_t)n_args + 4, sizeof *word);
+    if (!word) return cli_error(set);
+    if (is_module || is_script) {
         word[n++] = "python3";
         word[n++] = "-u";
-        if (o->module) word[n++] = "-m";
+        if (is_module) word[n++] = "-m";
     }
-    for (int i = 0; i < p->n_args; i++) word[n++] = p->arg[i];
+    for (int i = 0; i < n_args; i++) word[n++] = arg[i];
     signal(SIGPIPE, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     execvp(word[0], (char *const *)word);
     const int e = errno;
-    fprintf(stderr, "tabmill launch: %s: %s\n", word[0], strerror(e));
+    fprintf(stderr, "tabmill %s: %s: %s\n", set->command, word[0], strerror(e));
     mill_free(word);
     return e == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_RUN;
 }
@@ -186,7 +185,7 @@ int cmd_launch(int argc, char **argv)
             cli_error(&launch_set);
             status = STATUS_RENDEZVOUS;
         } else if (side == RANK_CHILD) {
-            status = run_program(&o, &p);
+            status = cli_become(&launch_set, p.arg, o.no_python, o.module);
         }
     }
     opt_free(&p);

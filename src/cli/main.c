@@ -25,6 +25,7 @@ static const command commands[] = {
     {"estimate", cmd_estimate, &estimate_set, "memory that a fit and sampling will take"},
     {"inspect", cmd_inspect, &inspect_set, "what is in a model or a table"},
     {"launch", cmd_launch, &launch_set, "start ranks of a program, and stand by them"},
+    {"bench", cmd_bench, &bench_set, "how much faster many ranks are than one"},
     {"monitor", cmd_monitor, &monitor_set, "sample GPUs, processors and ranks into a table"},
     {"devices", cmd_devices, &devices_set, "processors, memory, GPUs, and what is usable"},
 };

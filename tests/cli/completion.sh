@@ -17,5 +17,6 @@ complete_is command "sample score" s
 complete_is option "--discriminator-dim --discriminator-lr --discriminator-decay --discriminator-steps" fit --discriminator
 complete_is boolean "--log-frequency" fit --log
 complete_is method "ctgan" fit -m c
+complete_is what_of_bench "scaling" bench s
 touch table.csv
 complete_is file "table.csv" fit -i tab

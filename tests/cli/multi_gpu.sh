@@ -30,12 +30,17 @@ SH
 chmod +x bin/srun
 
 {
-    sed -n '/^```$/,/^```$/p' "$ROOT/docs/multi-gpu.md" | grep -E '^(tabmill|mpirun|srun) '
+    sed -n '/^```$/,/^```$/p' "$ROOT/docs/multi-gpu.md" | grep -E '^(tabmill |mpirun |srun |RANK=)'
     sed -n 's/^| .* | `\(tabmill .*\)` |$/\1/p' "$ROOT/docs/multi-gpu-quick.md"
 } >commands
 while read -r line; do
     case $line in
     tabmill\ launch) continue ;;
+    RANK=0*) # the other terminal
+        bash -c "$line" 2>terminal &
+        terminal=$!
+        continue
+        ;;
     tabmill\ launch\ --nnodes*) line=${line//node0/127.0.0.1} ;; # the hosts are this one
     mpirun*)
         if ! command -v mpirun >/dev/null; then
@@ -48,6 +53,8 @@ while read -r line; do
     case $line in *--resume*) ;; *) rm -rf run ;; esac
     expect "$line" 0 "*" bash -c "$line"
 done <commands
+wait $terminal
+verdict "both terminals end" $? "$(cat terminal)"
 rm -rf run
 expect "a launcher speaks as its command" 137 "tabmill train: rank 0 (process" env TABMILL_FAULT=rename:1:kill \
     tabmill train --data data.csv --target y --save-dir run --multi-gpu ddp --nproc 2
