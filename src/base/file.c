@@ -356,6 +356,12 @@ mill_err file_size(mill_file *f, int64_t *bytes)
     return MILL_OK;
 }
 
+mill_err file_rename(const char *from, const char *to)
+{
+    if (step(FILE_OP_RENAME) && rename(from, to) == 0) return MILL_OK;
+    return mill_fail(MILL_EIO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
+}
+
 mill_err file_symlink(const char *target, const char *path)
 {
     const size_t n = strlen(path) + 5;

@@ -55,7 +55,8 @@ bool file_exists(const char *path);
 mill_err file_mkdir(const char *path); /* with parents; fine if it exists */
 /* Replaces what is there, atomically. */
 mill_err file_symlink(const char *target, const char *path);
-mill_err file_remove(const char *path); /* fine if it does not exist */
+mill_err file_rename(const char *from, const char *to); /* over what is there */
+mill_err file_remove(const char *path);                 /* fine if it does not exist */
 mill_err file_remove_tree(const char *path);
 /* Sorted, no "." or ".."; one mill_free frees all. */
 mill_err file_list(char ***names, int *n, const char *dir);

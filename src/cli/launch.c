@@ -45,6 +45,8 @@ static const char *const refused[] = {"rdzv-backend",
                                       "ranks are not polled: their end is seen at once",
                                       "start-method",
                                       "ranks are always programs of their own",
+                                      "numa-binding",
+                                      "use --bind core",
                                       "redirects",
                                       "use --log-dir, with --tee to see them too",
                                       "role",
@@ -114,6 +116,8 @@ static int fill_job(rank_job *job, const launch_options *o)
                                (int)o->node, (int)o->nodes);
     if (is_alone && o->node)
         return opt_usage_error(&launch_set, "--node-rank %d needs --nnodes", (int)o->node);
+    if (strcmp(o->bind, "core") != 0 && strcmp(o->bind, "none") != 0)
+        return opt_usage_error(&launch_set, "--bind %s: core or none", o->bind);
     const int n = count_ranks(o);
     if (!n) return 2;
     if (n > mill_cpu_count())
@@ -132,7 +136,9 @@ static int fill_job(rank_job *job, const launch_options *o)
         .grace_seconds = o->grace,
         .warn_seconds = o->hang_warn > 0 ? o->hang_warn : -1,
         .hang_seconds = o->hang_timeout > 0 ? o->hang_timeout : -1,
+        .bind = !strcmp(o->bind, "core"),
         .log_dir = o->log_dir,
+        .log_bytes = o->log_size,
         .tee = o->tee,
         .ranks = o->ranks,
         .capture = true,

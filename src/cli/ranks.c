@@ -41,8 +41,7 @@ int cli_ranks_meet(cli_ranks *r, const opt_set *set, talk_options *talk)
 
     *r = (cli_ranks){0};
     if (rank_identify(&r->who, NULL)) return opt_usage_error(set, "%s", mill_error());
-    const int share = mill_cpu_count() / r->who.local_world;
-    if (!talk->threads && r->who.world > 1) talk->threads = share > 1 ? share : 1;
+    if (!talk->threads && r->who.world > 1) talk->threads = rank_thread_share(&r->who);
     if (r->who.rank) cli_mute();
     if (r->who.rank) talk->quiet = true;
     if ((status = cli_begin(&r->pool, set, talk))) return status;

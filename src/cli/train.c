@@ -292,8 +292,8 @@ static void close_work(train_work *w)
 /* A rank's threads: its share of the cores. */
 static void share_threads(train_work *w)
 {
-    const int share = mill_cpu_count() / w->who.local_world;
-    if (!w->o->talk.threads && w->who.local_world > 1) w->o->talk.threads = share > 1 ? share : 1;
+    if (!w->o->talk.threads && w->who.local_world > 1)
+        w->o->talk.threads = rank_thread_share(&w->who);
     if (w->who.rank) w->o->talk.quiet = true;
 }
 

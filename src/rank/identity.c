@@ -14,6 +14,8 @@
  */
 #include "rank/inner.h"
 
+#include "base/cpu.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -146,6 +148,15 @@ static int find_source(void)
     for (int i = 0; i < N_SOURCES; i++)
         if (is_set(sources[i].rank) && is_set(sources[i].needs)) return i;
     return -1;
+}
+
+/* A rank that is bound (spawn.c) sees its own processors alone. */
+int rank_thread_share(const rank_identity *who)
+{
+    const int there = mill_cpu_count();
+    const int share = is_set("TABMILL_BOUND") ? there : there / who->local_world;
+
+    return share > 1 ? share : 1;
 }
 
 bool rank_is_spawned(void)

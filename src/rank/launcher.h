@@ -14,12 +14,17 @@
 
 enum { LINE_MAX_BYTES = 8192, TAIL_BYTES = 65536 };
 
+typedef struct {
+    mill_file *file; /* NULL until the first byte, and after a failed write */
+    int64_t bytes;   /* that it has */
+    char path[512];  /* "": none */
+} log_file;
+
 /* One of the two streams of a rank, when it goes through a pipe. */
 typedef struct {
-    int fd;          /* to read; -1: none or at its end */
-    int console;     /* 1 or 2; 0: not shown */
-    mill_file *file; /* NULL until the first byte, and after a failed write */
-    char path[512];  /* of the file; "": none */
+    int fd;      /* to read; -1: none or at its end */
+    int console; /* 1 or 2; 0: not shown */
+    log_file log;
     char line[LINE_MAX_BYTES];
     int n_line;
     char *tail;     /* the last bytes, a ring; NULL: not kept */
@@ -56,7 +61,7 @@ typedef struct {
     int fail_err;      /* mill_err of the last attempt's first failure, where a rank told it */
     int64_t oom_kills; /* of our cgroup, before */
     int64_t n_dropped; /* lines that no file took */
-    mill_file *merged; /* run.log */
+    log_file merged;   /* run.log */
 } launcher;
 
 /* port.c: binds (and does not listen), so that nobody else is given the port; a rank that sets

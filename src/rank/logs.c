@@ -5,7 +5,9 @@
  *     LOG_DIR/RUN/attempt_N/RANK/{stdout,stderr,error.json}      and LOG_DIR/RUN/run.log, with
  *                                                                 "[rank 3] " before each line
  *
- * A disk that is full loses lines, which are counted and told at the end; the ranks go on.
+ * A log that grows beyond rank_job.log_bytes goes on under its name, the older part as NAME.1, so
+ * that a rank keeps at most twice as much.  A disk that is full loses lines, which are counted and
+ * told at the end; the ranks go on.
  */
 #include "rank/launcher.h"
 
@@ -41,7 +43,7 @@ static mill_err open_stream(log_stream *s, int *child_fd, const char *folder, co
     fcntl(p[0], F_SETFL, O_NONBLOCK);
     s->fd = p[0];
     *child_fd = p[1];
-    if (*folder) snprintf(s->path, sizeof s->path, "%s/%s", folder, name);
+    if (*folder) snprintf(s->log.path, sizeof s->log.path, "%s/%s", folder, name);
     return MILL_OK;
 }
 
@@ -59,6 +61,7 @@ mill_err logs_open(launcher *l, int r, int child_fd[2])
     if (job->log_dir) {
         snprintf(folder, sizeof folder, "%s/attempt_%d/%d", l->log_dir, l->attempt, rank);
         TRY(file_mkdir(folder));
+        snprintf(l->merged.path, sizeof l->merged.path, "%s/run.log", l->log_dir);
     }
     if (all) TRY(open_stream(&c->out, &child_fd[0], folder, "stdout"));
     if (all || job->capture) {
@@ -70,17 +73,34 @@ mill_err logs_open(launcher *l, int r, int child_fd[2])
     return MILL_OK;
 }
 
-/* To a file that is opened at its first byte; what it does not take is dropped. */
-static void put_file(launcher *l, mill_file **f, const char *path, const char *p, size_t n)
+/* The file becomes NAME.1, over an older one.  Where it cannot, it grows on. */
+static void rotate(log_file *f)
 {
-    if (!*path || (!*f && file_open_append(f, path))) {
-        if (*path) l->n_dropped++;
+    char old[sizeof f->path + 2];
+
+    snprintf(old, sizeof old, "%s.1", f->path);
+    file_close(f->file);
+    f->file = NULL;
+    f->bytes = 0;
+    if (file_rename(f->path, old)) mill_log(MILL_LOG_WARN, "%s", mill_error());
+}
+
+/* To a file that is opened at its first byte; what it does not take is dropped. */
+static void put_file(launcher *l, log_file *f, const char *p, size_t n)
+{
+    const int64_t most = l->job->log_bytes;
+
+    if (!*f->path) return;
+    if (f->file && most > 0 && f->bytes + (int64_t)n > most) rotate(f);
+    if (!f->file && file_open_append(&f->file, f->path)) {
+        l->n_dropped++;
         return;
     }
-    if (!file_write(*f, p, n) && !file_flush(*f)) return;
+    f->bytes += (int64_t)n;
+    if (!file_write(f->file, p, n) && !file_flush(f->file)) return;
     if (!l->n_dropped++) mill_log(MILL_LOG_WARN, "%s; lines of the logs are lost", mill_error());
-    file_close(*f);
-    *f = NULL;
+    file_close(f->file);
+    f->file = NULL;
 }
 
 static void put_console(log_stream *s, const char *p, size_t n)
@@ -97,15 +117,12 @@ static void put_console(log_stream *s, const char *p, size_t n)
 /* A whole line, or what a rank left of one. */
 static void put_line(launcher *l, int r, log_stream *s)
 {
-    char path[400], line[LINE_MAX_BYTES + 32];
+    char line[LINE_MAX_BYTES + 32];
     const int n = snprintf(line, sizeof line, "[rank %d] %.*s%s", l->first + r, s->n_line, s->line,
                            s->n_line && s->line[s->n_line - 1] == '\n' ? "" : "\n");
 
     if (l->job->tee) put_console(s, line, (size_t)n);
-    if (l->job->log_dir) {
-        snprintf(path, sizeof path, "%s/run.log", l->log_dir);
-        put_file(l, &l->merged, path, line, (size_t)n);
-    }
+    put_file(l, &l->merged, line, (size_t)n);
     s->n_line = 0;
 }
 
@@ -114,7 +131,7 @@ static void put_bytes(launcher *l, int r, log_stream *s, const char *p, size_t n
     if (s->tail)
         for (size_t i = 0; i < n; i++) s->tail[s->n_tail++ % TAIL_BYTES] = p[i];
     if (!l->job->tee) put_console(s, p, n);
-    if (*s->path) put_file(l, &s->file, s->path, p, n);
+    put_file(l, &s->log, p, n);
     if (!l->job->tee && !l->job->log_dir) return;
     for (size_t i = 0; i < n; i++) {
         s->line[s->n_line++] = p[i];
@@ -139,7 +156,7 @@ static void close_stream(launcher *l, int r, log_stream *s)
     logs_read(l, r, s);
     if (s->n_line) put_line(l, r, s);
     if (s->fd >= 0) close(s->fd);
-    file_close(s->file);
+    file_close(s->log.file);
     mill_free(s->tail);
     *s = (log_stream){.fd = -1};
 }

@@ -343,7 +343,8 @@ static mill_err wait_finished(rank_group *g, uint32_t n)
                  "its collective was not done within %g s: a rank has not come", g->timeout);
         keep_failure(b, g->who.rank, MILL_EDEVICE, words);
     }
-    g->usage.communication[g->phase] += (double)(board_now_ns() - start) / 1e9; /* imbalance is not seen */
+    g->usage.communication[g->phase] +=
+        (double)(board_now_ns() - start) / 1e9; /* imbalance is not seen */
     return b->has_failed ? failure(b) : MILL_OK;
 }
 

@@ -57,6 +57,8 @@ typedef struct {
  * alone.  MILL_EINPUT, naming the variables, when they contradict themselves or each other.
  */
 mill_err rank_identify(rank_identity *out, const rank_flags *flags);
+/* How many threads a rank should compute with: its share of this host's processors. */
+int rank_thread_share(const rank_identity *who);
 bool rank_is_spawned(void); /* the environment says that this process is one of several ranks */
 
 /* ---- the group ---- */
@@ -254,7 +256,9 @@ typedef struct {
     int max_restarts;
     double grace_seconds; /* between SIGTERM and SIGKILL; 0: 30; after a failure at most 0.3 s */
     double warn_seconds, hang_seconds; /* a rank that others wait for; 0: 15, 600; < 0: never */
+    bool bind;                         /* each rank on its share of the physical cores */
     const char *log_dir; /* attempt_N/RANK/{stdout,stderr,error.json}, run.log; NULL: none */
+    int64_t log_bytes;   /* a log that is longer is renamed to NAME.1, and begun anew; 0: never */
     bool tee;            /* with log_dir: on the console too, with the rank before each line */
     const char *ranks;   /* "0,3": only these on the console; NULL: all */
     bool capture;        /* keep the last 64 KiB of stderr as last words: it goes through a pipe */

@@ -13,6 +13,7 @@
  * A signal to the launcher goes to every rank; SIGKILL follows after the time of grace, or at once
  * when a second SIGINT comes.  Ranks that end with 75 have saved; that is the job's status then.
  */
+#include "rank/bind.h"
 #include "rank/launcher.h"
 
 #include "base/cpu.h"
@@ -121,6 +122,8 @@ static void set_environment(const launcher *l, int r)
     if (l->n > 1) setenv("OMP_NUM_THREADS", "1", 0); /* as torchrun: else each takes all cores */
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getppid(), l->c[r].error_fd);
     setenv("TORCHELASTIC_ERROR_FILE", path, 1);
+    unsetenv("TABMILL_BOUND");
+    if (job->bind) setenv("TABMILL_BOUND", "1", 1);
     unsetenv("TABMILL_BOARD");
     if (l->board.at) {
         snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getppid(), l->board.fd);
@@ -146,11 +149,11 @@ static void drop_launcher(launcher *l)
         int fds[] = {c->out.fd, c->err.fd, c->pidfd, c->error_fd};
         for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
             if (fds[i] >= 0) close(fds[i]);
-        file_close(c->out.file);
-        file_close(c->err.file);
+        file_close(c->out.log.file);
+        file_close(c->err.log.file);
         mill_free(c->err.tail);
     }
-    file_close(l->merged);
+    file_close(l->merged.file);
     if (l->port_fd >= 0) close(l->port_fd);
     if (l->signal_fd >= 0) close(l->signal_fd);
     close(l->guard_fd);
@@ -174,6 +177,7 @@ static mill_err become_rank(launcher *l, int r, const int child_fd[2], pid_t par
         close(child_fd[i]);
     }
     set_environment(l, r);
+    if (l->job->bind && bind_rank(r, l->n)) mill_log(MILL_LOG_WARN, "%s", mill_error());
     drop_launcher(l);
     sigprocmask(SIG_SETMASK, mask, NULL);
     if (getppid() != parent) return mill_fail(MILL_EDEVICE, "the launcher died");
@@ -542,7 +546,7 @@ mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
         mill_log(MILL_LOG_WARN, "%lld lines of the logs were lost", (long long)l->n_dropped);
     if (l->signal_fd >= 0) close(l->signal_fd);
     if (l->port_fd >= 0) close(l->port_fd);
-    file_close(l->merged);
+    file_close(l->merged.file);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     mill_free(l->c);
     mill_free(l);

@@ -86,7 +86,30 @@ e = json.load(open(sys.argv[1]))
 print(e["message"]["message"], e["rank"], e["exitcode"], e["stderr"], "timestamp" in e["message"]["extraInfo"])
 PY
 says error.json "bad 1 4 bad True"
+expect "long logs" 0 "" "${L[@]}" --log-dir logs3 --log-size 1000 sh -c 'for i in $(seq 100 699); do echo line $i; sleep 0.001; done'
+cat logs3/*/attempt_0/0/stdout.1 logs3/*/attempt_0/0/stdout >both
+last=$(seq -f 'line %.0f' 100 699 | tail -n "$(wc -l <both)")
+holds "are cut, whole lines, the newest kept" test "$(cat both)" = "$last"
+holds "at most so long" sh -c 'test $(wc -c <both) -le 2000 && test $(wc -c <both) -gt 1000 && test "$(ls logs3/*/attempt_0/0 | wc -l)" = 2'
+holds "and so is that of all" sh -c 'test $(cat logs3/*/run.log | wc -c) -le 1000 && test -s logs3/*/run.log.1'
 expect "a full disk loses lines, not the run" 0 "lines of the logs were lost" env TABMILL_FAULT=write:2:fail "${L[@]}" --log-dir logs2 sh -c 'echo a; sleep 0.1; echo b; sleep 0.1; echo c'
+
+# ---- cores: each rank its own, together all
+cpus() { sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status; }
+expect "bound" 0 "" "${L[@]}" -n 2 --bind core sh -c 'sed -n "s/^Cpus_allowed_list:[[:space:]]*/$RANK /p" /proc/self/status'
+if [ "$(nproc)" = 1 ]; then echo "SKIP: one processor"; else
+    python3 - "$(cpus)" >facts 2>&1 <<'PY'
+import sys
+read = lambda t: {c for p in t.split(",") for c in range(int(p.split("-")[0]), int(p.split("-")[-1]) + 1)}
+ranks = [read(line.split()[1]) for line in open("out")]
+assert len(ranks) == 2 and ranks[0] | ranks[1] == read(sys.argv[1]) and not ranks[0] & ranks[1], ranks
+core = lambda c: [open(f"/sys/devices/system/cpu/cpu{c}/topology/{n}").read() for n in ("physical_package_id", "core_id")]
+assert not [1 for a in ranks[0] for b in ranks[1] if core(a) == core(b)] or len({str(core(c)) for c in ranks[0] | ranks[1]}) < 2
+PY
+    verdict "each its own cores" $? "$(cat facts)"
+fi
+expect "threads of a bound rank" 0 "rank_threads $(($(nproc) / 2 > 1 ? $(nproc) / 2 : 1))" "${L[@]}" -n 2 --bind core -- sh -c "\"$TABMILL\" train -i '$PENGUINS' -t species --epochs 1 -o bound 2>&1 | sed -n 's/.* ranks of \([0-9]*\) thread.*/rank_threads \1/p' >&2"
+expect "bound to what" 2 "core or none" "${L[@]}" --bind socket true
 
 # ---- ports
 cat >hold.py <<'PY'

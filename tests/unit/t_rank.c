@@ -2,7 +2,10 @@
 #include "lib/test.h"
 
 #include "base/mem.h"
+#include "rank/bind.h"
 #include "rank/rank.h"
+
+#include <string.h>
 
 /* The sum of parts first..first+n-1 as the header describes it: an oracle by recursion. */
 static float tree(float (*part)(int), int first, int n)
@@ -112,4 +115,28 @@ void test_rank_self__combines_with_nobody(void **state)
     assert_ok(rank_agree(g, MILL_OK));
     assert_fails(MILL_EIO, "no such disk", rank_agree(g, mill_fail(MILL_EIO, "no such disk")));
     rank_close(g, MILL_OK);
+}
+
+/* Two packages of two cores of two threads, numbered as Linux often does: threads last. */
+void test_rank_bind__deals_whole_cores_by_package(void **state)
+{
+    static const bind_cpu machine[] = {{0, 0, 0}, {1, 0, 1}, {2, 1, 0}, {3, 1, 1},
+                                       {4, 0, 0}, {5, 0, 1}, {6, 1, 0}, {7, 1, 1}};
+    static const struct {
+        int rank, world;
+        unsigned cpus; /* a bit each */
+    } want[] = {{0, 1, 0xff}, {0, 2, 0x33}, {1, 2, 0xcc}, {0, 3, 0x33}, {1, 3, 0x44}, {2, 3, 0x88},
+                {1, 4, 0x22}, {0, 5, 0x01}, {1, 5, 0x10}, {4, 5, 0x04}, {9, 10, 0x10}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        bind_cpu cpus[8];
+        cpu_set_t set;
+        unsigned got = 0;
+
+        memcpy(cpus, machine, sizeof cpus);
+        bind_share(&set, cpus, 8, want[i].rank, want[i].world);
+        for (int c = 0; c < CPU_SETSIZE; c++) got |= CPU_ISSET(c, &set) ? 1u << (c & 31) : 0;
+        assert_int_equal(got, want[i].cpus);
+    }
 }
