@@ -47,7 +47,7 @@ expect exists 1 "r.csv" "${B[@]}" -q -r 1 -o r.csv -- true
 
 # ---- faster than possible: marked, not praised
 expect above 0 "" "${B[@]}" -q -r 2 -n 1,2 -o r.csv --svg r.svg -f -- sh -c "$(sleeps '.3 / n / n')"
-says above_is_marked "times as fast: more than is possible by dividing work"
+says above_is_marked "times as fast: more than is possible"
 facts '[r["above_ranks"] for r in runs] == [0, 1, 0, 1]'
 verdict above_in_the_csv $?
 holds above_in_another_colour grep -q '<circle class="s5"' r.svg
