@@ -27,10 +27,12 @@ static bool is_number(mill_coltype t)
 static mill_err refuse(const char *what, const mill_column *c, const mill_column *like,
                        const char *value, int len)
 {
-    return mill_fail(MILL_EINPUT,
-                     "%s table, column \"%s\": \"%.*s\" is not %s %s as in the real table", what,
-                     c->name, len, value, like->type == MILL_INTEGER ? "an" : "a",
-                     mill_coltype_name(like->type));
+    return mill_fail(
+        MILL_EINPUT,
+        "%s table, column \"%s\": \"%.*s\" is not %s %s as in the real table; mend the "
+        "value, or have both read as categories: --discrete \"%s\"",
+        what, c->name, len, value, like->type == MILL_INTEGER ? "an" : "a",
+        mill_coltype_name(like->type), c->name);
 }
 
 static mill_err copy_missing(mill_column *dst, const mill_column *src)

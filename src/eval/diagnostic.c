@@ -58,7 +58,7 @@ col_diagnosis diagnose(const col_view *c)
     const double syn_missing = (double)(s->rows - s->n) / (double)s->rows;
 
     d.missing = 1 - fabs(real_missing - syn_missing);
-    if (c->type == MILL_IDENTIFIER) {
+    if (c->is_key) {
         d.validity_metric = "KeyUniqueness";
         d.validity = (double)s->n_different / (double)s->rows;
     } else if (c->is_code) {

@@ -17,6 +17,8 @@
 static void deinit(evaluation *e)
 {
     view_free(e->view);
+    mill_free(e->noise);
+    noise_rows_free(&e->resampled);
     mill_table_free(e->syn);
     mill_table_free(e->holdout);
     mill_free(e->real.col);
@@ -46,6 +48,30 @@ void report_skip(evaluation *e, const char *what, const char *column, const char
     put_text(o, "why", why, &e->failed);
 }
 
+int64_t report_max_rows(const evaluation *e)
+{
+    return e->o.max_rows > 0 ? e->o.max_rows : EVAL_MAX_ROWS;
+}
+
+bool report_is_compared(const evaluation *e, int col)
+{
+    return e->real.col[col].type != MILL_IDENTIFIER &&
+           !(e->o.key && !strcmp(e->o.key, e->name[col]));
+}
+
+/* A column that an option names is in both tables. */
+static mill_err check_named(const mill_table *real, const mill_table *syn, const char *name,
+                            const char *as)
+{
+    const mill_table *const table[] = {real, syn};
+
+    for (int t = 0; name && t < 2; t++)
+        if (table_find(table[t], name) < 0)
+            return mill_fail(MILL_EINPUT, "the %s table has no column \"%s\" to be %s",
+                             t ? "synthetic" : "real", name, as);
+    return MILL_OK;
+}
+
 static mill_err check(const mill_table *real, const mill_table *syn, const eval_options *o)
 {
     const mill_table *const table[] = {real, syn, o->holdout};
@@ -57,12 +83,14 @@ static mill_err check(const mill_table *real, const mill_table *syn, const eval_
         if (table[t]->rows > UINT32_MAX)
             return mill_fail(MILL_EINPUT, "the %s table has more than 2^32 rows", what[t]);
     }
-    if (o->target && table_find(real, o->target) < 0)
-        return mill_fail(MILL_EINPUT, "the real table has no column \"%s\" to be the target",
-                         o->target);
-    if (o->target && table_find(syn, o->target) < 0)
-        return mill_fail(MILL_EINPUT, "the synthetic table has no column \"%s\" to be the target",
-                         o->target);
+    TRY(check_named(real, syn, o->target, "the target"));
+    TRY(check_named(real, syn, o->key, "the key"));
+    TRY(check_named(real, syn, o->sensitive, "sensitive"));
+    for (int k = 0; k < o->n_known; k++) TRY(check_named(real, syn, o->known[k], "known"));
+    for (int k = 0; o->sensitive && k < o->n_known; k++)
+        if (!strcmp(o->sensitive, o->known[k]))
+            return mill_fail(MILL_EINPUT, "column \"%s\" cannot be both known and sensitive",
+                             o->sensitive);
     return MILL_OK;
 }
 
@@ -100,6 +128,37 @@ static void note_types(evaluation *e, const mill_table *t, const char *what)
     }
 }
 
+/* Of what a reader would wonder at: columns that are constant or empty, values never seen. */
+static void note_values(evaluation *e)
+{
+    static const char *const what[N_SIDES] = {"real", "synthetic"};
+
+    for (int c = 0; c < e->n_common; c++) {
+        const col_view *v = &e->view->col[c];
+        int64_t values = 0, rows = 0;
+
+        for (int s = 0; s < N_SIDES; s++) {
+            if (!v->side[s].n)
+                report_note(e, "%s table, column \"%s\": all values are missing", what[s], v->name);
+            else if (v->side[s].n_different == 1 && v->side[s].rows > 1)
+                report_note(e, "%s table, column \"%s\": constant", what[s], v->name);
+        }
+        if (!v->is_code || !report_is_compared(e, c)) continue;
+        for (int32_t k = 0; k < v->n_codes - 1; k++) {
+            if (v->side[SIDE_REAL].count[k] || !v->side[SIDE_SYN].count[k]) continue;
+            values++;
+            rows += v->side[SIDE_SYN].count[k];
+        }
+        if (values)
+            report_note(e,
+                        "synthetic table, column \"%s\": %lld values that the real table does not "
+                        "have, in %lld rows",
+                        v->name, (long long)values, (long long)rows);
+    }
+    if (e->real.rows == 1) report_note(e, "the real table has one row: nothing varies");
+    if (e->syn->rows == 1) report_note(e, "the synthetic table has one row: nothing varies");
+}
+
 static mill_err align_all(evaluation *e, const mill_table *syn)
 {
     const mill_table *holdout = e->o.holdout;
@@ -125,7 +184,9 @@ static void make_report(evaluation *e)
         e->failed = true;
         return;
     }
-    put(e->report, "shapes", json_null(), &e->failed); /* first in the file */
+    put_text(e->report, "format", "tabmill evaluation", &e->failed);
+    put_int(e->report, "version", EVAL_VERSION, &e->failed);
+    put(e->report, "shapes", json_null(), &e->failed); /* the figures come first */
     static const char *const order[] = {"trends", "trends_own_bins", "trends_thresholded",
                                         "trends_thresholded_real_bins", "overall"};
     for (size_t k = 0; k < sizeof order / sizeof *order; k++)
@@ -140,11 +201,24 @@ static void put_options(evaluation *e, const mill_table *real, const mill_table 
     put_bool(o, "sdmetrics_compat", e->o.sdmetrics_compat, &e->failed);
     put_text(o, "target", e->o.target, &e->failed);
     put_bool(o, "holdout", e->o.holdout != NULL, &e->failed);
-    put_int(o, "learner_rows", report_learner_rows(e), &e->failed);
+    put_int(o, "max_rows", report_max_rows(e), &e->failed);
+    put_text(o, "key", e->o.key, &e->failed);
+    put_text(o, "sensitive", e->o.sensitive, &e->failed);
+    json_t *const known = put_array(o, "known", &e->failed);
+    for (int k = 0; k < e->o.n_known; k++)
+        if (json_array_append_new(known, json_string(e->o.known[k]))) e->failed = true;
     put_int(rows, "real", real->rows, &e->failed);
     put_int(rows, "synthetic", syn->rows, &e->failed);
     put(rows, "holdout", e->o.holdout ? json_integer(e->o.holdout->rows) : json_null(), &e->failed);
     put_int(e->report, "seed", (int64_t)e->o.seed, &e->failed);
+}
+
+/* What sampling noise leaves, before any figure is put down. */
+static mill_err report_noise(evaluation *e)
+{
+    if (!(e->noise = mill_alloc((size_t)e->n_common, sizeof *e->noise))) return MILL_ENOMEM;
+    TRY(noise_rows_draw(&e->resampled, e->view, e->o.seed));
+    return noise_of_columns(e->noise, e->view, &e->resampled, e->pool);
 }
 
 static mill_err run(evaluation *e, const mill_table *real, const mill_table *syn)
@@ -154,6 +228,8 @@ static mill_err run(evaluation *e, const mill_table *real, const mill_table *syn
     make_report(e);
     if (!e->failed) {
         put_options(e, real, syn);
+        e->expected = json_object();
+        put(e->report, "expected", e->expected, &e->failed);
         e->columns = json_array();
         e->notes = json_array();
         e->skipped = json_array();
@@ -165,8 +241,14 @@ static mill_err run(evaluation *e, const mill_table *real, const mill_table *syn
     TRY(find_common(e, real, syn));
     TRY(align_all(e, syn));
     TRY(view_new(&e->view, &e->real, e->syn, e->o.sdmetrics_compat, e->pool));
+    for (int c = 0; c < e->n_common; c++) e->view->col[c].is_key = !report_is_compared(e, c);
+    TRY(report_noise(e));
     TRY(report_quality(e));
+    note_values(e);
     if (parts & EVAL_DIAGNOSTIC) report_diagnostic(e, real, syn);
+    if (parts & EVAL_ACCURACY) TRY(report_accuracy(e));
+    if (parts & EVAL_SUPPORT) TRY(report_support(e));
+    if (parts & EVAL_PRIVACY) TRY(report_privacy(e));
     if (parts & EVAL_UTILITY) TRY(report_utility(e));
     if (parts & EVAL_DETECTION) TRY(report_detection(e));
     return e->failed ? mill_fail(MILL_ENOMEM, "out of memory for the report") : MILL_OK;

@@ -5,6 +5,7 @@
 #ifndef MILL_EVAL_REPORT_H
 #define MILL_EVAL_REPORT_H
 
+#include "eval/distribution.h"
 #include "eval/evaluate.h"
 #include "eval/put.h"
 #include "eval/trends.h"
@@ -18,6 +19,9 @@ typedef struct {
     mill_table *syn, *holdout; /* aligned */
     eval_view *view;
     json_t *report, *notes, *skipped, *columns;
+    col_noise *noise; /* (n_common) */
+    noise_rows resampled;
+    json_t *expected;
     double shapes, trends[N_BINNINGS], thresholded[N_BINNINGS];
     bool failed; /* some JSON value could not be made */
 } evaluation;
@@ -59,6 +63,11 @@ mill_err report_quality(evaluation *e);
 void report_diagnostic(evaluation *e, const mill_table *real, const mill_table *syn);
 mill_err report_utility(evaluation *e);
 mill_err report_detection(evaluation *e);
-int64_t report_learner_rows(const evaluation *e); /* the option, or its default */
+mill_err report_accuracy(evaluation *e);
+void report_histogram(evaluation *e, json_t *column, int c);
+mill_err report_support(evaluation *e);
+mill_err report_privacy(evaluation *e);
+int64_t report_max_rows(const evaluation *e);          /* the option, or its default */
+bool report_is_compared(const evaluation *e, int col); /* neither an identifier nor the key */
 
 #endif

@@ -10,6 +10,9 @@
 #include "eval/evaluate.h"
 
 #include "base/json.h"
+#include "eval/headline.h"
+
+#include <string.h>
 
 static void number_line(mill_text *t, const char *name, const json_t *value)
 {
@@ -66,6 +69,24 @@ static void utility_lines(mill_text *t, json_t *utility)
     }
 }
 
+/* The figures of a group that are there, beside what a second real sample would have. */
+static void headline_lines(mill_text *t, const json_t *report, const char *group)
+{
+    bool is_first = true;
+
+    for (const eval_headline *h = eval_headlines; h->path; h++) {
+        const json_t *value = eval_at(report, h->path);
+        const json_t *expected = h->expected ? eval_at(report, h->expected) : NULL;
+
+        if (strcmp(h->group, group) != 0 || !json_is_number(value)) continue;
+        if (is_first) text_add(t, "\n%-46s %8s %8s\n", group, "", "expected");
+        is_first = false;
+        text_add(t, "%-46s %8.4f", h->label, json_number_value(value));
+        if (json_is_number(expected)) text_add(t, " %8.4f", json_number_value(expected));
+        text_add(t, "\n");
+    }
+}
+
 mill_err mill_evaluate_json(char **out, const json_t *report)
 {
     return mill_json_text(out, report, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
@@ -94,6 +115,8 @@ mill_err mill_evaluate_summary(mill_text *out, const json_t *report)
                     json_object_get(json_object_get(detection, "boosted_trees"), "score"));
     }
     if (json_is_object(utility)) utility_lines(out, utility);
+    headline_lines(out, report, "support");
+    headline_lines(out, report, "privacy");
 
     const json_t *const notes = json_object_get(report, "notes"), *const skipped = json_object_get(
                                                                       report, "skipped");

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/sort.h"
+#include "eval/accuracy.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -59,13 +60,13 @@ double shape_tv(const col_view *c, bool compat)
     return 1 - 0.5 * sum;
 }
 
-/* Pearson's r over rows with both; NaN with fewer than two of them, or without spread. */
-static double pearson(const double *x, const double *y, int64_t rows)
+double pearson_of(const double *x, const double *y, const uint32_t *row, int64_t rows)
 {
     double mx = 0, my = 0, xx = 0, yy = 0, xy = 0;
     int64_t n = 0;
 
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t k = 0; k < rows; k++) {
+        const int64_t i = row ? row[k] : k;
         if (isnan(x[i]) || isnan(y[i])) continue;
         mx += x[i];
         my += y[i];
@@ -74,7 +75,8 @@ static double pearson(const double *x, const double *y, int64_t rows)
     if (n < 2) return (double)NAN;
     mx /= (double)n;
     my /= (double)n;
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t k = 0; k < rows; k++) {
+        const int64_t i = row ? row[k] : k;
         if (isnan(x[i]) || isnan(y[i])) continue;
         xx += (x[i] - mx) * (x[i] - mx);
         yy += (y[i] - my) * (y[i] - my);
@@ -94,7 +96,7 @@ static void correlate(pair_result *p, const col_view *a, const col_view *b)
     }
     if (p->why) return;
     for (int s = 0; s < N_SIDES; s++)
-        p->r[s] = pearson(a->side[s].x, b->side[s].x, a->side[s].rows);
+        p->r[s] = pearson_of(a->side[s].x, b->side[s].x, NULL, a->side[s].rows);
 
     const double score = 1 - fabs(p->r[SIDE_REAL] - p->r[SIDE_SYN]) / 2;
     if (isnan(score)) p->why = "too few rows with both values, or no spread in them";
@@ -113,7 +115,7 @@ typedef struct {
 
 /* What the cells add up to, one after the other in the order of their numbers. */
 typedef struct {
-    double difference, phi;
+    double difference, phi, noise;
     const int64_t *in_row, *in_col; /* margins of the real side */
     const cross *x;
 } totals;
@@ -125,6 +127,8 @@ static void add_cell(totals *t, int64_t cell, int64_t real, int64_t syn)
 
     t->difference +=
         fabs((double)real / (double)x->n[SIDE_REAL] - (double)syn / (double)x->n[SIDE_SYN]);
+    t->noise += accuracy_noise((double)real / (double)x->n[SIDE_REAL], (double)x->n[SIDE_REAL],
+                               (double)x->n[SIDE_SYN]);
     if (real) t->phi += (double)real * (double)real / ((double)t->in_row[a] * (double)t->in_col[b]);
 }
 
@@ -179,7 +183,7 @@ static mill_err count_sorted(totals *t)
     return err;
 }
 
-static mill_err contingency(double *score, double *association, const cross *x)
+static mill_err contingency(double *score, double *expected, double *association, const cross *x)
 {
     int64_t *const margin = mill_alloc((size_t)(x->n_a + x->n_b), sizeof *margin);
     totals t = {.in_row = margin, .in_col = margin + x->n_a, .x = x};
@@ -199,6 +203,7 @@ static mill_err contingency(double *score, double *association, const cross *x)
     const int64_t least = rows < cols ? rows : cols;
 
     *score = 1 - t.difference / 2;
+    *expected = 1 - t.noise;
     *association = least < 2 ? (double)NAN : sqrt(fmax(t.phi - 1, 0) / (double)(least - 1));
     mill_free(margin);
     return err;
@@ -225,6 +230,7 @@ static mill_err cross_tabulate(pair_result *p, const job *j, const col_view *a, 
 
         if (k && !has_number) { /* no bins, no difference */
             p->score[k] = p->score[0];
+            p->expected[k] = p->expected[0];
             p->association[k] = p->association[0];
             p->counts[k] = p->counts[0];
             break;
@@ -235,7 +241,7 @@ static mill_err cross_tabulate(pair_result *p, const job *j, const col_view *a, 
             x.pick[s] = j->pick ? j->pick[s] : NULL;
             x.n[s] = x.pick[s] ? j->n_pick[s] : a->side[s].rows;
         }
-        TRY(contingency(&p->score[k], &p->association[k], &x));
+        TRY(contingency(&p->score[k], &p->expected[k], &p->association[k], &x));
         p->counts[k] = p->association[k] > ASSOCIATION_THRESHOLD;
     }
     return MILL_OK;
@@ -250,7 +256,8 @@ static void do_pair(void *ctx, int64_t at, int thread)
 
     (void)thread;
     *p = (pair_result){.a = p->a, .b = p->b, .is_correlation = !a->is_code && !b->is_code};
-    for (int k = 0; k < N_BINNINGS; k++) p->score[k] = p->association[k] = (double)NAN;
+    for (int k = 0; k < N_BINNINGS; k++)
+        p->score[k] = p->expected[k] = p->association[k] = (double)NAN;
     if (p->is_correlation)
         correlate(p, a, b);
     else

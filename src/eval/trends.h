@@ -19,6 +19,10 @@ double shape_ks(const col_view *c);
  */
 double shape_tv(const col_view *c, bool compat);
 
+/* Pearson's r over those of the rows listed (NULL: all) that have both; NaN with fewer than two of
+ * them, or without spread. */
+double pearson_of(const double *x, const double *y, const uint32_t *row, int64_t rows);
+
 enum { BINS_REAL, BINS_OWN, N_BINNINGS };
 
 typedef struct {
@@ -26,6 +30,8 @@ typedef struct {
     bool is_correlation;
     double score[N_BINNINGS]; /* by binning; both the same for correlations and for two codes. NaN:
                                  none */
+    double expected[N_BINNINGS]; /* the most that sampling noise leaves: of contingencies in closed
+                                    form, of correlations by noise_of_pairs */
     double association[N_BINNINGS]; /* Cramer's V in the real table */
     double r[N_SIDES];              /* Pearson's, of correlations */
     bool counts[N_BINNINGS];        /* |r| or V above its threshold */
@@ -33,8 +39,8 @@ typedef struct {
 } pair_result;
 
 /*
- * Fill score, association, r, counts and why of n pairs.  pick: for contingencies, only these
- * n_pick rows of a side; NULL: all.
+ * Fill score, expected (of contingencies), association, r, counts and why of n pairs.  pick: for
+ * contingencies, only these n_pick rows of a side; NULL: all.
  */
 mill_err trends_compute(pair_result *pair, int64_t n, const eval_view *v,
                         const int64_t *const pick[N_SIDES], const int64_t n_pick[N_SIDES],

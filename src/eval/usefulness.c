@@ -5,20 +5,13 @@
 #include "eval/learners.h"
 #include "eval/report.h"
 
-enum { LEARNER_ROWS = 100000 };
-
-int64_t report_learner_rows(const evaluation *e)
-{
-    return e->o.learner_rows > 0 ? e->o.learner_rows : LEARNER_ROWS;
-}
-
 static learn_task task_of(const evaluation *e, int *feature, int target)
 {
     learn_task t = {.feature = feature, .target = target, .seed = e->o.seed, .pool = e->pool};
 
-    t.learner_rows = report_learner_rows(e);
+    t.learner_rows = report_max_rows(e);
     for (int c = 0; c < e->n_common; c++) {
-        if (c == target || e->real.col[c].type == MILL_IDENTIFIER) continue;
+        if (c == target || !report_is_compared(e, c)) continue;
         feature[t.n_features++] = c;
     }
     return t;
@@ -81,9 +74,9 @@ mill_err report_utility(evaluation *e)
     if (!feature) return MILL_ENOMEM;
 
     const learn_task task = task_of(e, feature, target);
-    const char *why = e->real.col[target].type == MILL_IDENTIFIER ? "the target is an identifier"
-                      : !task.n_features ? "there is no column to learn from"
-                                         : NULL;
+    const char *why = !report_is_compared(e, target) ? "the target is an identifier"
+                      : !task.n_features             ? "there is no column to learn from"
+                                                     : NULL;
     err = why ? MILL_OK : utility_compute(&u, &e->real, e->syn, e->holdout, &task);
     mill_free(feature);
     if (err) return err;

@@ -41,7 +41,7 @@ static mill_err read_codes(col_side *s, const mill_column *c, int32_t n_codes)
 }
 
 /* Mean in one visit, spread around it in a second. */
-static void describe(col_side *s)
+void side_describe(col_side *s)
 {
     const double *x = s->sorted;
     double sum = 0, squares = 0;
@@ -70,7 +70,7 @@ static mill_err read_numbers(col_side *s, const mill_column *c, double unit)
         if (!isnan(s->x[i])) s->sorted[s->n++] = s->x[i];
     }
     TRY(sort_f64(s->sorted, s->n));
-    describe(s);
+    side_describe(s);
     return MILL_OK;
 }
 
@@ -178,7 +178,10 @@ mill_err view_new(eval_view **out, const mill_table *real, const mill_table *syn
     }
     for (int c = 0; c < real->n_cols; c++) {
         const mill_column *r = &real->col[c], *s = &syn->col[c];
-        v->col[c] = (col_view){.name = r->name, .type = r->type, .is_code = column_has_codes(r)};
+        v->col[c] = (col_view){.name = r->name,
+                               .type = r->type,
+                               .is_code = column_has_codes(r),
+                               .is_key = r->type == MILL_IDENTIFIER};
         const int32_t n_values = r->n_values > s->n_values ? r->n_values : s->n_values;
         v->col[c].n_codes = v->col[c].is_code ? n_values + 1 : N_BIN_CODES;
     }

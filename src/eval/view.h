@@ -31,10 +31,10 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    mill_coltype type; /* the real one's */
-    bool is_code;
-    int32_t n_codes; /* of both sides, with the one for missing; N_BIN_CODES for numbers */
-    bool can_bin;    /* the range of both sides is finite */
+    mill_coltype type;    /* the real one's */
+    bool is_code, is_key; /* is_key: names rows, has no distribution */
+    int32_t n_codes;      /* of both sides, with the one for missing; N_BIN_CODES for numbers */
+    bool can_bin;         /* the range of both sides is finite */
     col_side side[N_SIDES];
 } col_view;
 
@@ -47,5 +47,8 @@ typedef struct {
 mill_err view_new(eval_view **out, const mill_table *real, const mill_table *syn, bool in_ns,
                   mill_pool *pool);
 void view_free(eval_view *v);
+/* n_different, min, max, mean, median and std of `sorted`; n_different counts on from what it is.
+ */
+void side_describe(col_side *s);
 
 #endif

@@ -269,7 +269,7 @@ void test_diagnosis__of_words_and_keys(void **state)
     assert_near(d.validity, 0.5, 1e-15); /* x x; z is new and missing is not allowed */
     assert_near(d.coverage, 0.5, 1e-15);
     assert_true(isnan(d.mean));
-    v->col[1].type = MILL_IDENTIFIER;
+    v->col[1].is_key = true;
     assert_near(diagnose(&v->col[1]).validity, 0.5, 1e-15); /* two of four rows repeat */
     drop(v, t);
 }

@@ -1,0 +1,23 @@
+/* headline.h - the figures that a reader sees first, headline.def as a table. */
+#ifndef MILL_EVAL_HEADLINE_H
+#define MILL_EVAL_HEADLINE_H
+
+#include <jansson.h>
+
+typedef enum { HEADLINE_HIGH, HEADLINE_LOW, HEADLINE_HALF } headline_better;
+
+typedef struct {
+    const char *group, *path, *expected, *label;
+    headline_better better; /* HALF: near to one half */
+    const char *reading;
+} eval_headline;
+
+extern const eval_headline eval_headlines[]; /* the last one's path is NULL */
+
+const eval_headline *eval_headline_find(const char *path); /* NULL: there is none */
+
+/* What stands at "a.b.c" of an object, in arrays by number ("columns.0.shape"); NULL if nothing
+ * does. */
+json_t *eval_at(const json_t *report, const char *path);
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * match.c - rows that are in both tables: identical ones, and such within a tolerance; groups.h.
+ *
+ * For matches within a tolerance the real rows are put in order by a fingerprint of their codes
+ * and missing places, then by the number that has the most different values: the rows that a
+ * synthetic one can match lie together, and few of them have to be looked at.
+ */
+#include "eval/groups.h"
+
+#include "base/mem.h"
+#include "base/sort.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { CHUNK_ROWS = 4096 };
+
+typedef struct {
+    const mill_table *t;
+    const int *column;
+    int n;
+    bool codes_only; /* and of a number whether it is missing */
+    uint64_t *print;
+    atomic_bool failed;
+} printing;
+
+static void print_rows(void *ctx, int64_t chunk, int thread)
+{
+    printing *const p = ctx;
+    const int64_t begin = chunk * CHUNK_ROWS,
+                  end = begin + CHUNK_ROWS < p->t->rows ? begin + CHUNK_ROWS : p->t->rows;
+    int64_t *const key = mill_alloc((size_t)p->n, sizeof *key);
+
+    (void)thread;
+    if (!key) {
+        p->failed = true;
+        return;
+    }
+    for (int64_t i = begin; i < end; i++) {
+        for (int k = 0; k < p->n; k++) {
+            const mill_column *c = &p->t->col[p->column[k]];
+            key[k] = !p->codes_only || column_has_codes(c) ? cell_of(c, i) : column_is_valid(c, i);
+        }
+        p->print[i] = XXH3_64bits(key, (size_t)p->n * sizeof *key);
+    }
+    mill_free(key);
+}
+
+static mill_err prints_of(uint64_t **out, const mill_table *t, const int *column, int n,
+                          bool codes_only, mill_pool *pool)
+{
+    printing p = {.t = t, .column = column, .n = n, .codes_only = codes_only};
+
+    if (!(p.print = mill_alloc((size_t)t->rows, sizeof *p.print))) return MILL_ENOMEM;
+    mill_pool_run(pool, (t->rows + CHUNK_ROWS - 1) / CHUNK_ROWS, print_rows, &p);
+    if (p.failed) {
+        mill_free(p.print);
+        return mill_fail(MILL_ENOMEM, "out of memory while comparing rows");
+    }
+    *out = p.print;
+    return MILL_OK;
+}
+
+mill_err identical_share(double *share, const mill_table *t, const mill_table *in,
+                         const int *column, int n, mill_pool *pool)
+{
+    uint64_t *print[2] = {NULL, NULL};
+    const mill_table *const table[2] = {t, in};
+    int64_t matches = 0, j = 0;
+    mill_err err = MILL_OK;
+
+    for (int s = 0; !err && s < 2; s++) {
+        err = prints_of(&print[s], table[s], column, n, false, pool);
+        if (!err) err = sort_i64((int64_t *)print[s], table[s]->rows);
+    }
+    for (int64_t i = 0; !err && i < t->rows; i++) {
+        while (j < in->rows && (int64_t)print[1][j] < (int64_t)print[0][i]) j++;
+        matches += j < in->rows && print[1][j] == print[0][i];
+    }
+    *share = (double)matches / (double)t->rows;
+    for (int s = 0; s < 2; s++) mill_free(print[s]);
+    return err;
+}
+
+/* ---- matches within a tolerance ---- */
+
+typedef struct {
+    uint64_t print;
+    double x; /* of the leading number; 0 where it is missing or there is none */
+    int64_t row;
+} place;
+
+static int compare_places(const void *a_, const void *b_)
+{
+    const place *a = a_, *b = b_;
+
+    if (a->print != b->print) return a->print < b->print ? -1 : 1;
+    if (a->x != b->x) return a->x < b->x ? -1 : 1;
+    return (a->row > b->row) - (a->row < b->row);
+}
+
+typedef struct {
+    const mill_table *syn, *real;
+    const int64_t *row;
+    int64_t n_rows;
+    const int *column;
+    int n, leading; /* leading: a column, or -1 */
+    double tolerance;
+    const uint64_t *print; /* of synthetic rows */
+    const place *at;       /* of real rows, in order */
+    atomic_llong matches;
+} matching;
+
+static double leading_of(const mill_table *t, int leading, int64_t i)
+{
+    const double x = leading < 0 ? 0 : column_f64(&t->col[leading], i);
+    return isnan(x) ? 0 : x;
+}
+
+static bool is_near(double real, double syn, double tolerance)
+{
+    return real == syn || fabs(real - syn) <= tolerance * fabs(syn);
+}
+
+static bool is_match(const matching *m, int64_t i, int64_t j)
+{
+    for (int k = 0; k < m->n; k++) {
+        const mill_column *s = &m->syn->col[m->column[k]], *r = &m->real->col[m->column[k]];
+        const bool is_there = column_is_valid(s, i);
+
+        if (is_there != column_is_valid(r, j)) return false;
+        if (!is_there) continue;
+        if (column_has_codes(s) ? s->code[i] != r->code[j]
+                                : !is_near(column_f64(r, j), column_f64(s, i), m->tolerance))
+            return false;
+    }
+    return true;
+}
+
+static bool has_match(const matching *m, int64_t i)
+{
+    const double x = leading_of(m->syn, m->leading, i), reach = m->tolerance * fabs(x);
+    /* A step wider than the tolerance, against rounding; is_match decides. */
+    const double low = x - reach * (1 + 1e-9) - 1e-300, high = x + reach * (1 + 1e-9) + 1e-300;
+    int64_t at = 0, n = m->real->rows;
+
+    while (n > 0) { /* the first place at or behind (print, low) */
+        const int64_t half = n / 2;
+        const place *p = &m->at[at + half];
+        const bool is_before = p->print < m->print[i] || (p->print == m->print[i] && p->x < low);
+        at = is_before ? at + half + 1 : at;
+        n = is_before ? n - half - 1 : half;
+    }
+    for (; at < m->real->rows; at++) {
+        const place *p = &m->at[at];
+        if (p->print != m->print[i] || p->x > high) return false;
+        if (is_match(m, i, p->row)) return true;
+    }
+    return false;
+}
+
+static void match_rows(void *ctx, int64_t chunk, int thread)
+{
+    matching *const m = ctx;
+    const int64_t begin = chunk * CHUNK_ROWS,
+                  end = begin + CHUNK_ROWS < m->n_rows ? begin + CHUNK_ROWS : m->n_rows;
+    int64_t n = 0;
+
+    (void)thread;
+    for (int64_t k = begin; k < end; k++) n += has_match(m, m->row ? m->row[k] : k);
+    m->matches += n;
+}
+
+/* The number with the most different values among the first rows; -1: there is no number. */
+static int find_leading(const mill_table *t, const int *column, int n)
+{
+    enum { ROWS = 1000 };
+    const int64_t rows = t->rows < ROWS ? t->rows : ROWS;
+    int64_t most = -1;
+    int leading = -1;
+
+    for (int k = 0; k < n; k++) {
+        const mill_column *c = &t->col[column[k]];
+        double x[ROWS];
+        int64_t m = 0, different = 0;
+
+        if (column_has_codes(c)) continue;
+        for (int64_t i = 0; i < rows; i++)
+            if (column_is_valid(c, i) && !isnan(column_f64(c, i))) x[m++] = column_f64(c, i);
+        if (sort_f64(x, m)) return column[k];
+        for (int64_t i = 0; i < m; i++) different += !i || x[i] > x[i - 1];
+        if (different <= most) continue;
+        most = different;
+        leading = column[k];
+    }
+    return leading;
+}
+
+mill_err new_rows_share(double *share, const mill_table *syn, const int64_t *row, int64_t n_rows,
+                        const mill_table *real, const int *column, int n, double tolerance,
+                        mill_pool *pool)
+{
+    uint64_t *print[2] = {NULL, NULL};
+    matching m = {.syn = syn, .real = real, .row = row, .n_rows = n_rows, .column = column, .n = n};
+    place *const at = mill_alloc((size_t)real->rows, sizeof *at);
+    mill_err err = at ? MILL_OK : MILL_ENOMEM;
+
+    if (!err) err = prints_of(&print[0], syn, column, n, true, pool);
+    if (!err) err = prints_of(&print[1], real, column, n, true, pool);
+    if (err) goto done;
+    m.leading = find_leading(real, column, n);
+    m.tolerance = tolerance;
+    for (int64_t i = 0; i < real->rows; i++)
+        at[i] = (place){print[1][i], leading_of(real, m.leading, i), i};
+    qsort(at, (size_t)real->rows, sizeof *at, compare_places);
+    m.print = print[0];
+    m.at = at;
+    mill_pool_run(pool, (n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS, match_rows, &m);
+    *share = 1 - (double)m.matches / (double)n_rows;
+done:
+    mill_free(at);
+    for (int s = 0; s < 2; s++) mill_free(print[s]);
+    return err;
+}

@@ -1,0 +1,64 @@
+/*
+ * nearness.h - what the distances of rows say of privacy and of the shape of the whole.
+ *
+ * Every table stands for itself by the rows listed, in random order.  synth.md 5.5 and 5.6.
+ */
+#ifndef MILL_EVAL_NEARNESS_H
+#define MILL_EVAL_NEARNESS_H
+
+#include "base/pool.h"
+#include "table/table.h"
+
+enum { T_REAL, T_SYN, T_HOLDOUT, N_TABLES };
+
+typedef struct {
+    const mill_table *table[N_TABLES]; /* aligned; T_HOLDOUT may be NULL */
+    const int64_t *row[N_TABLES];
+    int64_t rows[N_TABLES];
+    const int *column; /* without identifiers and keys */
+    int n_columns;
+    bool own_range; /* the holdout measures by its own range, as SDMetrics has it */
+    uint64_t seed;
+    mill_pool *pool;
+} near_task;
+
+/* Of a membership attack: how well a score tells rows that were learnt from others. */
+typedef struct {
+    double auc, tpr; /* tpr: at a false positive rate of at most 1 % */
+} attack;
+
+/* All NaN where there is no holdout, but for the first of each row of fields. */
+typedef struct {
+    /* Distance to the closest record, a mean over columns (0 to 1). */
+    double syn_median, random_median, holdout_median;
+    double syn_low, holdout_low;                     /* their fifth percentiles */
+    double baseline, overfitting;                    /* SDMetrics' protections */
+    double closer_to_real, closer_to_holdout, share; /* share: ties count one half */
+    double tabsyn_share; /* one-hot; against as many real rows as are held out */
+    /* Nearest neighbour distance ratio, medians and fifth percentiles. */
+    double nndr, nndr_low, holdout_nndr, holdout_nndr_low;
+    attack by_distance;
+} dcr_result;
+
+mill_err dcr_compute(dcr_result *d, const near_task *task);
+
+/* score: of rows that were learnt from and of others; the higher, the likelier learnt from. */
+mill_err attack_compute(attack *a, const double *learnt, int64_t n_learnt, const double *other,
+                        int64_t n_other);
+
+/*
+ * mmd: unbiased estimate of the squared maximum mean discrepancy, RBF kernel, bandwidth the median
+ * distance of 1,000 real rows; 0 is expected of two samples of one distribution, so it can be
+ * below 0.  alpha_precision, beta_recall: Alaa et al., arXiv 2102.08921, on standardised and
+ * one-hot columns, 30 levels, 1 - sum |level - curve| / sum level; expected_*: of one half of the
+ * real rows against the other.
+ */
+typedef struct {
+    double mmd, bandwidth;
+    double alpha_precision, beta_recall, expected_alpha, expected_beta;
+    const char *why_no_mmd; /* NULL: there is one */
+} support_result;
+
+mill_err support_compute(support_result *s, const near_task *task);
+
+#endif

@@ -1,0 +1,408 @@
+/* t_eval_privacy.c - groups, matches, CAP, anonymity, attacks, support, accuracy and noise, by hand
+ * and by simulation. */
+#include "lib/made.h"
+
+#include "base/philox.h"
+#include "eval/accuracy.h"
+#include "eval/distribution.h"
+#include "eval/groups.h"
+#include "eval/nearness.h"
+
+#define NONE ((double)NAN)
+
+void test_groups__number_keys_in_the_order_in_which_they_come(void **state)
+{
+    (void)state;
+    groups *g = NULL;
+    int64_t id;
+
+    assert_ok(groups_new(&g, 2));
+    for (int64_t round = 0; round < 2; round++) {
+        for (int64_t k = 0; k < 5000; k++) {
+            assert_ok(groups_add(&id, g, (const int64_t[]){k % 70, k / 70}));
+            assert_int_equal(id, k);
+        }
+    }
+    assert_int_equal(groups_count(g), 5000);
+    assert_int_equal(groups_find(g, (const int64_t[]){3, 2}), 143);
+    assert_int_equal(groups_find(g, (const int64_t[]){3, 200}), -1);
+    groups_free(g);
+}
+
+/* Columns a and b of words, x of numbers. */
+static mill_table *words_and_numbers(const char *a, const char *b, const double *x)
+{
+    mill_table *t = made_table((int64_t)strlen(a), 3);
+
+    made_words(t, 0, "a", MILL_CATEGORY, a);
+    made_words(t, 1, "b", MILL_CATEGORY, b);
+    made_numbers(t, 2, "x", MILL_REAL, x);
+    return t;
+}
+
+void test_matches__are_rows_that_agree(void **state)
+{
+    (void)state;
+    const double x[] = {1, 2, NONE, 100, 0}, y[] = {1, 2.5, NONE, 100.9, -0.0};
+    mill_table *real = words_and_numbers("ppqpq", "uvuuu", x);
+    mill_table *syn = words_and_numbers("ppqpq", "uvuuu", y);
+    const int columns[] = {0, 1, 2};
+    double share;
+
+    assert_ok(identical_share(&share, real, real, columns, 3, NULL));
+    assert_near(share, 1, 0);
+    assert_ok(identical_share(&share, syn, real, columns, 3, NULL));
+    assert_near(share, 0.6, 1e-15); /* 1, missing, and -0 that is 0 */
+    assert_ok(new_rows_share(&share, syn, NULL, 5, real, columns, 3, 0.01, NULL));
+    assert_near(share, 0.2, 1e-15); /* 100.9 is within 1 % of 100; 2.5 is far from 2 */
+    const int64_t second = 1;
+    assert_ok(new_rows_share(&share, syn, &second, 1, real, columns, 3, 0.01, NULL));
+    assert_near(share, 1, 0);
+    mill_table_free(real);
+    mill_table_free(syn);
+}
+
+void test_new_rows__are_those_of_a_plain_loop(void **state)
+{
+    (void)state;
+    enum { N = 700 };
+    static double x[2][N];
+    static char a[2][N + 1], b[2][N + 1];
+    mill_rng r = mill_rng_init(4, 0, 0);
+    mill_table *t[2];
+    const int columns[] = {0, 1, 2};
+    int unmatched = 0;
+    double share;
+
+    for (int s = 0; s < 2; s++) {
+        for (int i = 0; i < N; i++) {
+            x[s][i] = i % 13 ? 200 * mill_rng_f64(&r) - 50 : NONE;
+            a[s][i] = i < 2 ? "pq"[i] : "pq"[mill_rng_below(&r, 2)];
+            b[s][i] = i < 2 ? "uv"[i] : "uv "[mill_rng_below(&r, 3)];
+        }
+        t[s] = words_and_numbers(a[s], b[s], x[s]);
+    }
+    for (int i = 0; i < N; i++) {
+        bool found = false;
+        for (int j = 0; j < N; j++) {
+            const double p = x[1][i], q = x[0][j];
+            found |= a[1][i] == a[0][j] && b[1][i] == b[0][j] && isnan(p) == isnan(q) &&
+                     (isnan(p) || fabs(q - p) <= 0.01 * fabs(p));
+        }
+        unmatched += !found;
+    }
+    assert_in_range(unmatched, N / 20, N * 19 / 20);
+    assert_ok(new_rows_share(&share, t[1], NULL, N, t[0], columns, 3, 0.01, NULL));
+    assert_near(share, unmatched / (double)N, 1e-15);
+    for (int s = 0; s < 2; s++) mill_table_free(t[s]);
+}
+
+static disclosure disclosure_of(const char *a, const char *c, const char *a2, const char *c2)
+{
+    mill_table *t[2] = {made_table((int64_t)strlen(a), 2), made_table((int64_t)strlen(a2), 2)};
+    eval_view *v = NULL;
+    disclosure d;
+
+    made_words(t[0], 0, "a", MILL_CATEGORY, a);
+    made_words(t[0], 1, "c", MILL_CATEGORY, c);
+    made_words(t[1], 0, "a", MILL_CATEGORY, a2);
+    made_words(t[1], 1, "c", MILL_CATEGORY, c2);
+    assert_ok(view_new(&v, t[0], t[1], false, NULL));
+    const int64_t *const all[N_SIDES] = {NULL, NULL};
+    const int64_t rows[N_SIDES] = {t[0]->rows, t[1]->rows};
+    assert_ok(disclosure_compute(&d, v, all, rows, (const int[]){0}, 1, (const int[]){1}, 1));
+    view_free(v);
+    for (int s = 0; s < 2; s++) mill_table_free(t[s]);
+    return d;
+}
+
+void test_cap__is_that_of_sdmetrics(void **state)
+{
+    (void)state;
+    /* DisclosureProtection of 0.32.0 on these rows, 50 times over: .75 = .5 / (1 - 1/3), .667 =
+     * .5 / (1 - 1/4), and .375 = .25 / (1 - 1/3) with a missing value as one. */
+    disclosure d = disclosure_of("pqpq", "uvwv", "pqpq", "uvwz");
+    assert_near(1 - d.mean, 0.5, 1e-15);
+    assert_near(d.score, 0.75, 1e-12);
+    d = disclosure_of("pqpq", "uvwz", "pqpq", "uvwv");
+    assert_near(1 - d.mean, 0.5, 1e-15);
+    assert_near(d.score, 2.0 / 3, 1e-12);
+    d = disclosure_of("pqpq", "uv v", "pqpq", "uv v");
+    assert_near(1 - d.mean, 0.25, 1e-15);
+    assert_near(d.score, 0.375, 1e-12);
+}
+
+void test_cap__without_a_known_value_in_common_has_no_score(void **state)
+{
+    (void)state;
+    mill_table *t[2] = {made_table(2, 2), made_table(2, 2)};
+    const double x[2][2] = {{1, 2}, {NONE, NONE}}, y[] = {1, 2};
+    eval_view *v = NULL;
+    disclosure d;
+
+    for (int s = 0; s < 2; s++) {
+        made_numbers(t[s], 0, "x", MILL_REAL, x[s]);
+        made_numbers(t[s], 1, "y", MILL_REAL, y);
+    }
+    assert_ok(view_new(&v, t[0], t[1], false, NULL));
+    const int64_t *const all[N_SIDES] = {NULL, NULL};
+    assert_ok(disclosure_compute(&d, v, all, (const int64_t[]){2, 2}, (const int[]){0}, 1,
+                                 (const int[]){1}, 1));
+    assert_int_equal(d.found, 0);
+    assert_true(isnan(d.mean) && isnan(d.score));
+    view_free(v);
+    for (int s = 0; s < 2; s++) mill_table_free(t[s]);
+}
+
+void test_anonymity__counts_classes_and_their_values(void **state)
+{
+    (void)state;
+    const double x[] = {1, 1, 1, 2, 2, 3, 1};
+    mill_table *t = words_and_numbers("ppppppq", "uvuuuuu", x);
+    anonymity a;
+
+    /* classes of (a, x): p1 x3 {u, v}, p2 x2 {u}, p3 x1 {u}, q1 x1 {u} */
+    assert_ok(anonymity_compute(&a, t, (const int[]){0, 2}, 2, 1));
+    assert_int_equal(a.classes, 4);
+    assert_int_equal(a.k, 1);
+    assert_int_equal(a.l, 1);
+    assert_near(a.alone, 2 / 7.0, 1e-15);
+    assert_near(a.below_5, 1, 1e-15);
+    assert_near(a.one_value, 4 / 7.0, 1e-15);
+    assert_ok(anonymity_compute(&a, t, (const int[]){1}, 1, -1));
+    assert_int_equal(a.classes, 2);
+    assert_near(a.below_5, 1 / 7.0, 1e-15);
+    assert_int_equal(a.l, 0);
+    assert_true(isnan(a.one_value));
+    mill_table_free(t);
+}
+
+void test_attack__has_its_auc_and_its_sure_hits(void **state)
+{
+    (void)state;
+    double other[200], learnt[4] = {197.5, 198.5, 50.5, 500};
+    attack a;
+
+    for (int i = 0; i < 200; i++) other[i] = i;
+    assert_ok(attack_compute(&a, learnt, 4, other, 200));
+    assert_near(a.auc, (198 + 199 + 51 + 200) / 800.0, 1e-12);
+    /* two of 200 may be wrong: the threshold is 197 */
+    assert_near(a.tpr, 0.75, 1e-15);
+    assert_ok(attack_compute(&a, other, 200, other, 200));
+    assert_near(a.auc, 0.5, 1e-12);
+    assert_near(a.tpr, 0.01, 1e-15);
+}
+
+/* n rows of two related numbers and a word; the same seed, the same rows. */
+static mill_table *sample(int64_t n, uint64_t seed, double shift)
+{
+    double *const x = mill_alloc((size_t)n, sizeof *x), *const y = mill_alloc((size_t)n, sizeof *y);
+    char *const a = mill_alloc((size_t)n + 1, 1);
+    mill_table *t = made_table(n, 3);
+
+    for (int64_t i = 0; i < n; i++) {
+        const uint64_t e = (uint64_t)i;
+        x[i] = (double)mill_rand_normal(seed, 0, 1, e) + shift;
+        y[i] = x[i] + 0.5 * (double)mill_rand_normal(seed, 0, 2, e);
+        a[i] = i < 3 ? "pqr"[i] : x[i] > shift + 0.5 ? 'p' : x[i] > shift - 0.7 ? 'q' : 'r';
+    }
+    made_numbers(t, 0, "x", MILL_REAL, x);
+    made_numbers(t, 1, "y", MILL_REAL, y);
+    made_words(t, 2, "a", MILL_CATEGORY, a);
+    mill_free(x);
+    mill_free(y);
+    mill_free(a);
+    return t;
+}
+
+static const int three[] = {0, 1, 2};
+
+static near_task task_of(const mill_table *real, const mill_table *syn, const mill_table *holdout)
+{
+    return (near_task){.table = {real, syn, holdout},
+                       .rows = {real->rows, syn->rows, holdout ? holdout->rows : 0},
+                       .column = three,
+                       .n_columns = 3,
+                       .seed = 1};
+}
+
+/* Rows 0 .. n - 1 as a list. */
+static int64_t *all_rows(int64_t n)
+{
+    int64_t *const row = mill_alloc((size_t)n, sizeof *row);
+    for (int64_t i = 0; i < n; i++) row[i] = i;
+    return row;
+}
+
+void test_dcr__tells_a_copy_from_a_fresh_sample(void **state)
+{
+    (void)state;
+    mill_table *real = sample(1500, 1, 0), *fresh = sample(1500, 2, 0),
+               *holdout = sample(1500, 3, 0);
+    int64_t *const row = all_rows(1500);
+    dcr_result copied, good;
+
+    for (int k = 0; k < 2; k++) {
+        near_task task = task_of(real, k ? fresh : real, holdout);
+        for (int t = 0; t < N_TABLES; t++) task.row[t] = row;
+        assert_ok(dcr_compute(k ? &good : &copied, &task));
+    }
+    assert_near(copied.syn_median, 0, 0);
+    assert_near(copied.baseline, 0, 0);
+    assert_near(copied.overfitting, 0, 0.01);
+    assert_true(copied.tabsyn_share > 0.99 && copied.share > 0.99);
+    assert_true(copied.by_distance.auc > 0.99 && copied.by_distance.tpr > 0.9);
+    assert_near(copied.nndr, 0, 1e-3);
+    /* 1,500 fair coins: .5 with a standard error of .013 */
+    assert_near(good.tabsyn_share, 0.5, 0.055);
+    assert_near(good.share, 0.5, 0.055);
+    assert_near(good.overfitting, 1, 0.11);
+    assert_near(good.by_distance.auc, 0.5, 0.055);
+    assert_near(good.syn_median, good.holdout_median, 0.15 * good.holdout_median);
+    assert_true(good.syn_median > 0 && good.syn_low < good.syn_median);
+    mill_free(row);
+    mill_table_free(real);
+    mill_table_free(fresh);
+    mill_table_free(holdout);
+}
+
+void test_support__is_lost_by_a_shift_and_by_rows_that_are_too_typical(void **state)
+{
+    (void)state;
+    mill_table *real = sample(1200, 1, 0);
+    mill_table *syn[3] = {sample(1200, 2, 0), sample(1200, 3, 1.5), sample(1200, 4, 0)};
+    int64_t *const row = all_rows(1200);
+    support_result r[3];
+
+    for (int64_t i = 0; i < 1200; i++) { /* the third: all near to the middle */
+        syn[2]->col[0].f64[i] *= 0.2;
+        syn[2]->col[1].f64[i] *= 0.2;
+    }
+    for (int k = 0; k < 3; k++) {
+        near_task task = task_of(real, syn[k], NULL);
+        for (int t = 0; t < N_TABLES; t++) task.row[t] = row;
+        assert_ok(support_compute(&r[k], &task));
+        assert_null(r[k].why_no_mmd);
+    }
+    assert_true(fabs(r[0].mmd) < 0.004 && r[1].mmd > 0.2 && r[2].mmd > 0.02);
+    assert_true(r[0].alpha_precision > 0.93 && r[1].alpha_precision < 0.6);
+    assert_true(r[2].alpha_precision < 0.8);
+    /* beta-recall of a fresh sample is that of one half against the other */
+    assert_near(r[0].beta_recall, r[0].expected_beta, 0.08);
+    assert_true(r[1].beta_recall < r[0].beta_recall - 0.2);
+    mill_free(row);
+    mill_table_free(real);
+    for (int k = 0; k < 3; k++) mill_table_free(syn[k]);
+}
+
+static eval_view *view_of(mill_table *real, mill_table *syn)
+{
+    eval_view *v = NULL;
+    assert_ok(view_new(&v, real, syn, false, NULL));
+    return v;
+}
+
+void test_accuracy__counts_bins_pairs_and_triples(void **state)
+{
+    (void)state;
+    const double x[] = {1, 1, 2, 2, 3, 3, 3, 3, 1, 2}, y[] = {1, 1, 1, 1, 3, 3, 3, 9, 2, NONE};
+    mill_table *real = words_and_numbers("pppppqqqqq", "uuuuuuuuuu", x);
+    mill_table *syn = words_and_numbers("pppppppqqq", "uuuuuuuuuu", y);
+    eval_view *v = view_of(real, syn);
+    accuracy_result a;
+
+    assert_ok(accuracy_compute(&a, v, three, 3, 0, NULL));
+    assert_int_equal(a.n[0], 3);
+    assert_int_equal(a.n[1], 3);
+    assert_int_equal(a.n[2], 1);
+    assert_near(a.of[0][0].score, 1 - (0.2 + 0.2) / 2, 1e-12);
+    assert_near(a.of[0][1].score, 1, 1e-12);
+    /* 1: .3 and .4; 2: .3 and .1; 3: .4 and .4 (9 is clipped); missing: 0 and .1 */
+    assert_near(a.of[0][2].score, 1 - (0.1 + 0.2 + 0 + 0.1) / 2, 1e-12);
+    const double spread = sqrt(2 / 3.14159265358979 * 0.25 * 0.2);
+    assert_near(a.of[0][0].most, 1 - 2 * spread / 2, 1e-12);
+    assert_near(a.of[0][1].most, 1, 1e-12);
+    accuracy_deinit(&a);
+    view_free(v);
+    mill_table_free(real);
+    mill_table_free(syn);
+}
+
+void test_noise__is_what_fresh_samples_score(void **state)
+{
+    (void)state;
+    enum { N = 1000, M = 700, RUNS = 80 };
+    double ks = 0, tv = 0, w = 0, js = 0, js_code = 0, r = 0, cover = 0, mean = 0, most = 0;
+    double covered = 0;
+    col_noise noise[3];
+
+    for (int k = 0; k < RUNS; k++) {
+        mill_table *real = sample(N, 300 + (uint64_t)k, 0), *syn = sample(M, 100 + (uint64_t)k, 0);
+        eval_view *v = view_of(real, syn);
+        pair_result p = {.a = 0, .b = 1};
+
+        ks += shape_ks(&v->col[0]) / RUNS;
+        w += wasserstein(&v->col[0]) / RUNS;
+        js += jensen_shannon(&v->col[0]) / RUNS;
+        js_code += jensen_shannon(&v->col[2]) / RUNS;
+        tv += shape_tv(&v->col[2], false) / RUNS;
+        cover += diagnose(&v->col[0]).coverage / RUNS;
+        mean += diagnose(&v->col[0]).mean / RUNS;
+        assert_ok(trends_compute(&p, 1, v, NULL, (const int64_t[]){0, 0}, NULL));
+        r += p.score[BINS_REAL] / RUNS;
+        noise_rows rows;
+        assert_ok(noise_rows_draw(&rows, v, 5));
+        assert_ok(noise_of_columns(noise, v, &rows, NULL));
+        noise_of_pairs(&p, 1, v, &rows, NULL);
+        noise_rows_free(&rows);
+        most += p.expected[BINS_REAL] / RUNS;
+        covered += noise[0].d.coverage / RUNS; /* two extremes alone: it differs by table */
+        view_free(v);
+        mill_table_free(real);
+        mill_table_free(syn);
+    }
+    /* Means of 80 pairs of samples, each with a spread of at most its mean: a standard error of
+     * 11 %; and the noise of one bootstrapped table. */
+    assert_near(noise[0].shape, ks, 0.4 * (1 - ks));
+    assert_near(noise[2].shape, tv, 0.4 * (1 - tv));
+    assert_near(noise[0].wasserstein, w, 0.4 * w);
+    assert_near(noise[0].jensen_shannon, js, 0.4 * js);
+    assert_near(noise[2].jensen_shannon, js_code, 0.4 * js_code);
+    assert_near(noise[0].d.mean, mean, 0.4 * (1 - mean));
+    assert_near(covered, cover, 0.3 * (1 - cover));
+    assert_near(most, r, 0.4 * (1 - r));
+}
+
+void test_wasserstein__is_the_area_between_the_distributions(void **state)
+{
+    (void)state;
+    const double x[] = {0, 1, 3, 4}, y[] = {1, 2, 4, 5};
+    mill_table *t[2] = {made_table(4, 1), made_table(4, 1)};
+
+    made_numbers(t[0], 0, "x", MILL_REAL, x);
+    made_numbers(t[1], 0, "x", MILL_REAL, y);
+    eval_view *v = view_of(t[0], t[1]);
+    assert_near(wasserstein(&v->col[0]), 1 / 4.0, 1e-12); /* a shift of 1 in a range of 4 */
+    view_free(v);
+    for (int s = 0; s < 2; s++) mill_table_free(t[s]);
+}
+
+void test_jensen_shannon__is_a_bit_for_tables_that_share_nothing(void **state)
+{
+    (void)state;
+    mill_table *t[2] = {made_table(4, 2), made_table(4, 2)};
+
+    made_words(t[0], 0, "a", MILL_CATEGORY, "ppqq");
+    made_words(t[1], 0, "a", MILL_CATEGORY, "pppq");
+    made_words(t[0], 1, "b", MILL_CATEGORY, "uuuu");
+    made_words(t[1], 1, "b", MILL_CATEGORY, "    ");
+    eval_view *v = view_of(t[0], t[1]);
+    const double m = 0.625, n = 0.375;
+    const double want = (0.5 * log2(0.5 / m) + 0.5 * log2(0.5 / n) + 0.75 * log2(0.75 / m) +
+                         0.25 * log2(0.25 / n)) /
+                        2;
+    assert_near(jensen_shannon(&v->col[0]), want, 1e-12);
+    assert_near(jensen_shannon(&v->col[1]), 1, 1e-12);
+    view_free(v);
+    for (int s = 0; s < 2; s++) mill_table_free(t[s]);
+}
