@@ -237,8 +237,10 @@ static void bar_labels(mill_text *t, const plot *p, const char *const *label, in
     for (int64_t i = 0; i < n; i += step) {
         const double room = each * (double)step / CHAR_WIDTH;
         const int most = room < 4 ? 4 : room > 14 ? 14 : (int)room;
-        svg_words(t, "label", "middle", p->left + each * ((double)i + 0.5), p->bottom + LINE,
-                  svg_cut(buf, label[i], most));
+        const char *words = svg_cut(buf, label[i], most);
+        const double half = CHAR_WIDTH * (double)length_of(words) / 2;
+        const double x = p->left + each * ((double)i + 0.5), most_x = p->width - half - 2;
+        svg_words(t, "label", "middle", x < most_x ? x : most_x, p->bottom + LINE, words);
     }
 }
 

@@ -1,0 +1,164 @@
+/* page_run.c - utility, and what a report says of itself: notes, what is missing, the run. */
+#include "report/page_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void utility_row(page *p, int k, const char *learner, const char *label, const char *metric,
+                        const char *shown)
+{
+    static const char *const part[] = {"train_on_synthetic", "train_on_real", "ratio"};
+    char path[96];
+
+    snprintf(path, sizeof path, "utility.%s.train_on_real.%s", learner, metric);
+    if (!eval_at(p->report[k], path)) return;
+    text_add(p->t, "<tr><th scope=\"row\">");
+    page_escape(p, p->n > 1 ? p->name[k] : label);
+    text_add(p->t, "</th><td>%s%s%s</td>", p->n > 1 ? label : "", p->n > 1 ? ", " : "", shown);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "utility.%s.%s.%s", learner, part[i], metric);
+        page_cell(p, k, path);
+    }
+    text_add(p->t, "</tr>\n");
+}
+
+void page_utility(page *p)
+{
+    static const char *const learner[][2] = {{"logistic", "Logistic regression"},
+                                             {"linear", "Linear regression"},
+                                             {"boosted_trees", "Boosted trees"}};
+    static const char *const metric[][2] = {{"auc", "AUC"},
+                                            {"f1", "F1"},
+                                            {"accuracy", "accuracy"},
+                                            {"r2", "R\xc2\xb2"},
+                                            {"rmse", "RMSE"}};
+    const json_t *u = json_object_get(p->report[0], "utility");
+
+    page_section(p, "utility", "Utility",
+                 "The same learner is trained on synthetic and on real rows, and tested on real "
+                 "ones. It says whether a model of this one target can be trained; other questions "
+                 "may fare worse.");
+    if (!json_is_object(u)) {
+        text_add(p->t, "<p>Not computed: see the notes.</p></section>\n");
+        return;
+    }
+    text_add(p->t, "<p>");
+    page_escape(p, json_string_value(json_object_get(u, "task")));
+    text_add(p->t, " of <strong>");
+    page_escape(p, json_string_value(json_object_get(u, "target")));
+    text_add(p->t, "</strong>, tested on ");
+    page_escape(p, json_string_value(json_object_get(u, "test")));
+    text_add(p->t, ", %lld rows.</p>\n",
+             (long long)json_integer_value(json_object_get(u, "test_rows")));
+    page_table_open(p, "Utility");
+    text_add(p->t,
+             "<thead><tr><th scope=\"col\">%s</th><th scope=\"col\">Metric</th>"
+             "<th scope=\"col\" class=\"n\">Trained on synthetic</th>"
+             "<th scope=\"col\" class=\"n\">Trained on real</th>"
+             "<th scope=\"col\" class=\"n\">Ratio</th></tr></thead><tbody>\n",
+             p->n > 1 ? "Table" : "Learner");
+    for (size_t l = 0; l < sizeof learner / sizeof *learner; l++)
+        for (size_t m = 0; m < sizeof metric / sizeof *metric; m++)
+            for (int k = 0; k < p->n; k++)
+                utility_row(p, k, learner[l][0], learner[l][1], metric[m][0], metric[m][1]);
+    page_table_close(p);
+    text_add(p->t, "</section>\n");
+}
+
+static void of_table(page *p, int k)
+{
+    if (p->n == 1) return;
+    text_add(p->t, "<h3>");
+    page_escape(p, p->name[k]);
+    text_add(p->t, "</h3>\n");
+}
+
+static void list_skipped(page *p, const json_t *skipped)
+{
+    static const char *const keys[] = {"what", "column", "a", "b", "why"};
+    const json_t *line;
+    size_t i;
+
+    text_add(p->t, "<details open><summary>Not computed: %zu</summary><ul class=\"plain\">\n",
+             json_array_size(skipped));
+    json_array_foreach(skipped, i, line)
+    {
+        bool is_first = true;
+        text_add(p->t, "<li>");
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            const char *s = json_string_value(json_object_get(line, keys[k]));
+            if (!s) continue;
+            if (!is_first) text_add(p->t, k == 4 ? ": " : ", ");
+            is_first = false;
+            page_escape(p, s);
+        }
+        text_add(p->t, "</li>\n");
+    }
+    text_add(p->t, "</ul></details>\n");
+}
+
+void page_notes(page *p)
+{
+    const json_t *line;
+    size_t i;
+
+    page_section(p, "notes", "Notes", "What was done to the data, and what could not be computed.");
+    for (int k = 0; k < p->n; k++) {
+        const json_t *notes = json_object_get(p->report[k], "notes"),
+                     *skipped = json_object_get(p->report[k], "skipped");
+
+        of_table(p, k);
+        if (!json_array_size(notes)) text_add(p->t, "<p>Nothing was done to the data.</p>\n");
+        text_add(p->t, "<ul class=\"plain\">\n");
+        json_array_foreach(notes, i, line)
+        {
+            text_add(p->t, "<li>");
+            page_escape(p, json_string_value(line));
+            text_add(p->t, "</li>\n");
+        }
+        text_add(p->t, "</ul>\n");
+        if (json_array_size(skipped)) list_skipped(p, skipped);
+    }
+    text_add(p->t, "</section>\n");
+}
+
+static void input_row(page *p, const char *what, const json_t *in)
+{
+    const char *hash = json_string_value(json_object_get(in, "xxh3"));
+
+    if (!in) return;
+    text_add(p->t, "<tr><th scope=\"row\">%s</th><td>", what);
+    page_escape(p, json_string_value(json_object_get(in, "path")));
+    text_add(p->t, "</td><td class=\"n\">%lld</td><td><code>%s</code></td></tr>\n",
+             (long long)json_integer_value(json_object_get(in, "rows")), hash ? hash : "stdin");
+}
+
+static void dump(page *p, const char *title, const json_t *value)
+{
+    char *const text =
+        json_is_object(value) ? json_dumps(value, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
+
+    if (!text) return;
+    text_add(p->t, "<h3>%s</h3><pre tabindex=\"0\">", title);
+    page_escape(p, text);
+    text_add(p->t, "</pre>\n");
+    free(text);
+}
+
+void page_run(page *p)
+{
+    page_section(p, "run", "Run", "What was read, and with which options.");
+    page_table_open(p, "Files");
+    text_add(p->t, "<thead><tr><th scope=\"col\">Table</th><th scope=\"col\">File</th>"
+                   "<th scope=\"col\" class=\"n\">Rows</th><th scope=\"col\">XXH3</th></tr></thead>"
+                   "<tbody>\n");
+    input_row(p, "real", json_object_get(p->run, "real"));
+    input_row(p, "holdout", json_object_get(p->run, "holdout"));
+    for (int k = 0; k < p->n; k++)
+        input_row(p, "synthetic", json_object_get(p->report[k], "input"));
+    page_table_close(p);
+    dump(p, "Options", json_object_get(p->report[0], "options"));
+    dump(p, "Model", json_object_get(p->run, "model"));
+    text_add(p->t, "</section>\n");
+}
