@@ -1,8 +1,10 @@
 /* page_run.c - utility, and what a report says of itself: notes, what is missing, the run. */
 #include "report/page_parts.h"
 
+#include "base/json.h"
+#include "base/mem.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void utility_row(page *p, int k, const char *learner, const char *label, const char *metric,
@@ -136,14 +138,17 @@ static void input_row(page *p, const char *what, const json_t *in)
 
 static void dump(page *p, const char *title, const json_t *value)
 {
-    char *const text =
-        json_is_object(value) ? json_dumps(value, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
+    char *text;
 
-    if (!text) return;
+    if (!json_is_object(value)) return;
+    if (mill_json_text(&text, value, JSON_INDENT(1) | JSON_SORT_KEYS)) {
+        p->t->failed = true; /* text_check() says so */
+        return;
+    }
     text_add(p->t, "<h3>%s</h3><pre tabindex=\"0\">", title);
     page_escape(p, text);
     text_add(p->t, "</pre>\n");
-    free(text);
+    mill_free(text);
 }
 
 void page_run(page *p)
