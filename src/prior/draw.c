@@ -8,8 +8,8 @@
  */
 #include "prior/draw.h"
 
+#include "base/cpu.h"
 #include "base/vmath.h"
-#include "base/vrow.h"
 
 enum { STREAM_KEY = 0x70726b79 };
 
@@ -197,9 +197,20 @@ static void fill(prior_draw *d, void *y, int64_t n, mill_vrand kind)
     mill_vrow_random(y, n, key, kind);
 }
 
+static void (*const normals[MILL_N_LEVEL])(float *, int64_t, mill_vrand_key, float,
+                                           float) = MILL_LEVELS(prior_normals);
+
+void draw_normals_at(prior_draw *d, float *y, int64_t n, float mean, float std)
+{
+    const mill_vrand_key key = {
+        .seed = d->rng.seed, .step = d->rng.step, .stream = ++d->stream, .first = 0};
+
+    normals[mill_cpu_level()](y, n, key, mean, std);
+}
+
 void draw_normals(prior_draw *d, float *y, int64_t n)
 {
-    fill(d, y, n, VRAND_NORMAL);
+    draw_normals_at(d, y, n, 0.0f, 1.0f);
 }
 
 void draw_uniforms(prior_draw *d, float *y, int64_t n)

@@ -12,7 +12,9 @@
 #ifndef MILL_PRIOR_DRAW_H
 #define MILL_PRIOR_DRAW_H
 
+#include "base/level.h"
 #include "base/philox.h"
+#include "base/vrow.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -52,7 +54,12 @@ void draw_shuffle(prior_draw *d, int32_t *p, int64_t n);     /* of what stands t
 
 /* Arrays: n elements of a fresh stream each, at the machine's level. */
 void draw_normals(prior_draw *d, float *y, int64_t n);
+void draw_normals_at(prior_draw *d, float *y, int64_t n, float mean, float std);
 void draw_uniforms(prior_draw *d, float *y, int64_t n); /* in (0, 1) */
 void draw_words(prior_draw *d, uint32_t *y, int64_t n);
+
+/* mean + std N(0, 1): for the two above. */
+MILL_LEVEL_DECLARE(void, prior_normals,
+                   (float *y, int64_t n, mill_vrand_key key, float mean, float std));
 
 #endif

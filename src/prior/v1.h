@@ -5,7 +5,6 @@
 #ifndef MILL_PRIOR_V1_H
 #define MILL_PRIOR_V1_H
 
-#include "base/vrow.h"
 #include "prior/inner.h"
 
 /* Activations; the last is the sum of 256 sines. */
@@ -117,6 +116,7 @@ typedef struct {
     float *pair;     /* (n_cells * 128, 2) value and slope: room for V1_PAIRS */
     float *scratch;  /* V1_SCRATCH */
     float low, high; /* what the table serves */
+    float steps;     /* points per unit: 512, or 256 where high frequencies weigh little */
     int first, n_cells;
 } v1_function;
 
@@ -131,8 +131,6 @@ typedef struct {
     v1_stats *stats; /* (n_units) */
 } v1_activation;
 
-MILL_LEVEL_DECLARE(void, prior_normals,
-                   (float *y, int64_t n, mill_vrand_key key, float mean, float std));
 MILL_LEVEL_DECLARE(void, v1_count_steps, (float *y, int64_t n, const float *step, int n_steps));
 MILL_LEVEL_DECLARE(int64_t, v1_kept,
                    (int32_t * col, const uint32_t *word, int n, uint32_t threshold));
@@ -143,8 +141,5 @@ MILL_LEVEL_DECLARE(void, v1_function_weigh, (v1_function * f, float decay));
 MILL_LEVEL_DECLARE(void, v1_function_table, (v1_function * f, float low, float high));
 MILL_LEVEL_DECLARE(void, v1_function_values,
                    (float *y, const float *x, int64_t n, const v1_function *f));
-
-/* The same at the machine's level. */
-void draw_normals_at(prior_draw *d, float *y, int64_t n, float mean, float std);
 
 #endif

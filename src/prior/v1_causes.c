@@ -15,20 +15,10 @@
 
 #include <math.h>
 
-static void (*const normals[MILL_N_LEVEL])(float *, int64_t, mill_vrand_key, float,
-                                           float) = MILL_LEVELS(prior_normals);
 static void (*const count_steps[MILL_N_LEVEL])(float *, int64_t, const float *,
                                                int) = MILL_LEVELS(v1_count_steps);
 
 enum { MOST_LEVELS = 20, ZIPF_CLAMP = 10 };
-
-void draw_normals_at(prior_draw *d, float *y, int64_t n, float mean, float std)
-{
-    const mill_vrand_key key = {
-        .seed = d->rng.seed, .step = d->rng.step, .stream = ++d->stream, .first = 0};
-
-    normals[mill_cpu_level()](y, n, key, mean, std);
-}
 
 /* y = (y - mean) * scale, scale 1 / std if it is to be standardised */
 static void centre(float *y, int64_t rows, bool standardise)
