@@ -1,4 +1,4 @@
-/* LEVELS QEMU
+/* LEVELS
  * t_learn_multi_tree.c - boosted trees with vector leaves against the plain recursion in double. */
 #include "lib/test.h"
 

@@ -1,4 +1,4 @@
-/* LEVELS QEMU
+/* LEVELS
  * t_prior_v1.c - the parts of the v1 process against plain references in double. */
 #include "lib/test.h"
 
