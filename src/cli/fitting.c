@@ -71,12 +71,6 @@ static bool is_follower(const work *w)
     return w->f->group && rank_of(w->f->group) > 0;
 }
 
-static bool can_share(const char *method)
-{
-    const synth_method *m = synth_method_find(method);
-    return !m || m->fit_share; /* auto takes a method that can */
-}
-
 /* Refusals before anything is read, or one of n ranks is started. */
 static int check_flags(const fitting *f, int n)
 {
@@ -96,11 +90,6 @@ static int check_flags(const fitting *f, int n)
         return opt_usage_error(set, "--early-stop needs probes: --probe-every is 0");
     if (strcmp(f->run->strategy, "data_parallel") && strcmp(f->run->strategy, "data-parallel"))
         return opt_usage_error(set, "--strategy %s: there is data_parallel", f->run->strategy);
-    if ((n > 1 || rank_is_spawned()) && !can_share(f->run->method))
-        return opt_usage_error(set,
-                               "%d ranks: %s trains in one process yet; its threads use all "
-                               "cores",
-                               n, f->run->method);
     if (n > 1 && !strcmp(f->input, "-"))
         return opt_usage_error(set, "--nproc with a table on stdin: each process reads it, so give "
                                     "it as a file");
@@ -124,6 +113,23 @@ static mill_err read_table(work *w)
     return MILL_OK;
 }
 
+/* A network's step on ranks is in parts: as many as there are ranks, unless the user says. */
+static int choose_shards(work *w)
+{
+    synth_config *c = w->f->synth;
+    const int world = w->f->group ? rank_world(w->f->group) : 1;
+
+    if (synth_option_check("virtual-shards", c->method)) return 0; /* it has no use for them */
+    if (c->virtual_shards && rank_tree_check((int)c->virtual_shards, world))
+        return cli_error(set_of(w));
+    if (world == 1 || c->virtual_shards) return 0;
+    c->virtual_shards = world;
+    cli_say("%d ranks make %d virtual shards: the batch normalisation of each is its own, so the "
+            "model depends on their number; --virtual-shards V makes it the same for any",
+            world, world);
+    return 0;
+}
+
 static int choose_method(work *w)
 {
     synth_config *c = w->f->synth;
@@ -138,6 +144,7 @@ static int choose_method(work *w)
     w->method = synth_method_find(c->method);
     char ranks[32] = "";
     if (w->f->group) snprintf(ranks, sizeof ranks, "%d ranks of ", rank_world(w->f->group));
+    if ((status = choose_shards(w))) return status;
     cli_say("%s on %lld rows, %d columns; seed %llu, %s%d thread%s, %s (%s)", c->method,
             (long long)w->table->rows, w->table->n_cols, (unsigned long long)c->seed, ranks,
             mill_pool_threads(w->pool), mill_pool_threads(w->pool) > 1 ? "s" : "", mill_cpu_model(),
@@ -244,9 +251,11 @@ static mill_err train(work *w, void **fit)
     w->method->fit_job(&job, *fit);
     w->train.probe_steps = job.probe ? c->probe_every * job.steps_per_epoch : 0;
     if (w->f->group) {
-        train_team team = {.job = job, .group = w->f->group, .sync = w->method->fit_sync};
-        team.job.ctx = *fit;
-        w->method->fit_share(*fit, w->f->group);
+        train_team team = {.job = job,
+                           .group = w->f->group,
+                           .sync = w->method->fit_sync,
+                           .collect = w->method->fit_collect};
+        TRY(w->method->fit_share(*fit, w->f->group));
         TRY(is_follower(w) ? team_follow(&team) : lead(&end, w, &team));
     } else {
         TRY(train_loop(&end, &job, &w->train));
@@ -337,6 +346,18 @@ fitting cli_fitting(const opt_parsed *p, fit_options *o)
     };
 }
 
+/* auto: as many as there are cores and a step has equal parts. */
+static int fit_ranks(const fitting *f, int n)
+{
+    const int most = synth_most_ranks(f->synth, f->run->method, n);
+
+    if (most < n)
+        cli_say("--nproc auto: %d rank%s on %d cores, as a batch of %lld rows has no %d equal "
+                "parts",
+                most, most > 1 ? "s" : "", n, (long long)f->synth->batch_size, n);
+    return most;
+}
+
 int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, mill_pool *pool))
 {
     const opt_set *set = f->p->set;
@@ -350,6 +371,7 @@ int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, m
     cli_talk(set, f->talk->quiet);
     if ((status = cli_ranks_count(&n, set, f->run->nproc)) || (status = check_flags(f, n)))
         return status;
+    if (n > 1 && !strcmp(f->run->nproc, "auto")) n = fit_ranks(f, n);
     if (!cli_ranks_start(&status, set, n)) return status;
     if (!(status = cli_ranks_meet(&r, set, f->talk))) {
         f->group = r.group;

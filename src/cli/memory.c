@@ -3,7 +3,7 @@
  * grows with the batch).
  *
  * Batches are tried in units that every method takes: ctgan wants an even number that is a multiple
- * of pac.
+ * of pac, and in parts of pac times their number.
  */
 #include "cli/cli.h"
 
@@ -53,7 +53,8 @@ static bool fits(const synth_method *m, const synth_schema *s, const synth_confi
 int64_t cli_largest_batch(const synth_method *m, const synth_schema *s, const synth_config *c,
                           int threads, int64_t bytes)
 {
-    const int64_t unit = c->pac % 2 ? 2 * c->pac : c->pac;
+    const int64_t shards = c->virtual_shards > 1 ? c->virtual_shards : 1;
+    const int64_t unit = (c->pac % 2 ? 2 * c->pac : c->pac) * shards;
     int64_t low = 0, high = 1;
 
     if (!cli_row_is_used(batch_row(), m->name)) return 0;

@@ -26,7 +26,7 @@ static mill_err check_config(const synth_config *c)
                          (long long)c->batch_size, (long long)c->pac);
     if (strcmp(c->amp, "off") && strcmp(c->amp, "bf16"))
         return mill_fail(MILL_EINPUT, "--amp %s: off or bf16", c->amp);
-    return MILL_OK;
+    return net_check_parts(c, c->pac > 1 ? c->pac : 2); /* one row has no variance */
 }
 
 /* What a graph is built from. */
@@ -34,6 +34,8 @@ typedef struct {
     const synth_config *c;
     const synth_spans *s;
     const ctgan_draw *d;
+    const nn_flat *flat;   /* of parts */
+    const flat_hook *hook; /* of parts */
 } net_parts;
 
 static mill_err build_step(mill_graph *g, const void *ctx)
@@ -43,6 +45,31 @@ static mill_err build_step(mill_graph *g, const void *ctx)
     TRY(ctgan_net_init(&n, g, p->c, p->s, p->d));
     ctgan_build_step(&n);
     return MILL_OK;
+}
+
+static mill_err build_part(mill_graph *g, const net_parts *p, int network)
+{
+    ctgan_net n;
+    TRY(ctgan_net_init(&n, g, p->c, p->s, p->d));
+    return ctgan_build_part(&n, p->flat, network, p->c->batch_size / p->c->virtual_shards, p->hook);
+}
+
+static mill_err build_discriminator(mill_graph *g, const void *ctx)
+{
+    return build_part(g, ctx, CTGAN_DISCRIMINATOR);
+}
+
+static mill_err build_generator(mill_graph *g, const void *ctx)
+{
+    return build_part(g, ctx, CTGAN_GENERATOR);
+}
+
+static mill_err lay_out(nn_flat *f, mill_graph *g, const void *ctx, int64_t multiple)
+{
+    const net_parts *p = ctx;
+    ctgan_net n;
+    TRY(ctgan_net_init(&n, g, p->c, p->s, p->d));
+    return ctgan_layout(f, &n, multiple);
 }
 
 static mill_err build_sample(mill_graph *g, const void *ctx)
@@ -57,6 +84,9 @@ static mill_err build_sample(mill_graph *g, const void *ctx)
 typedef struct {
     net_fit f;
     ctgan_draw probe_draw;
+    double loss_g, loss_d; /* of the last step in parts */
+    mill_exec *e;          /* of the pass in parts that runs, and its number */
+    int64_t pass;
 } ctgan_fit;
 
 static void fit_close(void *fit)
@@ -79,8 +109,8 @@ static mill_err fit_open(void **fit, const mill_table *t, const synth_schema *s,
     if ((err = net_fit_open(&f->f, t, s, c, pool))) goto fail;
     if ((err = ctgan_draw_init(&f->probe_draw, f->f.s, NULL))) goto fail;
     f->f.steps_per_epoch = f->f.rows.n / c->batch_size > 1 ? f->f.rows.n / c->batch_size : 1;
-    const net_parts p = {&f->f.c, f->f.s, &f->f.draw};
-    if ((err = net_fit_compile(&f->f, 0, build_step, &p))) goto fail;
+    const net_parts p = {&f->f.c, f->f.s, &f->f.draw, NULL, NULL};
+    if (!net_in_parts(c) && (err = net_fit_compile(&f->f, 0, build_step, &p))) goto fail;
     *fit = f;
     return MILL_OK;
 fail:
@@ -88,35 +118,106 @@ fail:
     return err;
 }
 
+/* ---- steps in parts ---- */
+
+static mill_err fit_share(void *fit, rank_group *g)
+{
+    ctgan_fit *f = fit;
+    const synth_config *c = &f->f.c;
+    const shards_rule rule[CTGAN_N_GROUPS] = {
+        [CTGAN_DISCRIMINATOR] = {ctgan_adam(c->discriminator_decay, 1, 1), 0, 0},
+        [CTGAN_GENERATOR] = {ctgan_adam(c->generator_decay, 1, 1), 0, 0},
+    };
+    net_parts p = {c, f->f.s, &f->f.draw, NULL, NULL};
+
+    TRY(net_fit_shards(&f->f, g, rule, lay_out, &p, (int)c->discriminator_steps + 1));
+    p.flat = f->f.flat;
+    p.hook = f->f.shards.hook;
+    TRY(net_fit_compile(&f->f, 0, build_discriminator, &p));
+    return net_fit_compile(&f->f, 1, build_generator, &p);
+}
+
+/* Nobody shares it: this process does all parts. */
+static mill_err get_ready(ctgan_fit *f)
+{
+    return net_in_parts(&f->f.c) && !f->f.flat ? fit_share(f, NULL) : MILL_OK;
+}
+
+static mill_err run_part(void *ctx, int64_t part)
+{
+    const ctgan_fit *f = ctx;
+    return mill_exec_run(f->e, (uint32_t)(f->pass * f->f.c.virtual_shards + part));
+}
+
+static mill_err step_in_parts(ctgan_fit *f, int64_t step)
+{
+    train_shards *s = &f->f.shards;
+    const synth_config *c = &f->f.c;
+    const int64_t turns = c->discriminator_steps;
+    const double each = 1.0 / (double)c->virtual_shards;
+
+    f->e = f->f.e[0];
+    f->pass = step * (turns + 1);
+    for (int64_t turn = 0; turn < turns; turn++, f->pass++) {
+        TRY(shards_pass(s, CTGAN_DISCRIMINATOR, CTGAN_GENERATOR, run_part, f));
+        TRY(shards_update(s, step * turns + turn, c->discriminator_lr, each));
+    }
+    f->loss_d = shards_value(s, "loss");
+    f->e = f->f.e[1];
+    TRY(shards_pass(s, CTGAN_STATISTICS, CTGAN_N_GROUPS, run_part, f));
+    TRY(shards_update(s, step, c->generator_lr, each));
+    f->loss_g = shards_value(s, "loss");
+    return MILL_OK;
+}
+
+/* ---- the job ---- */
+
 static mill_err job_step(void *ctx, int64_t step)
 {
-    return mill_exec_run(((ctgan_fit *)ctx)->f.e[0], (uint32_t)step);
+    ctgan_fit *f = ctx;
+
+    TRY(get_ready(f));
+    return f->f.flat ? step_in_parts(f, step) : mill_exec_run(f->f.e[0], (uint32_t)step);
 }
 
 static void job_metrics(void *ctx, double *values)
 {
     ctgan_fit *f = ctx;
-    values[0] = mill_exec_output_scalar(f->f.e[0], "loss_g");
-    values[1] = mill_exec_output_scalar(f->f.e[0], "loss_d");
+    values[0] = f->f.flat ? f->loss_g : mill_exec_output_scalar(f->f.e[0], "loss_g");
+    values[1] = f->f.flat ? f->loss_d : mill_exec_output_scalar(f->f.e[0], "loss_d");
 }
 
 static mill_err job_probe(void *ctx, int64_t step, double *quality)
 {
     ctgan_fit *f = ctx;
-    const net_parts p = {&f->f.c, f->f.s, &f->probe_draw};
+    const net_parts p = {&f->f.c, f->f.s, &f->probe_draw, NULL, NULL};
     (void)step; /* always the same noise: the figure moves with the model alone */
     return net_fit_probe(&f->f, build_sample, &p, quality);
 }
 
 static mill_err job_save(void *ctx, store_writer *w, json_t *meta)
 {
+    ctgan_fit *f = ctx;
     (void)meta;
-    return net_states_write(((ctgan_fit *)ctx)->f.e[0], w, "");
+    TRY(get_ready(f));
+    return net_fit_save(&f->f, w);
 }
 
 static mill_err job_load(void *ctx, const store *s)
 {
-    return net_fit_load(&((ctgan_fit *)ctx)->f, s);
+    ctgan_fit *f = ctx;
+    TRY(get_ready(f));
+    return net_fit_load(&f->f, s);
+}
+
+static mill_err fit_sync(void *fit)
+{
+    return shards_sync(&((ctgan_fit *)fit)->f.shards);
+}
+
+static mill_err fit_collect(void *fit)
+{
+    return shards_collect(&((ctgan_fit *)fit)->f.shards);
 }
 
 static void fit_job(train_job *job, void *fit)
@@ -145,8 +246,9 @@ static mill_err fit_write(void *fit, store_writer *w, json_t *meta)
 
     if (!net || json_object_set_new(meta, "ctgan", net))
         return mill_fail(MILL_ENOMEM, "no memory for the model's header");
+    TRY(get_ready(f));
     TRY(spans_write(f->f.s, w, meta));
-    return net_model_write(f->f.e[0], w, "g.");
+    return net_fit_write(&f->f, w, "g.");
 }
 
 /* ---- model ---- */
@@ -200,11 +302,29 @@ static mill_err sample(void *model, mill_table *out, int64_t first, int64_t n, u
                        const synth_where *w, int n_where)
 {
     ctgan_model *m = model;
-    const net_parts p = {&m->net.c, m->net.s, &m->draw};
+    const net_parts p = {&m->net.c, m->net.s, &m->draw, NULL, NULL};
 
     m->draw.fixed = guide(m, w, n_where);
     TRY(net_sampler_seed(&m->net.sampler, seed, build_sample, &p, m->net.file));
     return net_sampler_rows(&m->net.sampler, out, first, n);
+}
+
+/* In parts: the graphs of both networks, and what they leave. */
+static mill_err estimate_parts(int64_t *fit_bytes, int64_t *sample_bytes, net_parts *p, int threads)
+{
+    nn_flat *flat;
+    int64_t generator;
+    mill_err err;
+
+    TRY(net_layout_new(&flat, lay_out, p, SHARDS_LINE));
+    p->flat = flat;
+    if (!(err = net_estimate(&generator, sample_bytes, (net_build[]){build_generator, build_sample},
+                             p, threads)) &&
+        !(err = net_estimate(fit_bytes, sample_bytes,
+                             (net_build[]){build_discriminator, build_sample}, p, threads)))
+        *fit_bytes += generator + shards_bytes(flat, (int)p->c->virtual_shards);
+    mill_free(flat);
+    return err;
 }
 
 static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
@@ -221,9 +341,12 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
     learnt.rows = synth_probe_learnt(s->rows, c);
     TRY(spans_assume(&spans, &rows, &learnt));
     if ((err = ctgan_draw_init(&draw, spans, NULL))) goto done;
-    const net_parts p = {c, spans, &draw};
-    err =
-        net_estimate(fit_bytes, sample_bytes, (net_build[]){build_step, build_sample}, &p, threads);
+    net_parts p = {c, spans, &draw, NULL, NULL};
+    if (net_in_parts(c))
+        err = estimate_parts(fit_bytes, sample_bytes, &p, threads);
+    else
+        err = net_estimate(fit_bytes, sample_bytes, (net_build[]){build_step, build_sample}, &p,
+                           threads);
     if (!err) *fit_bytes = net_fit_bytes(rows, *fit_bytes, *sample_bytes, s, c);
 done:
     ctgan_draw_deinit(&draw);
@@ -238,6 +361,9 @@ const synth_method synth_ctgan = {
     .fit_job = fit_job,
     .fit_write = fit_write,
     .fit_close = fit_close,
+    .fit_share = fit_share,
+    .fit_sync = fit_sync,
+    .fit_collect = fit_collect,
     .estimate = estimate,
     .model_open = model_open,
     .model_close = model_close,

@@ -35,6 +35,8 @@ mill_err ctgan_net_init(ctgan_net *n, mill_graph *g, const synth_config *c, cons
     n->c = c;
     n->s = s;
     n->d = d;
+    n->rows = c->batch_size;
+    n->momentum = 0.1;
     n->g_params = (nn_params){.g = g, .prefix = "g"};
     n->d_params = (nn_params){.g = g, .prefix = "d"};
     TRY(synth_dims(n->gen, &n->n_gen, CTGAN_MAX_LAYERS, c->generator_dim));
@@ -99,8 +101,8 @@ static mill_ref generate(ctgan_net *n, const generator *gen, mill_ref z, mill_re
         for (int k = 0; k <= l; k++) a = mill_addmm(n->g, a, part[k], w[p->part[k]], false, false);
         if (l == n->n_gen) return a;
 
-        a = mill_batch_norm(n->g, a, w[p->gamma], w[p->beta], &n->bn_mean[l], &n->bn_var[l], 0.1,
-                            1e-5, train);
+        a = mill_batch_norm(n->g, a, w[p->gamma], w[p->beta], &n->bn_mean[l], &n->bn_var[l],
+                            n->momentum, 1e-5, train);
         memmove(part + 1, part, (size_t)(l + 1) * sizeof *part);
         part[0] = mill_relu(n->g, a);
     }
@@ -179,7 +181,7 @@ static mill_ref penalty(const ctgan_net *n, const discriminator *d, mill_ref rea
 {
     mill_graph *g = n->g;
     const mill_ref *w = n->d_params.ref;
-    const mill_ref alpha = mill_uniform(g, SHAPE(n->c->batch_size / n->c->pac, 1));
+    const mill_ref alpha = mill_uniform(g, SHAPE(n->rows / n->c->pac, 1));
     const mill_ref blend = mill_add(g, fake_a, mill_mul(g, mill_sub(g, real_a, fake_a), alpha));
     const mill_ref a = mill_detach(g, blend);
     const mill_ref y = mill_sum_all(g, score(n, d, a));
@@ -203,7 +205,7 @@ typedef struct {
 /* real_rows: real ones are drawn beside them, for a step of the discriminator */
 static fake_batch make_fake(ctgan_net *n, const generator *gen, bool real_rows)
 {
-    const int64_t b = n->c->batch_size;
+    const int64_t b = n->rows;
     fake_batch f = {.draw = ctgan_draw_batch(n->g, n->d, b, n->c->log_frequency, real_rows)};
     const mill_ref z = mill_normal(n->g, SHAPE(b, n->c->embedding_dim));
 
@@ -218,7 +220,7 @@ static mill_ref pack_cond(const ctgan_net *n, const fake_batch *f)
     return n->s->cond_width ? ctgan_cond_codes(n->g, f->draw, n->d, DRAW_FAKE_COND, n->c->pac) : 0;
 }
 
-static mill_adam_opts adam(double decay, int64_t t_mul, int64_t t_add)
+mill_adam_opts ctgan_adam(double decay, int64_t t_mul, int64_t t_add)
 {
     return (mill_adam_opts){.beta1 = 0.5,
                             .beta2 = 0.9,
@@ -228,59 +230,128 @@ static mill_adam_opts adam(double decay, int64_t t_mul, int64_t t_add)
                             .t_add = t_add};
 }
 
-static mill_ref discriminator_step(ctgan_net *n, const discriminator *d, const fake_batch *f,
-                                   int turn)
+/* *gap: what is shown of it. */
+static mill_ref discriminator_loss(ctgan_net *n, const discriminator *d, const fake_batch *f,
+                                   mill_ref *gap)
 {
     mill_graph *g = n->g;
-    const mill_adam_opts opts =
-        adam(n->c->discriminator_decay, n->c->discriminator_steps, turn + 1);
     const mill_ref real_a = first_layer_codes(n, d, f->draw);
     const mill_ref fake_a = first_layer(n, d, mill_detach(g, f->rows), pack_cond(n, f));
     /* one statement each: the order of calls is the order of the random streams */
     const mill_ref y_fake = mill_mean_all(g, score(n, d, fake_a));
     const mill_ref y_real = mill_mean_all(g, score(n, d, real_a));
-    const mill_ref gap = mill_sub(g, y_fake, y_real);
-    const mill_ref loss = mill_add(g, gap, penalty(n, d, real_a, fake_a));
 
-    nn_adam(&n->d_params, loss, mill_const_real(g, n->c->discriminator_lr), &opts);
-    return gap;
+    *gap = mill_sub(g, y_fake, y_real);
+    return mill_add(g, *gap, penalty(n, d, real_a, fake_a));
 }
 
-static mill_ref generator_step(ctgan_net *n, const discriminator *d, const fake_batch *f)
+static mill_ref generator_loss(ctgan_net *n, const discriminator *d, const fake_batch *f)
 {
     mill_graph *g = n->g;
-    const mill_adam_opts opts = adam(n->c->generator_decay, 1, 1);
     const mill_ref y = score(n, d, first_layer(n, d, f->rows, pack_cond(n, f)));
-    mill_ref loss = mill_neg(g, mill_mean_all(g, y));
+    const mill_ref loss = mill_neg(g, mill_mean_all(g, y));
 
-    if (n->s->cond_width) {
-        const mill_ref ce =
-            mill_span_ce(g, f->logits, spans_node(g, n->s), ctgan_target(g, f->draw, n->d));
-        loss = mill_add(g, loss, mill_mean_all(g, ce));
-    }
-    nn_adam(&n->g_params, loss, mill_const_real(g, n->c->generator_lr), &opts);
-    return loss;
+    if (!n->s->cond_width) return loss;
+    const mill_ref ce =
+        mill_span_ce(g, f->logits, spans_node(g, n->s), ctgan_target(g, f->draw, n->d));
+    return mill_add(g, loss, mill_mean_all(g, ce));
 }
 
 void ctgan_build_step(ctgan_net *n)
 {
     const int turns = (int)n->c->discriminator_steps;
+    const mill_adam_opts g_adam = ctgan_adam(n->c->generator_decay, 1, 1);
     generator gen;
     discriminator d;
-    mill_ref loss_d = 0;
+    mill_ref gap = 0;
 
     generator_init(&gen, n);
     discriminator_init(&d, n);
     fake_batch f = make_fake(n, &gen, true), next = f;
     for (int turn = 0; turn < turns; turn++) {
+        const mill_adam_opts d_adam = ctgan_adam(n->c->discriminator_decay, turns, turn + 1);
         f = next;
         next = make_fake(n, &gen, turn + 1 < turns); /* the generator does not change here: all its
                                                         passes may run side by side */
-        loss_d = discriminator_step(n, &d, &f, turn);
+        const mill_ref loss = discriminator_loss(n, &d, &f, &gap);
+        nn_adam(&n->d_params, loss, mill_const_real(n->g, n->c->discriminator_lr), &d_adam);
     }
-    const mill_ref loss_g = generator_step(n, &d, &next);
-    mill_output(n->g, "loss_d", loss_d);
+    const mill_ref loss_g = generator_loss(n, &d, &next);
+    nn_adam(&n->g_params, loss_g, mill_const_real(n->g, n->c->generator_lr), &g_adam);
+    mill_output(n->g, "loss_d", gap);
     mill_output(n->g, "loss_g", loss_g);
+}
+
+/* ---- the step in parts ---- */
+
+static void add_params(nn_flat *f, const nn_params *p)
+{
+    for (int i = 0; i < p->n; i++) flat_add(f, p->name[i], mill_shape_of(p->g, p->ref[i]));
+}
+
+static const char *const statistic[] = {"g.mean%d", "g.var%d"};
+
+mill_err ctgan_layout(nn_flat *f, ctgan_net *n, int64_t multiple)
+{
+    generator gen;
+    discriminator d;
+    char name[32];
+
+    generator_init(&gen, n);
+    discriminator_init(&d, n);
+    TRY(mill_graph_error(n->g));
+    memset(f, 0, sizeof *f);
+    add_params(f, &n->d_params);
+    TRY(flat_end_group(f, multiple));
+    for (int l = 0; l < n->n_gen; l++)
+        for (int k = 0; k < 2; k++) {
+            snprintf(name, sizeof name, statistic[k], l);
+            flat_entry *e = flat_add(f, name, &SHAPE(n->gen[l]));
+            e->rate = n->momentum;
+            e->is_one = k == 1;
+        }
+    flat_add(f, "loss", &SCALAR)->rate = 1;
+    TRY(flat_end_group(f, multiple));
+    add_params(f, &n->g_params);
+    return flat_end_group(f, multiple);
+}
+
+/* The part's own batch statistics, out of states that it begins as zeros. */
+static void leave_statistics(flat_left *left, const nn_flat *f, const ctgan_net *n)
+{
+    char name[32];
+
+    for (int l = 0; l < n->n_gen; l++)
+        for (int k = 0; k < 2; k++) {
+            snprintf(name, sizeof name, statistic[k], l);
+            flat_state(left, f, name, k ? n->bn_var[l] : n->bn_mean[l]);
+        }
+}
+
+mill_err ctgan_build_part(ctgan_net *n, const nn_flat *f, int network, int64_t rows,
+                          const flat_hook *hook)
+{
+    const bool is_d = network == CTGAN_DISCRIMINATOR;
+    flat_left left = {{0}};
+    generator gen;
+    discriminator d;
+    mill_ref shown;
+
+    n->rows = rows;
+    n->momentum = 1;
+    generator_init(&gen, n);
+    discriminator_init(&d, n);
+    const fake_batch fake = make_fake(n, &gen, is_d);
+    const mill_ref loss =
+        is_d ? discriminator_loss(n, &d, &fake, &shown) : generator_loss(n, &d, &fake);
+    leave_statistics(&left, f, n);
+    flat_output(&left, f, n->g, "loss", is_d ? shown : loss);
+    TRY(flat_gradients(&left, f, is_d ? &n->d_params : &n->g_params, loss));
+    if (is_d)
+        flat_tell(n->g, f, CTGAN_DISCRIMINATOR, CTGAN_GENERATOR, &left, hook);
+    else
+        flat_tell(n->g, f, CTGAN_STATISTICS, CTGAN_N_GROUPS, &left, hook);
+    return mill_graph_error(n->g);
 }
 
 void ctgan_build_sample(ctgan_net *n, int64_t n_rows)

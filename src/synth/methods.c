@@ -44,3 +44,15 @@ mill_err synth_choose(const char **method, char why[256], const char *name, cons
              learnt ? "one column" : "no column");
     return MILL_OK;
 }
+
+int synth_most_ranks(const synth_config *c, const char *method, int n)
+{
+    const bool packs = !strcmp(method, synth_ctgan.name);
+    const int64_t unit = !packs ? 1 : c->pac > 1 ? c->pac : 2;
+
+    if (!packs && strcmp(method, synth_tvae.name) != 0) return n;
+    while (n > 1 && (c->virtual_shards ? rank_tree_check((int)c->virtual_shards, n) != MILL_OK
+                                       : c->batch_size % (n * unit) != 0))
+        n--;
+    return n;
+}

@@ -161,10 +161,11 @@ static mill_err load(void *ctx, const store *s)
     return MILL_OK;
 }
 
-static void share(void *ctx, rank_group *g)
+static mill_err share(void *ctx, rank_group *g)
 {
     mixture_fit *f = ctx;
     f->em->group = g;
+    return MILL_OK;
 }
 
 static mill_err sync(void *ctx)

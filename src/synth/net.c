@@ -4,33 +4,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- states in files ---- */
-
-static mill_err write_states(mill_exec *e, store_writer *w, const char *prefix, bool moments)
-{
-    for (int i = 0; i < mill_exec_n_states(e); i++) {
-        const exec_tensor t = mill_exec_state_at(e, i);
-        if (strncmp(t.name, prefix, strlen(prefix)) || (!moments && strstr(t.name, ".adam_")))
-            continue;
-        TRY(store_writer_add(w, t.name, STORE_F32, t.shape.rank, t.shape.dim, t.data));
-    }
-    return MILL_OK;
-}
-
-mill_err net_states_write(mill_exec *e, store_writer *w, const char *prefix)
-{
-    return write_states(e, w, prefix, true);
-}
-
-mill_err net_model_write(mill_exec *e, store_writer *w, const char *prefix)
-{
-    return write_states(e, w, prefix, false);
-}
-
-mill_err net_states_read(mill_exec *e, const store *f)
+static mill_err read_states(mill_exec *e, const store *f)
 {
     const store_tensor *from;
 
@@ -45,17 +23,19 @@ mill_err net_states_read(mill_exec *e, const store *f)
 
 /* ---- rows out of a graph ---- */
 
-mill_err net_sampler_open(net_sampler *n, net_build build, const void *ctx, mill_exec *share,
+mill_err net_sampler_open(net_sampler *n, net_build build, const void *ctx, const exec_options *o,
                           const store *f)
 {
+    exec_options all = o ? *o : (exec_options){0};
     mill_err err;
 
     TRY(mill_graph_new(&n->g));
     if ((err = build(n->g, ctx))) goto fail;
     if ((err = mill_graph_error(n->g))) goto fail;
-    const exec_options o = {.pool = n->pool, .seed = n->seed, .share = share};
-    if ((err = mill_exec_new(&n->e, n->g, &o))) goto fail;
-    if (!share && (err = net_states_read(n->e, f))) goto fail;
+    all.pool = n->pool;
+    all.seed = n->seed;
+    if ((err = mill_exec_new(&n->e, n->g, &all))) goto fail;
+    if (f && (err = read_states(n->e, f))) goto fail;
     return MILL_OK;
 fail:
     net_sampler_close(n);
@@ -210,6 +190,9 @@ void net_fit_close(net_fit *f)
         mill_exec_free(f->e[i]);
         mill_graph_free(f->g[i]);
     }
+    shards_close(&f->shards);
+    mill_free(f->flat);
+    rank_close(f->alone, MILL_OK);
     synth_probe_free(f->probe);
     ctgan_draw_deinit(&f->draw);
     span_rows_free(&f->rows);
@@ -223,14 +206,107 @@ mill_err net_fit_compile(net_fit *f, int which, net_build build, const void *ctx
     TRY(build(f->g[which], ctx));
     TRY(mill_graph_error(f->g[which]));
     if (!strcmp(f->c.amp, "bf16")) TRY(mill_pass_cast(f->g[which]));
+    exec_place place[2 * FLAT_MAX_ENTRIES];
     const exec_options o = {
         .pool = f->pool,
         .seed = f->c.seed,
         .flags = getenv("TABMILL_PROFILE") ? EXEC_PROFILE : 0,
-        .share = which ? f->e[0] : NULL,
+        .share = which && !f->flat ? f->e[0] : NULL,
+        .place = place,
+        .n_place = f->flat ? shards_places(place, &f->shards, true) : 0,
     };
     return mill_exec_new(&f->e[which], f->g[which], &o);
 }
+
+/* ---- in parts ---- */
+
+mill_err net_check_parts(const synth_config *c, int64_t unit)
+{
+    const int64_t v = c->virtual_shards, all = v * unit;
+
+    if (!net_in_parts(c) || c->batch_size % all == 0) return MILL_OK;
+    const int64_t below = c->batch_size / all * all;
+    char other[32] = "";
+    if (below) snprintf(other, sizeof other, "%lld or ", (long long)below);
+    return mill_fail(MILL_EINPUT,
+                     "a batch of %lld rows cannot be dealt to %lld shards in whole packs of %lld: "
+                     "a batch of %s%lld can",
+                     (long long)c->batch_size, (long long)v, (long long)unit, other,
+                     (long long)(below + all));
+}
+
+static mill_err open_alone(rank_group **g, mill_pool *pool)
+{
+    const rank_identity who = {.world = 1, .local_world = 1, .nodes = 1, .source = "single"};
+    return rank_open(g, &who, &(rank_options){.pool = pool});
+}
+
+mill_err net_layout_new(nn_flat **out, net_layout layout, const void *ctx, int64_t multiple)
+{
+    nn_flat *f = mill_alloc(1, sizeof *f);
+    mill_graph *g = NULL; /* for the shapes alone */
+    mill_err err = f ? mill_graph_new(&g) : MILL_ENOMEM;
+
+    if (!err) err = layout(f, g, ctx, multiple);
+    mill_graph_free(g);
+    if (err)
+        mill_free(f);
+    else
+        *out = f;
+    return err;
+}
+
+mill_err net_fit_shards(net_fit *f, rank_group *g, const shards_rule *rule, net_layout layout,
+                        const void *ctx, int passes)
+{
+    const int64_t v = f->c.virtual_shards;
+    const int64_t steps = f->c.epochs * f->steps_per_epoch;
+
+    if (v < 2)
+        return mill_fail(MILL_EINPUT, "%d ranks: --virtual-shards says how many parts a step has",
+                         g ? rank_world(g) : 1);
+    /* Noise is keyed by 32 bits of step, pass and part. */
+    if (steps >= (int64_t)UINT32_MAX / (v * passes))
+        return mill_fail(MILL_EINPUT, "%lld steps of %lld shards: fewer epochs or larger batches",
+                         (long long)steps, (long long)v);
+    if (!g) {
+        TRY(open_alone(&f->alone, f->pool));
+        g = f->alone;
+    }
+    TRY(net_layout_new(&f->flat, layout, ctx, shards_multiple(g)));
+    return shards_open(&f->shards, f->flat, rule, (int)v, g, f->pool);
+}
+
+/* ---- the state ---- */
+
+static mill_err write_states(net_fit *f, store_writer *w, const char *prefix, bool moments)
+{
+    if (f->flat) return shards_write(&f->shards, w, prefix, moments);
+    for (int i = 0; i < mill_exec_n_states(f->e[0]); i++) {
+        const exec_tensor t = mill_exec_state_at(f->e[0], i);
+        if (strncmp(t.name, prefix, strlen(prefix)) || (!moments && strstr(t.name, ".adam_")))
+            continue;
+        TRY(store_writer_add(w, t.name, STORE_F32, t.shape.rank, t.shape.dim, t.data));
+    }
+    return MILL_OK;
+}
+
+mill_err net_fit_save(net_fit *f, store_writer *w)
+{
+    return write_states(f, w, "", true);
+}
+
+mill_err net_fit_write(net_fit *f, store_writer *w, const char *prefix)
+{
+    return write_states(f, w, prefix, false);
+}
+
+mill_err net_fit_load(net_fit *f, const store *s)
+{
+    return f->flat ? shards_read(&f->shards, s) : read_states(f->e[0], s);
+}
+
+/* ---- the probe ---- */
 
 mill_err net_fit_probe(net_fit *f, net_build build, const void *ctx, double *quality)
 {
@@ -240,18 +316,17 @@ mill_err net_fit_probe(net_fit *f, net_build build, const void *ctx, double *qua
     if (!f->sampler.e) {
         f->sampler =
             (net_sampler){.s = f->s, .schema = f->schema, .pool = f->pool, .seed = ~f->c.seed};
-        TRY(net_sampler_open(&f->sampler, build, ctx, f->e[0], NULL));
+        exec_place place[2 * FLAT_MAX_ENTRIES];
+        const exec_options o = {.share = f->flat ? NULL : f->e[0],
+                                .place = place,
+                                .n_place = f->flat ? shards_places(place, &f->shards, false) : 0};
+        TRY(net_sampler_open(&f->sampler, build, ctx, &o, NULL));
     }
     TRY(synth_schema_table(&t, f->schema, synth_probe_rows(f->probe)));
     err = net_sampler_rows(&f->sampler, t, 0, t->rows);
     if (!err) err = synth_probe_quality(quality, f->probe, t);
     mill_table_free(t);
     return err;
-}
-
-mill_err net_fit_load(net_fit *f, const store *s)
-{
-    return net_states_read(f->e[0], s);
 }
 
 static mill_err plan_bytes(int64_t *bytes, net_build build, const void *ctx, int threads)

@@ -5,9 +5,9 @@
 #ifndef MILL_SYNTH_NET_H
 #define MILL_SYNTH_NET_H
 
-#include "exec/exec.h"
 #include "synth/ctgan_draw.h"
 #include "synth/probe.h"
+#include "train/shards.h"
 
 /* ---- rows out of a graph ---- */
 
@@ -28,8 +28,8 @@ typedef struct {
     uint64_t seed;
 } net_sampler;
 
-/* States come from `share` (a training run) or, where it is NULL, from the file. */
-mill_err net_sampler_open(net_sampler *n, net_build build, const void *ctx, mill_exec *share,
+/* States come from the file, or where it is NULL from a training run: `o` says where they lie. */
+mill_err net_sampler_open(net_sampler *n, net_build build, const void *ctx, const exec_options *o,
                           const store *f);
 void net_sampler_close(net_sampler *n);
 /* Open for `seed`, anew if it is open for another. */
@@ -37,14 +37,6 @@ mill_err net_sampler_seed(net_sampler *n, uint64_t seed, net_build build, const 
                           const store *f);
 /* Rows first .. first+count-1 of the sequence into rows [0, count) of `out`. */
 mill_err net_sampler_rows(net_sampler *n, mill_table *out, int64_t first, int64_t count);
-
-/* ---- states in files ---- */
-
-mill_err net_states_write(mill_exec *e, store_writer *w,
-                          const char *prefix);          /* "" for all; borrowed until written */
-mill_err net_states_read(mill_exec *e, const store *f); /* all states of e; or none is changed */
-mill_err net_model_write(mill_exec *e, store_writer *w,
-                         const char *prefix); /* as net_states_write, less Adam's moments */
 
 /* ---- a model out of its file ---- */
 
@@ -74,6 +66,10 @@ int64_t net_fit_bytes(int64_t rows, int64_t steps, int64_t sampler, const synth_
 
 /* ---- a training run ---- */
 
+/*
+ * In one piece (a step is a graph), or with --virtual-shards in parts, which any number of ranks
+ * share (train/shards.h).
+ */
 typedef struct {
     synth_config c;
     const synth_schema *schema; /* borrowed until close */
@@ -83,9 +79,14 @@ typedef struct {
     ctgan_draw draw;
     synth_probe *probe;
     net_sampler sampler; /* of the probe; opened when first asked */
-    mill_graph *g[2];    /* the step; tvae: and the step of an epoch's last, smaller batch */
+    mill_graph *g[2];    /* the step; tvae: and the step of an epoch's last, smaller batch.  In
+                            parts: those of the discriminator and of the generator; or likewise */
     mill_exec *e[2];
     int64_t steps_per_epoch;
+
+    nn_flat *flat; /* in parts; else NULL */
+    train_shards shards;
+    rank_group *alone; /* the group, where there are no other ranks */
 } net_fit;
 
 /* Encode the table (less the held-out rows), make the probe. */
@@ -94,6 +95,22 @@ mill_err net_fit_open(net_fit *f, const mill_table *t, const synth_schema *s, co
 void net_fit_close(net_fit *f);
 mill_err net_fit_compile(net_fit *f, int which, net_build build, const void *ctx);
 mill_err net_fit_probe(net_fit *f, net_build build, const void *ctx, double *quality);
-mill_err net_fit_load(net_fit *f, const store *s);
+mill_err net_fit_load(net_fit *f, const store *s);  /* all states; or none is changed */
+mill_err net_fit_save(net_fit *f, store_writer *w); /* borrowed until written */
+mill_err net_fit_write(net_fit *f, store_writer *w,
+                       const char *prefix); /* of the model: those so called, less Adam's moments */
 
+/* Whether the step is to be in parts. */
+static inline bool net_in_parts(const synth_config *c)
+{
+    return c->virtual_shards > 1;
+}
+/* MILL_EINPUT unless each part gets as many rows, a multiple of `unit` of them. */
+mill_err net_check_parts(const synth_config *c, int64_t unit);
+/* Fills the layout; g is of no other use. */
+typedef mill_err (*net_layout)(nn_flat *f, mill_graph *g, const void *ctx, int64_t multiple);
+mill_err net_layout_new(nn_flat **out, net_layout layout, const void *ctx, int64_t multiple);
+/* Opens f->shards for the ranks of g; NULL: for this process alone.  passes: of a step. */
+mill_err net_fit_shards(net_fit *f, rank_group *g, const shards_rule *rule, net_layout layout,
+                        const void *ctx, int passes);
 #endif

@@ -40,6 +40,8 @@ bool synth_same_name(const char *a, const char *b); /* - and _ are alike */
 bool synth_is_for(const char *who, const char *method);
 /* MILL_EINPUT if the method does not use the option. */
 mill_err synth_option_check(const char *name, const char *method);
+/* The largest number of ranks up to n that can share the steps of a fit by these options. */
+int synth_most_ranks(const synth_config *c, const char *method, int n);
 /*
  * When method and options are known.  A probe takes a mixture as long as two of its steps, of which
  * there are few: it has none unless probe-every, early-stop or holdout-fraction was given.
@@ -129,11 +131,14 @@ typedef struct {
     mill_err (*fit_write)(void *fit, store_writer *w,
                           json_t *meta); /* the model's tensors; borrowed until written */
     void (*fit_close)(void *fit);
-    /* From now on the ranks of g do each step of the job together, and the result has the same
-     * bytes for any number of them; the group is borrowed.  fit_sync: on every rank, the state
-     * becomes rank 0's.  NULL: the method trains in one process. */
-    void (*fit_share)(void *fit, rank_group *g);
+    /* Before the first step, on every rank: from now on the ranks of g do each step of the job
+     * together.  The result has the same bytes for any number of them (ctgan, tvae: for 1, 2, 4,
+     * ... up to virtual_shards, which must be set).  The group is borrowed. */
+    mill_err (*fit_share)(void *fit, rank_group *g);
+    /* On every rank: the state becomes rank 0's; and rank 0 gets what it is to save (NULL: it has
+     * it). */
     mill_err (*fit_sync)(void *fit);
+    mill_err (*fit_collect)(void *fit);
     /* Bytes that fit and sampling will take for this shape, without allocating; the table itself
      * and the batch that is written are not in it (synth_table_bytes). */
     mill_err (*estimate)(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,

@@ -11,7 +11,9 @@
  * s is one learnt number per column, starts at 0.1, is kept in [0.01, 1].  Adam with coupled L2 on
  * every parameter, s too. Rows are shuffled every epoch; the last, smaller batch of an epoch is a
  * graph of its own on the same states. x is one-hot but for the numbers: the first layer is a
- * gather. Sampling: z ~ N(0, 1); the largest unit of each span; u ~ N(tanh o, s), clipped.
+ * gather. In parts (train/shards.h) a part takes B / V rows; the last batch of an epoch fills its
+ * first parts, the next one is smaller, the others have none. Sampling: z ~ N(0, 1); the largest
+ * unit of each span; u ~ N(tanh o, s), clipped.
  */
 #include "base/mem.h"
 #include "nn/param.h"
@@ -27,6 +29,8 @@ typedef struct {
     const ctgan_draw *d;
     int64_t batch, per_epoch, rows; /* of the step */
     bool silent;                    /* no losses: they are read at the end of an epoch only */
+    const nn_flat *flat;            /* of parts; else NULL */
+    const flat_hook *hook;          /* of parts */
 } tvae_parts;
 
 typedef struct {
@@ -112,43 +116,102 @@ static mill_ref number_loss(const tvae_net *n, const tvae_parts *p, mill_ref o, 
     return mill_add(g, fit, mill_scale(g, mill_sum_all(g, mill_ln(g, s)), (double)p->rows, 0));
 }
 
-static mill_err build_step(mill_graph *g, const void *ctx)
+/* What a step lowers, of the rows of the graph: sums over them by the rows of a batch, or of a part
+ * of one. */
+typedef struct {
+    mill_ref loss, kl;
+} tvae_loss;
+
+static mill_err build_loss(tvae_loss *out, tvae_net *n, mill_graph *g, const tvae_parts *p)
 {
-    const tvae_parts *p = ctx;
-    const double b = (double)p->rows;
-    tvae_net n;
+    const double b = (double)(p->flat ? p->batch : p->rows);
 
     const mill_ref rows = ctgan_shuffled_rows(g, p->d, p->rows, p->batch, p->per_epoch);
-    TRY(tvae_init(&n, g, p));
+    TRY(tvae_init(n, g, p));
     const mill_ref values = ctgan_row_values(g, rows, p->d, 0);
-    const mill_ref h = encode(&n, p, rows, values);
-    const mill_ref mu = dense_apply(&n.p, &n.mu, h, 0, true);
-    const mill_ref lv = dense_apply(&n.p, &n.log_var, h, 0, true);
+    const mill_ref h = encode(n, p, rows, values);
+    const mill_ref mu = dense_apply(&n->p, &n->mu, h, 0, true);
+    const mill_ref lv = dense_apply(&n->p, &n->log_var, h, 0, true);
     const mill_ref noise = mill_normal(g, SHAPE(p->rows, p->c->embedding_dim));
     const mill_ref deviation = mill_exp(g, mill_scale(g, lv, 0.5, 0)); /* its square: exp(lv) */
     const mill_ref z = mill_add(g, mu, mill_mul(g, noise, deviation));
-    const mill_ref o = dense_apply(&n.p, &n.decoder, z, 0, true);
+    const mill_ref o = dense_apply(&n->p, &n->decoder, z, 0, true);
 
     mill_ref recon =
         mill_sum_all(g, mill_span_ce(g, o, spans_node(g, p->s), ctgan_row_targets(g, rows, p->d)));
-    if (n.sigma >= 0) recon = mill_add(g, recon, number_loss(&n, p, o, values));
+    if (n->sigma >= 0) recon = mill_add(g, recon, number_loss(n, p, o, values));
     const mill_ref inner = mill_sub(g, mill_scale(g, lv, 1, 1),
                                     mill_add(g, mill_square(g, mu), mill_square(g, deviation)));
-    const mill_ref kl = mill_scale(g, mill_sum_all(g, inner), -0.5 / b, 0);
-    const mill_ref loss = mill_add(g, mill_scale(g, recon, p->c->loss_factor / b, 0), kl);
-
-    const mill_adam_opts opts = {.beta1 = 0.9,
-                                 .beta2 = 0.999,
-                                 .eps = 1e-8,
-                                 .weight_decay = p->c->l2scale,
-                                 .t_mul = 1,
-                                 .t_add = 1};
-    nn_adam(&n.p, loss, mill_const_real(g, p->c->lr), &opts);
-    if (n.sigma >= 0) mill_assign(g, n.p.ref[n.sigma], mill_clip(g, n.p.ref[n.sigma], 0.01, 1));
-    if (p->silent) return MILL_OK; /* and what only they need is dead code */
-    mill_output(g, "loss", loss);
-    mill_output(g, "kl", kl);
+    out->kl = mill_scale(g, mill_sum_all(g, inner), -0.5 / b, 0);
+    out->loss = mill_add(g, mill_scale(g, recon, p->c->loss_factor / b, 0), out->kl);
     return MILL_OK;
+}
+
+static mill_adam_opts adam(const synth_config *c)
+{
+    return (mill_adam_opts){.beta1 = 0.9,
+                            .beta2 = 0.999,
+                            .eps = 1e-8,
+                            .weight_decay = c->l2scale,
+                            .t_mul = 1,
+                            .t_add = 1};
+}
+
+static const double LEAST_SIGMA = 0.01, MOST_SIGMA = 1;
+
+static mill_err build_step(mill_graph *g, const void *ctx)
+{
+    const tvae_parts *p = ctx;
+    const mill_adam_opts opts = adam(p->c);
+    tvae_net n;
+    tvae_loss l;
+
+    TRY(build_loss(&l, &n, g, p));
+    nn_adam(&n.p, l.loss, mill_const_real(g, p->c->lr), &opts);
+    if (n.sigma >= 0) {
+        const mill_ref sigma = n.p.ref[n.sigma];
+        mill_assign(g, sigma, mill_clip(g, sigma, LEAST_SIGMA, MOST_SIGMA));
+    }
+    if (p->silent) return MILL_OK; /* and what only they need is dead code */
+    mill_output(g, "loss", l.loss);
+    mill_output(g, "kl", l.kl);
+    return MILL_OK;
+}
+
+/* ---- the step in parts ---- */
+
+enum { TVAE_WEIGHTS, TVAE_LOSSES, TVAE_SIGMA, TVAE_N_GROUPS }; /* without numbers no sigma */
+
+static mill_err lay_out(nn_flat *f, mill_graph *g, const void *ctx, int64_t multiple)
+{
+    tvae_net n;
+
+    TRY(tvae_init(&n, g, ctx));
+    TRY(mill_graph_error(g));
+    for (int i = 0; i < n.p.n; i++)
+        if (i != n.sigma) flat_add(f, n.p.name[i], mill_shape_of(g, n.p.ref[i]));
+    TRY(flat_end_group(f, multiple));
+    flat_add(f, "loss", &SCALAR)->rate = 1;
+    flat_add(f, "kl", &SCALAR)->rate = 1;
+    TRY(flat_end_group(f, multiple));
+    if (n.sigma < 0) return MILL_OK;
+    flat_add(f, n.p.name[n.sigma], mill_shape_of(g, n.p.ref[n.sigma]));
+    return flat_end_group(f, multiple);
+}
+
+static mill_err build_part(mill_graph *g, const void *ctx)
+{
+    const tvae_parts *p = ctx;
+    flat_left left = {{0}};
+    tvae_net n;
+    tvae_loss l;
+
+    TRY(build_loss(&l, &n, g, p));
+    flat_output(&left, p->flat, g, "loss", l.loss);
+    flat_output(&left, p->flat, g, "kl", l.kl);
+    TRY(flat_gradients(&left, p->flat, &n.p, l.loss));
+    flat_tell(g, p->flat, 0, p->flat->n_groups, &left, p->hook);
+    return mill_graph_error(g);
 }
 
 static mill_err build_sample(mill_graph *g, const void *ctx)
@@ -175,11 +238,37 @@ static mill_err build_sample(mill_graph *g, const void *ctx)
 
 /* ---- training ---- */
 
+typedef struct {
+    net_fit f;
+    int64_t step; /* that runs in parts */
+} tvae_fit;
+
 static void fit_close(void *fit)
 {
-    if (!fit) return;
-    net_fit_close(fit);
-    mill_free(fit);
+    tvae_fit *f = fit;
+    if (!f) return;
+    net_fit_close(&f->f);
+    mill_free(f);
+}
+
+static mill_err check_config(const synth_config *c)
+{
+    if (strcmp(c->amp, "off") && strcmp(c->amp, "bf16"))
+        return mill_fail(MILL_EINPUT, "--amp %s: off or bf16", c->amp);
+    return net_check_parts(c, 1);
+}
+
+static mill_err compile_steps(net_fit *f)
+{
+    const int64_t n = f->rows.n, batch = f->c.batch_size < n ? f->c.batch_size : n;
+    const int64_t last = n - (f->steps_per_epoch - 1) * batch;
+    tvae_parts p = {&f->c, f->s,         &f->draw, batch, f->steps_per_epoch,
+                    batch, last < batch, NULL,     NULL};
+
+    TRY(net_fit_compile(f, 0, build_step, &p));
+    p.rows = last;
+    p.silent = false;
+    return p.rows < batch ? net_fit_compile(f, 1, build_step, &p) : MILL_OK;
 }
 
 static mill_err fit_open(void **fit, const mill_table *t, const synth_schema *s,
@@ -187,20 +276,12 @@ static mill_err fit_open(void **fit, const mill_table *t, const synth_schema *s,
 {
     mill_err err;
 
-    if (strcmp(c->amp, "off") && strcmp(c->amp, "bf16"))
-        return mill_fail(MILL_EINPUT, "--amp %s: off or bf16", c->amp);
-    net_fit *f = mill_alloc(1, sizeof *f);
+    TRY(check_config(c));
+    tvae_fit *f = mill_alloc(1, sizeof *f);
     if (!f) return MILL_ENOMEM;
-    if ((err = net_fit_open(f, t, s, c, pool))) goto fail;
-
-    const int64_t n = f->rows.n, batch = c->batch_size < n ? c->batch_size : n;
-    f->steps_per_epoch = (n + batch - 1) / batch;
-    const int64_t last = n - (f->steps_per_epoch - 1) * batch;
-    tvae_parts p = {&f->c, f->s, &f->draw, batch, f->steps_per_epoch, batch, last < batch};
-    if ((err = net_fit_compile(f, 0, build_step, &p))) goto fail;
-    p.rows = last;
-    p.silent = false;
-    if (p.rows < batch && (err = net_fit_compile(f, 1, build_step, &p))) goto fail;
+    if ((err = net_fit_open(&f->f, t, s, c, pool))) goto fail;
+    f->f.steps_per_epoch = (f->f.rows.n + c->batch_size - 1) / c->batch_size;
+    if (!net_in_parts(c) && (err = compile_steps(&f->f))) goto fail;
     *fit = f;
     return MILL_OK;
 fail:
@@ -208,26 +289,92 @@ fail:
     return err;
 }
 
+/* ---- steps in parts ---- */
+
+/* p->rows: of a full part. */
+static tvae_parts part_of(const synth_config *c, const synth_spans *s, const ctgan_draw *d,
+                          int64_t steps_per_epoch)
+{
+    const int64_t rows = c->batch_size / c->virtual_shards;
+    return (tvae_parts){.c = c,
+                        .s = s,
+                        .d = d,
+                        .batch = rows,
+                        .per_epoch = steps_per_epoch * c->virtual_shards,
+                        .rows = rows};
+}
+
+static mill_err fit_share(void *fit, rank_group *g)
+{
+    net_fit *f = &((tvae_fit *)fit)->f;
+    const shards_rule rule[TVAE_N_GROUPS] = {
+        [TVAE_WEIGHTS] = {adam(&f->c), 0, 0},
+        [TVAE_SIGMA] = {adam(&f->c), LEAST_SIGMA, MOST_SIGMA},
+    };
+    tvae_parts p = part_of(&f->c, f->s, &f->draw, f->steps_per_epoch);
+
+    TRY(net_fit_shards(f, g, rule, lay_out, &p, 1));
+    p.flat = f->flat;
+    p.hook = f->shards.hook;
+    TRY(net_fit_compile(f, 0, build_part, &p));
+    p.rows = f->rows.n % p.batch;
+    return p.rows ? net_fit_compile(f, 1, build_part, &p) : MILL_OK;
+}
+
+/* Nobody shares it: this process does all parts. */
+static mill_err get_ready(tvae_fit *f)
+{
+    return net_in_parts(&f->f.c) && !f->f.flat ? fit_share(f, NULL) : MILL_OK;
+}
+
+static mill_err run_part(void *ctx, int64_t part)
+{
+    tvae_fit *f = ctx;
+    const int64_t v = f->f.c.virtual_shards, rows = f->f.c.batch_size / v;
+    const int64_t run = f->step * v + part;
+    const int64_t left = f->f.rows.n - run % (f->f.steps_per_epoch * v) * rows;
+
+    if (left > 0) return mill_exec_run(f->f.e[left < rows], (uint32_t)run);
+    shards_skip(&f->f.shards);
+    return MILL_OK;
+}
+
+static mill_err step_in_parts(tvae_fit *f, int64_t step)
+{
+    const int64_t batch = f->f.c.batch_size;
+    const int64_t left = f->f.rows.n - step % f->f.steps_per_epoch * batch;
+    const int64_t rows = left < batch ? left : batch;
+    const double part = (double)(batch / f->f.c.virtual_shards);
+
+    f->step = step;
+    TRY(shards_pass(&f->f.shards, 0, f->f.flat->n_groups, run_part, f));
+    return shards_update(&f->f.shards, step, f->f.c.lr, part / (double)rows);
+}
+
+/* ---- the job ---- */
+
 static mill_err job_step(void *ctx, int64_t step)
 {
-    const net_fit *f = ctx;
-    const bool last = step % f->steps_per_epoch == f->steps_per_epoch - 1;
+    tvae_fit *f = ctx;
 
-    return mill_exec_run(last && f->e[1] ? f->e[1] : f->e[0], (uint32_t)step);
+    TRY(get_ready(f));
+    if (f->f.flat) return step_in_parts(f, step);
+    const bool last = step % f->f.steps_per_epoch == f->f.steps_per_epoch - 1;
+    return mill_exec_run(last && f->f.e[1] ? f->f.e[1] : f->f.e[0], (uint32_t)step);
 }
 
 /* Of the newest step that ends an epoch; where all batches are alike, of the newest step. */
 static void job_metrics(void *ctx, double *values)
 {
-    const net_fit *f = ctx;
+    const net_fit *f = &((tvae_fit *)ctx)->f;
     mill_exec *e = f->e[1] ? f->e[1] : f->e[0];
-    values[0] = mill_exec_output_scalar(e, "loss");
-    values[1] = mill_exec_output_scalar(e, "kl");
+    values[0] = f->flat ? shards_value(&f->shards, "loss") : mill_exec_output_scalar(e, "loss");
+    values[1] = f->flat ? shards_value(&f->shards, "kl") : mill_exec_output_scalar(e, "kl");
 }
 
 static mill_err job_probe(void *ctx, int64_t step, double *quality)
 {
-    net_fit *f = ctx;
+    net_fit *f = &((tvae_fit *)ctx)->f;
     const tvae_parts p = {.c = &f->c, .s = f->s};
     (void)step;
     return net_fit_probe(f, build_sample, &p, quality);
@@ -235,18 +382,32 @@ static mill_err job_probe(void *ctx, int64_t step, double *quality)
 
 static mill_err job_save(void *ctx, store_writer *w, json_t *meta)
 {
+    tvae_fit *f = ctx;
     (void)meta;
-    return net_states_write(((net_fit *)ctx)->e[0], w, "");
+    TRY(get_ready(f));
+    return net_fit_save(&f->f, w);
 }
 
 static mill_err job_load(void *ctx, const store *s)
 {
-    return net_fit_load(ctx, s);
+    tvae_fit *f = ctx;
+    TRY(get_ready(f));
+    return net_fit_load(&f->f, s);
+}
+
+static mill_err fit_sync(void *fit)
+{
+    return shards_sync(&((tvae_fit *)fit)->f.shards);
+}
+
+static mill_err fit_collect(void *fit)
+{
+    return shards_collect(&((tvae_fit *)fit)->f.shards);
 }
 
 static void fit_job(train_job *job, void *fit)
 {
-    const net_fit *f = fit;
+    const net_fit *f = &((tvae_fit *)fit)->f;
     *job = (train_job){
         .ctx = fit,
         .name = "tvae",
@@ -264,14 +425,15 @@ static void fit_job(train_job *job, void *fit)
 
 static mill_err fit_write(void *fit, store_writer *w, json_t *meta)
 {
-    net_fit *f = fit;
+    net_fit *f = &((tvae_fit *)fit)->f;
     json_t *net = json_pack("{s:I, s:s}", "embedding_dim", (json_int_t)f->c.embedding_dim,
                             "decompress_dims", f->c.decompress_dims);
 
     if (!net || json_object_set_new(meta, "tvae", net))
         return mill_fail(MILL_ENOMEM, "no memory for the model's header");
+    TRY(get_ready(fit));
     TRY(spans_write(f->s, w, meta));
-    return net_model_write(f->e[0], w, "v.");
+    return net_fit_write(f, w, "v.");
 }
 
 /* ---- model ---- */
@@ -310,6 +472,35 @@ static mill_err sample(void *model, mill_table *out, int64_t first, int64_t n, u
     return net_sampler_rows(&m->sampler, out, first, n);
 }
 
+/* p->rows == 0: that there is no such graph. */
+static mill_err estimate_graph(int64_t *fit_bytes, int64_t *sample_bytes, const tvae_parts *p,
+                               int threads)
+{
+    const net_build build[] = {p->flat ? build_part : build_step, build_sample};
+
+    *fit_bytes = 0;
+    return p->rows ? net_estimate(fit_bytes, sample_bytes, build, p, threads) : MILL_OK;
+}
+
+/* An epoch's last batch, or the last part that has rows, has a graph of its own. */
+static mill_err estimate_fit(int64_t *fit_bytes, int64_t *sample_bytes, tvae_parts *p, int64_t n,
+                             int threads)
+{
+    nn_flat *flat = NULL;
+    int64_t smaller;
+    mill_err err = MILL_OK;
+
+    if (net_in_parts(p->c)) err = net_layout_new(&flat, lay_out, p, SHARDS_LINE);
+    p->flat = flat;
+    if (!err) err = estimate_graph(fit_bytes, sample_bytes, p, threads);
+    p->rows = n % p->batch;
+    if (!err) err = estimate_graph(&smaller, sample_bytes, p, threads);
+    if (!err) *fit_bytes += smaller;
+    if (!err && flat) *fit_bytes += shards_bytes(flat, (int)p->c->virtual_shards);
+    mill_free(flat);
+    return err;
+}
+
 static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
                          const synth_config *c, int threads)
 {
@@ -320,21 +511,21 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
 
     synth_schema learnt = *s;
 
+    TRY(check_config(c));
     learnt.rows = synth_probe_learnt(s->rows, c);
     TRY(spans_assume(&spans, &rows, &learnt));
     if ((err = ctgan_draw_init(&draw, spans, NULL))) goto done;
-    const int64_t n = learnt.rows > 0 ? learnt.rows : 1,
-                  batch = c->batch_size < n ? c->batch_size : n;
-    int64_t smaller = 0; /* an epoch's last batch has a graph of its own */
-    tvae_parts p = {c, spans, &draw, batch, (n + batch - 1) / batch, n % batch, false};
-    if (p.rows)
-        err = net_estimate(&smaller, sample_bytes, (net_build[]){build_step, build_sample}, &p,
-                           threads);
-    p.rows = batch;
-    if (!err)
-        err = net_estimate(fit_bytes, sample_bytes, (net_build[]){build_step, build_sample}, &p,
-                           threads);
-    if (!err) *fit_bytes = net_fit_bytes(rows, *fit_bytes + smaller, *sample_bytes, s, c);
+    const int64_t n = learnt.rows > 0 ? learnt.rows : 1;
+    const int64_t batch = c->batch_size < n ? c->batch_size : n;
+    tvae_parts p = {.c = c,
+                    .s = spans,
+                    .d = &draw,
+                    .batch = batch,
+                    .per_epoch = (n + batch - 1) / batch,
+                    .rows = batch};
+    if (net_in_parts(c)) p = part_of(c, spans, &draw, (n + c->batch_size - 1) / c->batch_size);
+    err = estimate_fit(fit_bytes, sample_bytes, &p, n, threads);
+    if (!err) *fit_bytes = net_fit_bytes(rows, *fit_bytes, *sample_bytes, s, c);
 done:
     ctgan_draw_deinit(&draw);
     spans_free(spans);
@@ -348,6 +539,9 @@ const synth_method synth_tvae = {
     .fit_job = fit_job,
     .fit_write = fit_write,
     .fit_close = fit_close,
+    .fit_share = fit_share,
+    .fit_sync = fit_sync,
+    .fit_collect = fit_collect,
     .estimate = estimate,
     .model_open = model_open,
     .model_close = model_close,

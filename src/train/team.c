@@ -1,7 +1,7 @@
 /* team.c - orders from rank 0 (team.h). */
 #include "train/team.h"
 
-typedef enum { ORDER_STEP, ORDER_SYNC, ORDER_END } order_kind;
+typedef enum { ORDER_STEP, ORDER_SYNC, ORDER_COLLECT, ORDER_END } order_kind;
 typedef struct {
     int64_t kind, arg;
 } order;
@@ -44,8 +44,16 @@ static mill_err lead_probe(void *ctx, int64_t step, double *quality)
     return t->job.probe(t->job.ctx, step, quality);
 }
 
+static mill_err collect(const train_team *t)
+{
+    if (!t->collect) return MILL_OK;
+    TRY(give(t, ORDER_COLLECT, 0));
+    return t->collect(t->job.ctx);
+}
+
 static mill_err lead_save(void *ctx, store_writer *w, json_t *meta)
 {
+    TRY(collect(ctx));
     const train_team *t = ctx;
     return t->job.save(t->job.ctx, w, meta);
 }
@@ -77,7 +85,10 @@ mill_err team_follow(const train_team *t)
 
         TRY(rank_broadcast(t->group, &o, sizeof o, 0));
         if (o.kind == ORDER_END) return MILL_OK;
-        TRY(o.kind == ORDER_STEP ? do_step(t, o.arg) : t->sync(t->job.ctx));
+        if (o.kind == ORDER_STEP)
+            TRY(do_step(t, o.arg));
+        else
+            TRY(o.kind == ORDER_SYNC ? t->sync(t->job.ctx) : t->collect(t->job.ctx));
     }
 }
 

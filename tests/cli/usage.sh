@@ -38,7 +38,6 @@ expect estimate_needs_a_table 2 "--n-rows and --n-columns" "$T" estimate -m mixt
 expect score_needs_rows 2 "-i TABLE is missing" "$T" score m.mill
 expect method_unknown 2 "did you mean mixture?" "$T" fit -i x.csv -o m.mill -m mixtur
 expect method_copula 2 "no Gaussian copula yet" "$T" generate -i x.csv -o s.csv -m gaussian_copula
-expect multi_gpu 2 "ctgan trains in one process yet" "$T" generate -i x.csv -o s.csv -m ctgan --multi-gpu
 expect nproc_word 2 "auto, or 1 to" "$T" fit -i x.csv -o m.mill --nproc many
 expect nproc_stdin 2 "give it as a file" "$T" fit -i - -o m.mill --nproc 2
 expect strategy 2 "there is data_parallel" "$T" fit -i x.csv -o m.mill --strategy pipeline
