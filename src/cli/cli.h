@@ -132,6 +132,7 @@ typedef struct {
     const char *input;
     const char *output; /* what must not be overwritten; names the run folder too */
     bool model_in_run;  /* the model is only a step on the way: it lies in the run folder */
+    bool after_on_all;  /* what follows the fit is done by all ranks */
     int64_t rows;       /* of the result, where they are a part of the configuration; else 0 */
     const void *ctx;    /* of what follows the fit */
     rank_group *group;  /* that trains together; NULL: this process alone */
@@ -146,7 +147,7 @@ typedef struct {
 } fitted;
 fitting cli_fitting(const opt_parsed *p, fit_options *o); /* both borrowed */
 /* The fit, as several ranks where --nproc says so or this process is one of several; then, if
- * there is a new model, `after` on rank 0.  Exit status. */
+ * there is a new model, `after` on rank 0, or on all.  Exit status. */
 int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, mill_pool *pool));
 /* The output stands: tidy the run folder. */
 mill_err cli_fit_finish(const fitted *out, const fitting *f);
@@ -160,7 +161,7 @@ int64_t cli_draw_bytes(const synth_schema *s, int64_t batch);
 int64_t cli_largest_batch(const synth_method *m, const synth_schema *s, const synth_config *c,
                           int threads, int64_t bytes);
 
-/* draw.c: rows from a model to a file. */
+/* draw.c, draw_ranks.c: rows from a model to a file. */
 typedef struct {
     const char *model, *output;
     int64_t rows; /* 0: as many as the model was trained on */
@@ -169,6 +170,18 @@ typedef struct {
     bool force, quiet;
     const opt_list *where;
 } drawing;
-int cli_draw(const opt_set *set, const drawing *d, mill_pool *pool); /* exit status */
+typedef struct {
+    const drawing *d;
+    synth_model *model;
+    synth_where *where;
+    synth_sampler *sampler;
+    csv_writer *writer; /* NULL: an array, written as one */
+    bool is_interrupted;
+    bool went_away; /* nobody reads the output any more */
+} draw_work;
+mill_err cli_draw_shared(draw_work *w, int64_t rows, mill_pool *pool, rank_group *group);
+/* The ranks of `group` together, each with the same arguments; NULL: this process alone.  Exit
+ * status. */
+int cli_draw(const opt_set *set, const drawing *d, mill_pool *pool, rank_group *group);
 
 #endif

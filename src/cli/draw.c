@@ -3,7 +3,7 @@
  *
  * Nothing grows with the number of rows: a batch is made, written and forgotten.  Ctrl-C between
  * two batches leaves no file behind.  Arrays (.npy, .npz) are one batch: they are written column by
- * column.
+ * column.  Several ranks: draw_ranks.c.
  */
 #include "cli/cli.h"
 
@@ -14,28 +14,20 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct {
-    const drawing *d;
-    synth_model *model;
-    synth_where *where;
-    synth_sampler *sampler;
-    csv_writer *writer;
-    bool is_interrupted;
-} draw_work;
-
-static mill_err open_all(draw_work *w, mill_pool *pool)
+/* Rank 0 alone looks after the output. */
+static mill_err open_all(draw_work *w, mill_pool *pool, bool has_output)
 {
     const drawing *d = w->d;
     const int n = d->where ? d->where->n : 0;
 
-    TRY(cli_check_output(d->output, d->force));
+    if (has_output) TRY(cli_check_output(d->output, d->force));
     TRY(synth_model_open(&w->model, d->model, pool));
     w->where = mill_alloc((size_t)n + 1, sizeof *w->where);
     if (!w->where) return MILL_ENOMEM;
     for (int i = 0; i < n; i++)
         TRY(synth_where_parse(&w->where[i], w->model->schema, d->where->item[i]));
     TRY(synth_sampler_open(&w->sampler, w->model, d->seed, w->where, n));
-    if (mill_table_is_array(d->output)) return MILL_OK;
+    if (!has_output || mill_table_is_array(d->output)) return MILL_OK;
     return csv_writer_open(&w->writer, d->output, d->force, ',', pool);
 }
 
@@ -45,14 +37,11 @@ static mill_err write_batch(const draw_work *w, const mill_table *batch, mill_po
     return mill_table_write(batch, w->d->output, w->d->force, pool);
 }
 
-static mill_err draw_batches(draw_work *w, mill_pool *pool)
+static mill_err draw_batches(draw_work *w, int64_t rows, mill_pool *pool)
 {
     const drawing *d = w->d;
-    const int64_t rows = d->rows ? d->rows : w->model->schema->rows;
     train_progress progress;
 
-    cli_say("%s: %lld rows by %s, seed %llu", d->output, (long long)rows, w->model->method->name,
-            (unsigned long long)d->seed);
     progress_begin(&progress, 2, d->quiet, w->model->method->name, "rows");
     progress_range(&progress, 0, rows);
     for (int64_t at = 0, n; !w->is_interrupted && (at < rows || !rows); at += n) {
@@ -69,7 +58,27 @@ static mill_err draw_batches(draw_work *w, mill_pool *pool)
     }
     if (progress.is_open_line)
         progress_end(&progress, rows, NULL, w->is_interrupted ? "interrupted" : "done");
-    if (w->is_interrupted) return MILL_OK;
+    return MILL_OK;
+}
+
+static mill_err draw(draw_work *w, mill_pool *pool, rank_group *group)
+{
+    const drawing *d = w->d;
+    const bool is_array = mill_table_is_array(d->output);
+    const bool is_follower = group && rank_of(group) > 0;
+    char ranks[32] = "";
+
+    TRY(open_all(w, pool, !is_follower));
+    const int64_t rows = d->rows ? d->rows : w->model->schema->rows;
+    if (group) snprintf(ranks, sizeof ranks, ", %d ranks", rank_world(group));
+    cli_say("%s: %lld rows by %s, seed %llu%s", d->output, (long long)rows, w->model->method->name,
+            (unsigned long long)d->seed, ranks);
+    if (group && is_array) cli_say("%s: an array is drawn by one rank", d->output);
+    if (group && !is_array)
+        TRY(cli_draw_shared(w, rows, pool, group));
+    else if (!is_follower)
+        TRY(draw_batches(w, rows, pool));
+    if (w->is_interrupted || w->went_away) return MILL_OK;
     if (w->writer) TRY(csv_writer_commit(w->writer));
     if (d->where && d->where->n)
         cli_say("%.3g %% of the drawn rows met the conditions",
@@ -77,19 +86,18 @@ static mill_err draw_batches(draw_work *w, mill_pool *pool)
     return MILL_OK;
 }
 
-int cli_draw(const opt_set *set, const drawing *d, mill_pool *pool)
+int cli_draw(const opt_set *set, const drawing *d, mill_pool *pool, rank_group *group)
 {
     draw_work w = {.d = d};
 
     train_signals_install();
-    mill_err err = open_all(&w, pool);
-    if (!err) err = draw_batches(&w, pool);
-    const bool went_away = err == MILL_EIO && cli_reader_went_away(d->output);
+    const mill_err err = draw(&w, pool, group);
+    if (err == MILL_EIO && cli_reader_went_away(d->output)) w.went_away = true;
     csv_writer_close(w.writer);
     synth_sampler_close(w.sampler);
     if (w.model) synth_model_close(w.model);
     mill_free(w.where);
     if (w.is_interrupted) return cli_exit_status();
-    if (went_away) return 0; /* `| head` has all that it wanted */
+    if (w.went_away) return 0; /* `| head` has all that it wanted */
     return err ? cli_error(set) : 0;
 }

@@ -358,6 +358,13 @@ static int fit_ranks(const fitting *f, int n)
     return most;
 }
 
+/* All ranks go on with rank 0's model, if it has a new one. */
+static mill_err tell_model(bool *is_new, fitted *done, rank_group *g)
+{
+    TRY(rank_broadcast(g, is_new, sizeof *is_new, 0));
+    return rank_broadcast(g, done->model, sizeof done->model, 0);
+}
+
 int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, mill_pool *pool))
 {
     const opt_set *set = f->p->set;
@@ -376,7 +383,9 @@ int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, m
     if (!(status = cli_ranks_meet(&r, set, f->talk))) {
         f->group = r.group;
         status = fit_table(&done, f, r.pool);
-        const bool is_new = !status && !done.was_finished && r.who.rank == 0;
+        bool is_new = !status && !done.was_finished && r.who.rank == 0;
+        if (r.group && f->after_on_all && (!status || status == STATUS_PREEMPTED))
+            status = tell_model(&is_new, &done, r.group) ? cli_error(set) : status;
         if (is_new) status = after(&done, f, r.pool);
         fitted_deinit(&done);
     }

@@ -62,9 +62,9 @@ static int draw_and_finish(const fitted *done, const fitting *f, mill_pool *pool
         .quiet = o->fit.talk.quiet,
         .where = &o->generate.where,
     };
-    const int status = cli_draw(&generate_set, &d, pool);
+    const int status = cli_draw(&generate_set, &d, pool, f->group);
 
-    if (status) return status;
+    if (status || (f->group && rank_of(f->group))) return status;
     if (file_remove(done->model) || cli_fit_finish(done, f)) return cli_error(&generate_set);
     return 0;
 }
@@ -79,6 +79,7 @@ int cmd_generate(int argc, char **argv)
     if (o.generate.multi_gpu && !o.fit.run.nproc) o.fit.run.nproc = "auto";
     fitting f = cli_fitting(&p, &o.fit);
     f.model_in_run = true;
+    f.after_on_all = true;
     f.rows = o.generate.rows;
     f.ctx = &o;
     status = cli_fit_and(&f, draw_and_finish);

@@ -1,5 +1,5 @@
 /* sample.c - `tabmill sample`: a model in, rows out. */
-#include "cli/cli.h"
+#include "cli/ranks.h"
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
 typedef struct {
@@ -34,27 +34,39 @@ const opt_set sample_set = {
     .args = "MODEL.mill",
 };
 
+/* As one process, or as one of several. */
+static int run(const sample_options *o, const char *model, talk_options *talk)
+{
+    const drawing d = {
+        .model = model,
+        .output = o->sample.output,
+        .rows = o->sample.rows,
+        .batch = o->sample.batch_size,
+        .seed = (uint64_t)o->sample.seed,
+        .force = o->sample.force,
+        .quiet = o->talk.quiet,
+        .where = &o->sample.where,
+    };
+    cli_ranks r;
+    int status, n;
+
+    cli_talk(&sample_set, talk->quiet);
+    if ((status = cli_ranks_count(&n, &sample_set, o->sample.nproc))) return status;
+    if (!cli_ranks_start(&status, &sample_set, n)) return status;
+    if (!(status = cli_ranks_meet(&r, &sample_set, talk)))
+        status = cli_draw(&sample_set, &d, r.pool, r.group);
+    cli_ranks_part(&r, status ? MILL_EINPUT : MILL_OK);
+    return status;
+}
+
 int cmd_sample(int argc, char **argv)
 {
     sample_options o;
     opt_parsed p;
-    mill_pool *pool = NULL;
     int status;
 
     if (opt_parse(&p, &status, &sample_set, &o, argc, argv) == OPT_STOP) return status;
-    const drawing d = {
-        .model = p.arg[0],
-        .output = o.sample.output,
-        .rows = o.sample.rows,
-        .batch = o.sample.batch_size,
-        .seed = (uint64_t)o.sample.seed,
-        .force = o.sample.force,
-        .quiet = o.talk.quiet,
-        .where = &o.sample.where,
-    };
-    if (!(status = cli_begin(&pool, &sample_set, &o.talk)))
-        status = cli_draw(&sample_set, &d, pool);
-    mill_pool_free(pool);
+    status = run(&o, p.arg[0], &o.talk);
     opt_free(&p);
     return status;
 }

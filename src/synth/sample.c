@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 16384, GIVE_UP_AFTER = 12 * BLOCK };
+enum { GIVE_UP_AFTER = 12 * SYNTH_BLOCK };
 static const double LEAST_ACCEPTANCE = 1e-4;
 
 struct synth_sampler {
@@ -108,10 +108,10 @@ static mill_err check_acceptance(const synth_sampler *s)
                      (long long)s->seen, (long long)s->kept, synth_sampler_acceptance(s));
 }
 
-static bool meets(const synth_sampler *s, int64_t row)
+static bool meets(const synth_sampler *s, const mill_table *t, int64_t row)
 {
     for (int i = 0; i < s->n_reject; i++) {
-        if (!synth_where_holds(&s->reject[i], s->block, row)) return false;
+        if (!synth_where_holds(&s->reject[i], t, row)) return false;
     }
     return true;
 }
@@ -121,8 +121,8 @@ static mill_err next_block(synth_sampler *s)
     mill_table_free(s->block);
     s->block = NULL;
     s->at = 0;
-    TRY(synth_schema_table(&s->block, s->m->schema, BLOCK));
-    return draw(s, s->block, BLOCK);
+    TRY(synth_schema_table(&s->block, s->m->schema, SYNTH_BLOCK));
+    return draw(s, s->block, SYNTH_BLOCK);
 }
 
 static mill_err fill_by_rejection(synth_sampler *s, mill_table *t)
@@ -133,7 +133,7 @@ static mill_err fill_by_rejection(synth_sampler *s, mill_table *t)
             TRY(next_block(s));
         }
         s->seen++;
-        if (!meets(s, s->at++)) continue;
+        if (!meets(s, s->block, s->at++)) continue;
         s->kept++;
         TRY(copy_row(t, i++, s->block, s->at - 1));
     }
@@ -155,4 +155,52 @@ mill_err synth_sampler_next(synth_sampler *s, mill_table **batch, int64_t n)
     s->next_row += n;
     *batch = t;
     return MILL_OK;
+}
+
+/* ---- for several that draw together ---- */
+
+bool synth_sampler_rejects(const synth_sampler *s)
+{
+    return s->n_reject > 0;
+}
+
+static mill_err keep_rows(mill_table **out, synth_sampler *s, const mill_table *t, int32_t *at)
+{
+    int64_t n = 0;
+    mill_table *kept;
+    mill_err err = MILL_OK;
+
+    for (int64_t i = 0; i < t->rows; i++)
+        if (meets(s, t, i)) at[n++] = (int32_t)i;
+    TRY(synth_schema_table(&kept, s->m->schema, n));
+    for (int64_t i = 0; i < n && !err; i++) err = copy_row(kept, i, t, at[i]);
+    if (err)
+        mill_table_free(kept);
+    else
+        *out = kept;
+    return err;
+}
+
+mill_err synth_sampler_candidates(synth_sampler *s, mill_table **out, int32_t *at, int64_t first,
+                                  int64_t n)
+{
+    mill_table *t;
+
+    TRY(synth_schema_table(&t, s->m->schema, n));
+    s->next_candidate = first;
+    mill_err err = draw(s, t, n);
+    if (!err && !s->n_reject) {
+        *out = t;
+        return MILL_OK;
+    }
+    if (!err) err = keep_rows(out, s, t, at);
+    mill_table_free(t);
+    return err;
+}
+
+mill_err synth_sampler_count(synth_sampler *s, int64_t seen, int64_t kept, bool is_enough)
+{
+    s->seen += seen;
+    s->kept += kept;
+    return is_enough ? MILL_OK : check_acceptance(s);
 }

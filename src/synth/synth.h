@@ -184,7 +184,18 @@ typedef struct synth_sampler synth_sampler;
 mill_err synth_sampler_open(synth_sampler **out, synth_model *m, uint64_t seed,
                             const synth_where *w, int n_where);
 mill_err synth_sampler_next(synth_sampler *s, mill_table **batch,
-                            int64_t n);                  /* exactly n rows; free the table */
+                            int64_t n); /* exactly n rows; free the table */
+/*
+ * For rows that are drawn by several: of the candidates first .. first + n - 1 those that meet the
+ * conditions, in order, identifiers not made yet; at[i] (n; else NULL): which of the n row i was. A
+ * sampler that rejects is asked for SYNTH_BLOCK at a time, and told in order how many of a block
+ * were looked at and kept; it fails as it would have alone, unless these are enough.
+ */
+enum { SYNTH_BLOCK = 16384 };
+bool synth_sampler_rejects(const synth_sampler *s);
+mill_err synth_sampler_candidates(synth_sampler *s, mill_table **out, int32_t *at, int64_t first,
+                                  int64_t n);
+mill_err synth_sampler_count(synth_sampler *s, int64_t seen, int64_t kept, bool is_enough);
 double synth_sampler_acceptance(const synth_sampler *s); /* 1 where nothing is rejected */
 void synth_sampler_close(synth_sampler *s);
 

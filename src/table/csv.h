@@ -47,12 +47,22 @@ typedef struct csv_writer csv_writer;
 mill_err csv_writer_open(csv_writer **out, const char *path, bool force, char delimiter,
                          mill_pool *pool);
 mill_err csv_writer_add(csv_writer *w, const mill_table *t); /* the header goes before the first */
-mill_err csv_writer_commit(csv_writer *w);                   /* the file appears under its name */
+/* Lines that another writer made as text; the header is among them. */
+mill_err csv_writer_add_text(csv_writer *w, const char *text, size_t n);
+mill_err csv_writer_commit(csv_writer *w); /* the file appears under its name */
 void csv_writer_close(csv_writer *w);
 
 /* csv, npy, npz by suffix; what every command calls. */
 mill_err mill_table_read(mill_table **out, const char *path, const csv_options *o, mill_pool *pool);
 mill_err mill_table_write(const mill_table *t, const char *path, bool force, mill_pool *pool);
+
+/*
+ * A writer to memory: the text of what was added since the last csv_writer_clear, which is borrowed
+ * until then.  Without has_header there are rows alone.
+ */
+mill_err csv_writer_open_text(csv_writer **out, bool has_header, char delimiter, mill_pool *pool);
+const char *csv_writer_text(const csv_writer *w, size_t *n);
+void csv_writer_clear(csv_writer *w);
 
 /* .npy or .npz: written as a whole table, not row by row (csv_writer_open refuses the name). */
 bool mill_table_is_array(const char *path);

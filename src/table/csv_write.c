@@ -36,7 +36,9 @@ typedef struct {
 } encoded;
 
 struct csv_writer {
-    csv_sink *sink;
+    csv_sink *sink; /* NULL: text */
+    mill_text text;
+    bool has_header;
     char delimiter;
     mill_pool *pool;
     int n_cols; /* -1 before the first table */
@@ -44,16 +46,31 @@ struct csv_writer {
     piece piece[WAVE];
 };
 
+static mill_err writer_new(csv_writer **out, bool has_header, char delimiter, mill_pool *pool)
+{
+    csv_writer *w = mill_alloc(1, sizeof *w);
+
+    if (!w) return MILL_ENOMEM;
+    w->has_header = has_header;
+    w->delimiter = delimiter ? delimiter : ',';
+    w->pool = pool;
+    w->n_cols = -1;
+    *out = w;
+    return MILL_OK;
+}
+
+mill_err csv_writer_open_text(csv_writer **out, bool has_header, char delimiter, mill_pool *pool)
+{
+    return writer_new(out, has_header, delimiter, pool);
+}
+
 mill_err csv_writer_open(csv_writer **out, const char *path, bool force, char delimiter,
                          mill_pool *pool)
 {
     if (mill_table_is_array(path) || path_has_suffix(path, ".parquet"))
         return mill_fail(MILL_EINPUT, "%s: rows are written as CSV here; name it .csv", path);
-    csv_writer *w = mill_alloc(1, sizeof *w);
-    if (!w) return MILL_ENOMEM;
-    w->delimiter = delimiter ? delimiter : ',';
-    w->pool = pool;
-    w->n_cols = -1;
+    csv_writer *w;
+    TRY(writer_new(&w, true, delimiter, pool));
     const mill_err err = csv_sink_open(&w->sink, path, force);
     if (err)
         mill_free(w);
@@ -68,7 +85,31 @@ void csv_writer_close(csv_writer *w)
     csv_sink_close(w->sink);
     for (int i = 0; i < WAVE; i++) mill_free(w->piece[i].buf);
     text_free(&w->names);
+    text_free(&w->text);
     mill_free(w);
+}
+
+const char *csv_writer_text(const csv_writer *w, size_t *n)
+{
+    *n = w->text.len;
+    return w->text.s;
+}
+
+void csv_writer_clear(csv_writer *w)
+{
+    text_clear(&w->text);
+}
+
+static mill_err emit(csv_writer *w, const char *p, size_t n)
+{
+    if (w->sink) return csv_sink_write(w->sink, p, n);
+    text_add_bytes(&w->text, p, n);
+    return text_check(&w->text);
+}
+
+mill_err csv_writer_add_text(csv_writer *w, const char *text, size_t n)
+{
+    return n ? emit(w, text, n) : MILL_OK;
 }
 
 mill_err csv_writer_commit(csv_writer *w)
@@ -247,7 +288,7 @@ static mill_err write_rows(csv_writer *w, const mill_table *t, const encoded *e,
         mill_pool_run(w->pool, n, write_block, &job);
         for (int64_t i = 0; i < n; i++) {
             if (w->piece[i].err) return mill_fail(w->piece[i].err, "no memory to format rows");
-            TRY(csv_sink_write(w->sink, w->piece[i].buf, w->piece[i].len));
+            TRY(emit(w, w->piece[i].buf, w->piece[i].len));
         }
         for (int j = 0; t->spool && j < t->n_cols; j++) table_column_release(t, j);
     }
@@ -271,7 +312,7 @@ static mill_err write_header(csv_writer *w, const mill_table *t)
         mill_free(name);
     }
     if (!err) err = text_check(&line);
-    if (!err) err = csv_sink_write(w->sink, line.s, line.len);
+    if (!err && w->has_header) err = emit(w, line.s, line.len);
     if (!err) w->n_cols = t->n_cols;
     text_free(&line);
     return err;

@@ -201,3 +201,49 @@ void test_csv_write__several_tables_have_one_header(void **state)
     mill_table_free(t);
     clean();
 }
+
+/* Made as text in two pieces, the second without a header, and put together: the file's bytes. */
+void test_csv_write__text_of_pieces_is_the_file(void **state)
+{
+    mill_table *a = sample(300), *b = sample(50);
+    mill_table *const all[] = {a, b};
+    csv_writer *file, *whole;
+    char *x, *y;
+    size_t n, m;
+
+    (void)state;
+    assert_ok(csv_writer_open(&whole, in_dir("whole.csv"), false, ',', NULL));
+    for (int k = 0; k < 2; k++) assert_ok(csv_writer_add(whole, all[k]));
+    assert_ok(csv_writer_commit(whole));
+    csv_writer_close(whole);
+    assert_ok(file_read_all(&x, &n, path));
+
+    assert_ok(csv_writer_open(&file, in_dir("pieces.csv"), false, ',', NULL));
+    for (int k = 0; k < 2; k++) {
+        csv_writer *piece;
+        const char *text;
+        size_t len;
+
+        assert_ok(csv_writer_open_text(&piece, k == 0, ',', NULL));
+        assert_ok(csv_writer_add(piece, b)); /* forgotten */
+        csv_writer_clear(piece);
+        csv_writer_text(piece, &len);
+        assert_int_equal(len, 0);
+        csv_writer_close(piece);
+        assert_ok(csv_writer_open_text(&piece, k == 0, ',', NULL));
+        assert_ok(csv_writer_add(piece, all[k]));
+        text = csv_writer_text(piece, &len);
+        assert_ok(csv_writer_add_text(file, text, len));
+        csv_writer_close(piece);
+    }
+    assert_ok(csv_writer_commit(file));
+    csv_writer_close(file);
+    assert_ok(file_read_all(&y, &m, path));
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    mill_free(x);
+    mill_free(y);
+    mill_table_free(a);
+    mill_table_free(b);
+    clean();
+}
