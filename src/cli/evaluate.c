@@ -122,6 +122,21 @@ static mill_err csv_like(csv_options *csv, const evaluate_work *w)
     return MILL_OK;
 }
 
+/* A value that is not of the real column's type: what would mend it is said. */
+static mill_err read_like_real(mill_table **out, const char *path, const csv_options *csv,
+                               mill_pool *pool)
+{
+    const mill_err err = mill_table_read(out, path, csv, pool);
+    char words[512];
+
+    if (err != MILL_EINPUT || !strstr(mill_error(), ": column \"")) return err;
+    snprintf(words, sizeof words, "%s", mill_error());
+    return mill_fail(err,
+                     "%s, as in the real table; mend the value, or have both read as categories: "
+                     "--discrete COLUMN",
+                     words);
+}
+
 static mill_err read_real(evaluate_work *w)
 {
     const char *path = w->p->arg[0], *holdout = w->o->evaluate.holdout;
@@ -134,7 +149,7 @@ static mill_err read_real(evaluate_work *w)
     TRY(note_input(w->run, "real", path, w->real));
     TRY(csv_like(&csv, w));
     if (holdout) {
-        TRY(mill_table_read(&w->holdout, holdout, &csv, w->pool));
+        TRY(read_like_real(&w->holdout, holdout, &csv, w->pool));
         TRY(note_input(w->run, "holdout", holdout, w->holdout));
     }
     return MILL_OK;
@@ -212,7 +227,7 @@ static mill_err evaluate_table(json_t **report, evaluate_work *w, int k)
     };
 
     TRY(csv_like(&csv, w));
-    TRY(mill_table_read(&syn, path, &csv, w->pool));
+    TRY(read_like_real(&syn, path, &csv, w->pool));
     mill_err err = mill_evaluate(report, w->real, syn, &eval, w->pool);
     if (!err) err = note_input(*report, "input", path, syn);
     mill_table_free(syn);

@@ -200,7 +200,7 @@ static void count_cells(void *ctx, int64_t at, int thread)
         noise += accuracy_noise(p, n, m);
     }
     cell->score = 1 - off / 2;
-    cell->most = 1 - noise;
+    cell->most = fmax(0, 1 - noise); /* of few rows in many cells less than nothing is left */
     mill_free(count);
 }
 

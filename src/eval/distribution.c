@@ -106,7 +106,8 @@ mill_err noise_rows_draw(noise_rows *r, const eval_view *v, uint64_t seed)
 /* 1 - expected: of `score`, what is off at the bootstraps' size, at the tables'. */
 static double at_size(double score, double scale)
 {
-    return 1 - (1 - score) * sqrt(scale);
+    const double at = 1 - (1 - score) * sqrt(scale);
+    return at < 0 ? 0 : at; /* NaN stays */
 }
 
 /* Deal the real rows to two tables as large in proportion as the real and the synthetic one: what
@@ -162,7 +163,7 @@ static void codes_noise(col_noise *out, const col_view *c)
         const double p = (double)real->count[k] / n;
         off += accuracy_noise(p, n, m);
     }
-    out->shape = n > 0 && m > 0 ? 1 - off : (double)NAN;
+    out->shape = n > 0 && m > 0 ? fmax(0, 1 - off) : (double)NAN;
     out->d.coverage = expected_categories(real, c->n_codes - 1, real_share(c));
     /* Half the sum of squares over the mean share: chi^2 / 8 to second order, in bits. */
     double cells = -1;

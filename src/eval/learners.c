@@ -103,6 +103,20 @@ static void rule_from_numbers(target_rule *r, const mill_table *real)
     r->n_classes = more ? 0 : r->high > r->low ? 2 : 1;
 }
 
+/* Classes that the table has, two at the most. */
+static int count_classes(const target_rule *r, const mill_table *t)
+{
+    double first = (double)NAN;
+
+    for (int64_t i = 0; i < t->rows; i++) {
+        const double y = target_of(r, t, i);
+        if (isnan(y)) continue;
+        if (isnan(first)) first = y;
+        if (y != first) return 2;
+    }
+    return isnan(first) ? 0 : 1;
+}
+
 static mill_err rule_init(target_rule *r, const mill_table *real, const mill_table *syn,
                           const mill_table *test)
 {
@@ -246,6 +260,10 @@ mill_err utility_compute(utility_result *u, const mill_table *real, const mill_t
     mill_err err = rule_init(&rule, real, syn, test);
 
     *u = (utility_result){.is_classification = rule.n_classes > 0, .n_classes = rule.n_classes};
+    if (!err && rule.n_classes > 1 && count_classes(&rule, real) < 2) {
+        u->why = "the target has one value only in the real table";
+        goto done;
+    }
     if (!err && rule.n_classes > MAX_CLASSES) {
         u->why = "the target has more than 100 classes";
         goto done;

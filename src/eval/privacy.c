@@ -78,6 +78,8 @@ static void put_dcr(evaluation *e, json_t *to, const dcr_result *d)
     if (!(d->random_median > 0))
         report_skip(e, "dcr.baseline_protection", NULL, NULL,
                     "half of the random rows are in the real table already");
+    if (isnan(d->nndr))
+        report_skip(e, "nndr", NULL, NULL, "the real table has no second row to be near to");
     if (!e->holdout)
         report_skip(e, "dcr against a holdout", NULL, NULL,
                     "no holdout was given: protection from overfitting, shares and membership "

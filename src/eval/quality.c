@@ -263,6 +263,20 @@ static void put_key(evaluation *e, json_t *to)
     put(to, "key", json_null(), &e->failed);
 }
 
+/* Why a column has no coverage or statistics; NULL: it has. */
+static const char *why_no_statistics(const col_view *v)
+{
+    const col_side *r = &v->side[SIDE_REAL], *s = &v->side[SIDE_SYN];
+
+    if (v->is_key) return NULL;
+    if (!r->n) return "the real column has no values";
+    if (!s->n) return "the synthetic column has no values";
+    if (v->is_code) return NULL;
+    if (!(r->max - r->min > 0)) return "the real column has one value only, and no range";
+    if (!isfinite(r->max - r->min)) return "the real column has no finite range";
+    return r->n < 2 || s->n < 2 ? "one value has no standard deviation" : NULL;
+}
+
 void report_diagnostic(evaluation *e, const mill_table *real, const mill_table *syn)
 {
     static const char *const names[] = {"validity",           "coverage",
@@ -280,11 +294,14 @@ void report_diagnostic(evaluation *e, const mill_table *real, const mill_table *
 
         put_text(o, "validity_metric", g.validity_metric, &e->failed);
         put_text(o, "coverage_metric", g.coverage_metric, &e->failed);
+        const bool is_number = !e->view->col[c].is_code && !e->view->col[c].is_key;
         for (int k = 0; k < N; k++) {
-            put_number(o, names[k], score[k], &e->failed);
+            if (k < 3 || is_number) put_number(o, names[k], score[k], &e->failed);
             mean_add(&all[k], score[k]);
             if (!isnan(score[k])) mean_add(&most[k], noise[k]);
         }
+        const char *why = why_no_statistics(&e->view->col[c]);
+        if (why) report_skip(e, "coverage and statistics", e->name[c], NULL, why);
     }
     const double validity = mean_get(&all[0]),
                  structure = structure_score(real, syn, e->o.sdmetrics_compat);

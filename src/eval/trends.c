@@ -203,7 +203,7 @@ static mill_err contingency(double *score, double *expected, double *association
     const int64_t least = rows < cols ? rows : cols;
 
     *score = 1 - t.difference / 2;
-    *expected = 1 - t.noise;
+    *expected = fmax(0, 1 - t.noise);
     *association = least < 2 ? (double)NAN : sqrt(fmax(t.phi - 1, 0) / (double)(least - 1));
     mill_free(margin);
     return err;

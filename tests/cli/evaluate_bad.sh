@@ -1,0 +1,113 @@
+#!/bin/bash
+# evaluate_bad.sh - tables with something wrong: it is named, the report has the form of its schema, and no figure is missing
+# without a reason in `skipped` or `notes`.
+. tests/lib/cli.sh
+T=$TABMILL
+SCHEMA="python3 $ROOT/tests/lib/schema.py $ROOT/docs/evaluate.schema.json"
+
+cat >make.py <<'END'
+import random
+
+
+def rows(n, seed):
+    r = random.Random(seed)
+    return [(r.randint(18, 70), r.choice(["Oslo", "Rome", "Lima"]), round(r.gauss(100, 20), 1), f"2020-01-{r.randint(1, 28):02d}")
+            for _ in range(n)]
+
+
+def write(name, table, head="age,city,pay,day"):
+    with open(name, "w") as f:
+        f.write(head + "\n" + "".join(",".join(map(str, r)) + "\n" for r in table))
+
+
+real, syn = rows(200, 1), rows(150, 2)
+write("r.csv", real)
+write("s.csv", syn)
+write("columns.csv", [(*t[:3], 1) for t in syn], "age,city,pay,other")
+write("words.csv", [(t[0], t[1], "much", t[3]) for t in syn])
+write("constant.csv", [(40, "Oslo", 7, t[3]) for t in syn])
+write("empty.csv", [("", t[1], "", t[3]) for t in syn])
+write("one.csv", syn[:1])
+write("new.csv", [(t[0], "Paris" if i < 9 else t[1], *t[2:]) for i, t in enumerate(syn)])
+write("real_constant.csv", [(40, "Oslo", 7, t[3]) for t in real])
+write("real_empty.csv", [("", t[1], "", t[3]) for t in real])
+END
+python3 make.py
+
+cat >reasons.py <<'END'
+"""reasons.py REPORT: every null of the report has its reason; prints those that have none."""
+import json
+import re
+import sys
+
+r = json.load(open(sys.argv[1]))
+said = {(s["what"], s.get("column"), s.get("a"), s.get("b")) for s in r["skipped"]}
+what = {s["what"] for s in r["skipped"]}
+noted = {m.group(1) for n in r["notes"] for m in [re.search(r'column "(.*)": (constant|all values are missing)', n)] if m}
+one_row = any("has one row" in n for n in r["notes"])
+
+
+def explained(at, key):
+    m = re.match(r"columns\.(\d+)", at)
+    if m:  # the column's own lines, or that it is constant or empty
+        name = r["columns"][int(m.group(1))]["name"]
+        return name in noted or one_row or any(s[1] == name for s in said)
+    m = re.match(r"pairs\.(\d+)", at)
+    if m:
+        p = r["pairs"][int(m.group(1))]
+        return ("trend", None, p["a"], p["b"]) in said or p["a"] in noted or p["b"] in noted or one_row
+    if key.startswith("trends_thresholded"):
+        return "trends_thresholded" in what
+    if at in ("options", "rows") or at == "diagnostic" and key == "key":
+        return True  # was not asked for
+    if at in ("", "expected", "diagnostic") and key.endswith(("wasserstein", "similarity", "coverage", "shapes", "trends", "overall")):
+        return bool(noted) or one_row  # a mean over columns, none of which has it
+    part = ".".join(x for x in (at.removeprefix("privacy."), key) if x)
+    return any(w in part or part.startswith(w.split(".")[0]) for w in what) or "dcr against a holdout" in what
+
+
+def walk(v, at, key):
+    if v is None:
+        if not explained(at, key):
+            print(f"no reason for {at}.{key}")
+    elif isinstance(v, dict):
+        for k, x in v.items():
+            walk(x, f"{at}.{key}".strip("."), k)
+    elif isinstance(v, list):
+        for i, x in enumerate(v):
+            walk(x, f"{at}.{key}".strip("."), str(i))
+
+
+walk(r, "", "")
+END
+
+evaluates() { # NAME REAL SYNTHETIC: it does, in the form of the schema, with a reason for each null
+    expect "$1" 0 "*" "$T" evaluate "$2.csv" "$3.csv" --holdout r.csv --target city --known age --sensitive city --json "$1.json" -o "$1.html"
+    holds "$1_schema" $SCHEMA "$1.json"
+    python3 reasons.py "$1.json" >out 2>&1
+    holds "$1_reasons" test ! -s out
+}
+names() { # NAME TEXT: the JSON of that run says it
+    holds "$1_says" grep -qF "$2" "$1.json"
+}
+evaluates good r s
+evaluates other_columns r columns
+names other_columns '"column": "day"'
+names other_columns '"column": "other"'
+expect other_type 1 "words.csv:2: column \"pay\": \"much\" is not a number" "$T" evaluate r.csv words.csv
+expect other_type_cast 1 "--discrete" "$T" evaluate r.csv words.csv
+expect other_type_mended 0 "*" "$T" evaluate r.csv words.csv --discrete pay
+evaluates constant r constant
+names constant 'synthetic table, column \"pay\": constant'
+evaluates all_missing r empty
+names all_missing 'synthetic table, column \"age\": all values are missing'
+evaluates one_row r one
+names one_row 'the synthetic table has one row'
+evaluates never_seen r new
+names never_seen 'synthetic table, column \"city\": 1 values that the real table does not have, in 9 rows'
+evaluates real_constant real_constant s
+names real_constant 'the target has one value only in the real table'
+evaluates real_empty real_empty s
+evaluates two_rows one one
+head -1 r.csv >none.csv
+expect no_rows 1 "none.csv: the table has no rows" "$T" evaluate r.csv none.csv
