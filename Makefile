@@ -55,7 +55,7 @@ LIBS   += -ldnnl
 endif
 
 export ONEDNN
-.PHONY: all engine config deps check check-san check-all parity demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv
+.PHONY: all engine config deps check check-san check-all parity demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate
 .PHONY: tests ops-tests fuzzers need
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -136,7 +136,7 @@ parity: deps all
 	@tests/parity/run.sh
 demo: deps all
 	@tools/demo.sh
-bench bench-synth bench-scale bench-ranks bench-csv: deps all
+bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate: deps all
 	@tools/bench.sh $@
 fuzz: deps
 	@tools/check.sh fuzz $(T)

@@ -48,3 +48,6 @@ echo
 real=$(field 'boosted_trees   auc' 4 demo/default.txt)
 echo "AUC of $TARGET by boosted trees: trained on synthetic rows, tested on the holdout (on real rows: $real)."
 echo "detection: 1 where boosted trees cannot tell synthetic from real rows. CTGAN: $epochs epochs. All reports are in demo/."
+$T evaluate demo/train.csv demo/default.csv demo/ctgan.csv --holdout demo/holdout.csv --target $TARGET --known island --known sex \
+    --sensitive body_mass_g -o demo/report.html >>demo/log
+echo "demo/report.html shows both tables side by side: open it in a browser."

@@ -1,10 +1,13 @@
 #!/bin/sh
-# deps.sh [--list] - install the Debian packages that are missing, or say which one command does it.
-# `needed` builds the program; `tested` is for `make check`, and each absence there costs tests that say SKIP.
+# deps.sh [--list | --parity] - install the Debian packages that are missing, or say which one command does it.
+# `needed` builds the program; `tested` is for `make check`, and each absence there costs tests that say SKIP; so does that of `looked`,
+# which `make parity` has for pages.
 set -eu
 needed="build-essential pkg-config libdnnl-dev libjansson-dev libzstd-dev zlib1g-dev libzip-dev libxxhash-dev"
 tested="libcmocka-dev python3 python3-venv clang-14 libclang-rt-14-dev clang-tidy-14 clang-format-14 \
     qemu-user shellcheck git libopenmpi-dev openmpi-bin iproute2"
+looked="chromium fonts-dejavu-core"
+if [ "${1-}" = --parity ]; then tested="$tested $looked"; fi
 
 has() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q '^install ok installed'; }
 missing() { for p in "$@"; do has "$p" || printf ' %s' "$p"; done; }

@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 venv=build/venv
-packages="torch==2.13.0 numpy ctgan==0.12.1 sdmetrics==0.32.0 scikit-learn tensorboard"
+packages="torch==2.13.0 numpy ctgan==0.12.1 sdmetrics==0.32.0 scikit-learn tensorboard playwright mostlyai-qa==1.10.11"
 
 [ "$(cat $venv/installed 2>/dev/null)" != "$packages" ] || exit 0
 mkdir -p build

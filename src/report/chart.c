@@ -18,8 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHAR_WIDTH 6.2 /* of an average letter of the labels' 11 pixels */
-#define LINE       15.0
+#define CHAR_WIDTH  6.2 /* of an average letter of the labels' 11 pixels */
+#define TITLE_WIDTH 7.8 /* of a letter of the title: 13 pixels, bold */
+#define LINE        15.0
 
 typedef struct {
     const chart_frame *f;
@@ -321,8 +322,10 @@ void chart_heat(mill_text *t, const chart_frame *f, const chart_cells *c)
     const double width = left + side * c->n_cols + 10, height = top + side * c->n_rows + below;
     char buf[128];
 
-    svg_open(t, &(svg_frame){f->width > width ? f->width : width, height, f->title, f->about,
-                             f->is_file});
+    const double titled = f->title ? 12 + TITLE_WIDTH * (double)length_of(f->title) : 0;
+    const double most = width > titled ? width : titled;
+    svg_open(
+        t, &(svg_frame){f->width > most ? f->width : most, height, f->title, f->about, f->is_file});
     if (f->title) svg_words(t, "title", "start", 4, LINE + 2, f->title);
     for (int r = 0; r < c->n_rows; r++) {
         const double y = top + side * r;

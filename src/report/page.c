@@ -22,7 +22,7 @@ static const char rules[] =
     "h1{font-size:26px;line-height:1.25;margin:28px 0 4px}h2{font-size:20px;margin:36px 0 4px}"
     "h3{font-size:15px;margin:18px 0 6px}p{margin:6px 0;max-width:75ch}"
     ".quiet{color:var(--quiet)}a{color:var(--link)}"
-    "a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid var(--link);"
+    "a:focus-visible,summary:focus-visible,[tabindex]:focus-visible{outline:2px solid var(--link);"
     "outline-offset:2px}"
     ".skip{position:absolute;left:-9999px}.skip:focus{position:static}"
     "nav ul{display:flex;flex-wrap:wrap;gap:4px 18px;list-style:none;padding:8px 0;margin:0;"
@@ -39,6 +39,8 @@ static const char rules[] =
     "figure{margin:0;background:var(--card);border:1px solid var(--edge);border-radius:8px;"
     "padding:12px;min-width:0;break-inside:avoid}"
     "figure svg{display:block;max-width:100%;height:auto}"
+    "figure.map{grid-column:1/-1;overflow-x:auto;justify-self:start;max-width:100%}"
+    "figure.map svg{max-width:none}"
     "figcaption{font-size:13.5px;color:var(--quiet);margin-top:6px;overflow-wrap:anywhere}"
     "figcaption table{min-width:0;width:100%}figcaption td,figcaption th{padding:2px 8px 2px 0;"
     "font-size:13px}"
@@ -49,7 +51,7 @@ static const char rules[] =
     "@media (max-width:600px){td.read{min-width:40ch}}"
     "@media print{:root{--bg:#fff;--card:#fff;--text:#000;--quiet:#333;--edge:#bbb;--link:#000;"
     "--bad:#000}nav,.skip{display:none}.scroll{overflow:visible}body{font-size:11px}"
-    "h2{break-after:avoid}tr{break-inside:avoid}"
+    "figure.map svg{max-width:100%}h2{break-after:avoid}tr{break-inside:avoid}"
     ".cards{grid-template-columns:1fr 1fr}}";
 
 const char *page_number(char buf[32], double x)

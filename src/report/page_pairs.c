@@ -47,7 +47,7 @@ static void draw_map(page *p, int k, const char *const *name, int n, double *val
         if (a >= 0 && b >= 0) value[a * n + b] = value[b * n + a] = 1 - score;
     }
     snprintf(title, sizeof title, "%s: 1 - score, full colour at %.3g", p->name[k], most);
-    text_add(p->t, "<figure>");
+    text_add(p->t, "<figure class=\"map\" tabindex=\"0\">");
     chart_heat(p->t,
                &(chart_frame){.title = title,
                               .about = "One cell for each pair of columns, darker where they go "

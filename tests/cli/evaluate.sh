@@ -23,3 +23,51 @@ holds itself_is_perfect python3 -c "import json; r = json.load(open('out')); ass
 expect no_such_target 1 "colour" "$T" evaluate "$PENGUINS" s.csv --target colour
 expect one_table 2 "REAL or SYNTHETIC is missing" "$T" evaluate "$PENGUINS"
 expect absent 1 "none.csv" "$T" evaluate "$PENGUINS" none.csv
+
+# Several tables, a model, a page, bounds.
+"$T" fit -i "$PENGUINS" -o m.mill -q
+"$T" sample m.mill -n 300 -o t.csv -q
+some="--holdout h.csv --target species --known island --known sex --sensitive year"
+# shellcheck disable=SC2086
+expect several 0 "*" "$T" evaluate "$PENGUINS" s.csv t.csv $some --model m.mill --json two.json -o two.html
+says several_names_both "t.csv"
+# shellcheck disable=SC2086
+expect nproc 0 "*" "$T" evaluate "$PENGUINS" s.csv t.csv $some --model m.mill --json nproc.json --nproc 2
+holds nproc_same_bytes cmp two.json nproc.json
+# shellcheck disable=SC2086
+expect alone 0 "*" "$T" evaluate "$PENGUINS" t.csv $some --model m.mill --json alone.json
+holds several_are_single_ones python3 -c "
+import json
+two, one = json.load(open('two.json')), json.load(open('alone.json'))
+del one['run']
+assert two['reports'][1] == one
+assert 0 <= one['privacy']['membership']['by_likelihood']['auc'] <= 1
+assert two['run']['model']['method'] == 'mixture' and two['run']['real']['rows'] == 344"
+holds schema python3 "$ROOT/tests/lib/schema.py" "$ROOT/docs/evaluate.schema.json" r.json two.json alone.json
+holds page_stands_alone python3 -c "
+import re
+s = open('two.html').read()
+assert s.startswith('<!doctype html>') and s.rstrip().endswith('</html>')
+assert not re.search(r'<script|https?://(?!www.w3.org)|@import|url\(', s)
+assert 's.csv' in s and 't.csv' in s"
+expect page_exists 1 "two.html: exists" "$T" evaluate "$PENGUINS" s.csv -o two.html
+expect key 0 "*" "$T" evaluate "$PENGUINS" s.csv --key year --json key.json
+holds key_is_no_column python3 -c "
+import json
+r = json.load(open('key.json'))
+assert r['diagnostic']['key']['column'] == 'year' and 'shape' not in [c for c in r['columns'] if c['name'] == 'year'][0]
+assert not [p for p in r['pairs'] if 'year' in (p['a'], p['b'])]"
+expect max_rows 0 "*" "$T" evaluate "$PENGUINS" s.csv --max-rows 100 --json max.json
+holds max_rows_is_said grep -q "100 of 344 real rows stand for all, drawn at random by seed 0" max.json
+expect bound_holds 0 "" "$T" evaluate "$PENGUINS" s.csv --fail-under shapes=0.5
+expect bound_fails 1 "s.csv: shapes is 0." "$T" evaluate "$PENGUINS" s.csv --fail-under shapes=0.9999999
+expect bound_of_nothing 1 "was not computed" "$T" evaluate "$PENGUINS" s.csv --fail-under privacy.disclosure.score=0.1
+expect bound_unknown 2 "there is no such figure" "$T" evaluate "$PENGUINS" s.csv --fail-under beauty=1
+expect bound_of_distance 2 "more of it is not better" "$T" evaluate "$PENGUINS" s.csv --fail-under wasserstein=1
+expect bound_of_no_number 2 "METRIC=VALUE is wanted" "$T" evaluate "$PENGUINS" s.csv --fail-under shapes=high
+expect known_and_sensitive 1 "both known and sensitive" "$T" evaluate "$PENGUINS" s.csv --known sex --sensitive sex
+expect no_such_known 1 "\"colour\"" "$T" evaluate "$PENGUINS" s.csv --known colour
+# shellcheck disable=SC2013 # metrics have no blanks
+for metric in $(sed -n 's/^HEADLINE("[a-z]*", "\([^"]*\)".*/\1/p' "$ROOT/src/eval/headline.def"); do
+    holds "docs_have_$metric" grep -qF "| \`$metric\` |" "$ROOT/docs/evaluate.md"
+done
