@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { BUFFER = 1 << 16 };
@@ -354,6 +355,14 @@ mill_err file_size(mill_file *f, int64_t *bytes)
         return mill_fail(MILL_EIO, "%s: has no size (it is no regular file)", f->path);
     *bytes = st.st_size;
     return MILL_OK;
+}
+
+int64_t file_free_bytes(const char *dir)
+{
+    struct statvfs s;
+
+    if (statvfs(dir, &s)) return INT64_MAX;
+    return (int64_t)s.f_bavail * (int64_t)s.f_frsize;
 }
 
 mill_err file_rename(const char *from, const char *to)

@@ -52,7 +52,8 @@ mill_err file_map(const void **out, size_t *len, const char *path);
 void file_unmap(const void *p, size_t len);
 
 bool file_exists(const char *path);
-mill_err file_mkdir(const char *path); /* with parents; fine if it exists */
+int64_t file_free_bytes(const char *dir); /* of its disk, for this user; INT64_MAX: not known */
+mill_err file_mkdir(const char *path);    /* with parents; fine if it exists */
 /* Replaces what is there, atomically. */
 mill_err file_symlink(const char *target, const char *path);
 mill_err file_rename(const char *from, const char *to); /* over what is there */

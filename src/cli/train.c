@@ -156,6 +156,21 @@ static void say_plan(const train_work *w, const cls_plan *p)
             mill_cpu_model(), mill_cpu_level_name());
 }
 
+/* Parameters and both moments; one more than are kept while the next one is written, and the best.
+ */
+static void say_disk(const train_work *w)
+{
+    const double each = 3.0 * 4 * (double)cls_trainer_n_params(w->trainer),
+                 all = each * (double)(w->o->run.keep + 2);
+    const double there = (double)file_free_bytes(w->o->run.save_dir);
+    char a[32], b[32];
+
+    if (all > there)
+        cli_say("%s: %lld checkpoints of %s each, and the disk has %s left: they will not fit",
+                w->o->run.save_dir, (long long)w->o->run.keep + 2, mill_format_size(a, each),
+                mill_format_size(b, there));
+}
+
 /* What experience says. */
 static void say_warnings(const train_work *w, const cls_plan *p)
 {
@@ -258,6 +273,8 @@ static mill_err lead(train_work *w)
     if (!w->is_finished) {
         say_plan(w, cls_trainer_plan(w->trainer));
         say_warnings(w, cls_trainer_plan(w->trainer));
+        TRY(file_mkdir(w->o->run.save_dir));
+        say_disk(w);
         TRY(run_loop(w));
     }
     return cls_trainer_end(w->trainer);

@@ -99,7 +99,9 @@ without_times calm/metrics.jsonl >calm.txt
 hash_of calm/latest.mill >calm.hash
 bad=0
 tried=0
-for fault in write:{5..60..6} fsync:{3..14..2} rename:{2..16..2}; do
+faults=(write:{5..60..6} fsync:{3..14..2} rename:{2..16..2})
+[ "${TEST_FULL-0}" = 1 ] && faults=(write:{1..150} fsync:{1..60} rename:{1..60}) # more than there are
+for fault in "${faults[@]}"; do
     rm -rf torn
     (TABMILL_FAULT=$fault:kill whole torn) 2>/dev/null && continue # it was through before
     whole torn --resume
@@ -164,3 +166,28 @@ printf '\xff' | dd of="hurt/$newest" bs=1 seek=70000 conv=notrunc 2>/dev/null
 expect strict 1 "$newest" train -o hurt --checkpoint-every 0 --resume --strict
 expect passed_over 0 "this checkpoint is passed over" train -o hurt --checkpoint-every 0 --resume
 holds passed_over_same_weights test "$(hash_of hurt/latest.mill)" = "$(hash_of run/latest.mill)"
+for how in empty short other; do # the newest one is empty, cut in the middle, of another network
+    rm -rf hurt
+    (TABMILL_FAULT=rename:12:kill train -o hurt --checkpoint-every 0 -q) 2>/dev/null
+    newest=hurt/$(readlink hurt/latest.mill)
+    case $how in
+    empty) : >"$newest" ;;
+    short) truncate -s 60000 "$newest" ;;
+    other) "$T" train -i "$PENGUINS" -t species --hidden-dims 7 --epochs 1 -q -f -o seven && cp seven/latest.mill "$newest" ;;
+    esac
+    expect "newest_$how" 0 "this checkpoint is passed over" train -o hurt --checkpoint-every 0 --resume
+    holds "newest_${how}_named" grep -q "$newest" err
+    holds "newest_${how}_same_weights" test "$(hash_of hurt/latest.mill)" = "$(hash_of run/latest.mill)"
+done
+TABMILL_FAULT=write:9:fail "$T" train -i "$PENGUINS" -t species --epochs 3 --log-interval 1 -o lossy >out 2>err
+verdict lost_metrics_go_on $?
+holds lost_metrics_are_counted grep -q "lines of metrics could not be written" err
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then # a disk that is too small for it
+    mkdir small
+    unshare -m sh -c 'mount -t tmpfs -o size=100k tmpfs small && "$0" train -i "$1" -t species --epochs 1 -o small/run; echo $? >status; ls small/run >left' "$T" "$PENGUINS" >out 2>err
+    holds small_disk_is_foreseen grep -q "will not fit" err
+    holds small_disk_status grep -qx 74 status
+    holds small_disk_no_temporaries sh -c '! grep tmp left'
+else
+    echo "SKIP: no file system can be mounted"
+fi

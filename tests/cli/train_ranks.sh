@@ -49,6 +49,19 @@ expect no_rank 2 "WORLD_SIZE is 2 and RANK is not set" env WORLD_SIZE=2 "$T" "${
 expect one_predicts 0 "one process predicts; the other 1 of this job have nothing to do" "$T" launch -n 2 -- "$T" predict one -i "$PENGUINS" -o p.csv
 holds one_predicts_all test "$(wc -l <p.csv)" = 345
 
+# A clock that jumps by hours, differently on every rank: nothing is decided by it.
+if command -v gcc >/dev/null && gcc -shared -fPIC -O1 -o skew.so "$ROOT/tests/cli/skewed_clock.c"; then
+    expect clocks_jump 0 "*" env LD_PRELOAD="$PWD/skew.so" "$T" launch -n 2 --hang-warn 2 --hang-timeout 20 -- "$T" "${args[@]}" -o skewed --checkpoint-every 20
+    holds clocks_jump_unnoticed sh -c '! grep -E "silent|hangs|goes on" err'
+    same clocks_jump_same_weights skewed
+    holds clocks_did_jump python3 -c '
+import json
+at = [json.loads(line)["ts"] for line in open("skewed/metrics.jsonl")]
+assert max(at) - min(at) > 1800, at'
+else
+    echo "SKIP: gcc is absent"
+fi
+
 # Every number of rows: each is counted once.
 for n in 1 2 3 5 8 10; do
     head -$((n + 1)) "$PENGUINS" >few.csv

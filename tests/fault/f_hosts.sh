@@ -2,6 +2,8 @@
 # f_hosts.sh - two hosts: two network namespaces with their own addresses, host names and loopback, a wire between them, and mpirun of
 # ranks that know nothing of it, with a script in place of ssh.  Needs root, ip, unshare, mpirun.
 set -u
+penguins=$PWD/examples/penguins.csv
+[ -e "$penguins" ] || penguins=$F_HOSTS_DATA
 cd "$TEST_TMP" || exit 1
 ranks=$TEST_BUILD/tests/unit/t_rank_mpi
 skip() { echo "SKIP: $1"; exit 0; }
@@ -13,7 +15,7 @@ mpirun --version | grep -q 'Open MPI' || skip "mpirun is not OpenMPI's: the host
 [ "$(id -u)" = 0 ] || skip "needs root"
 if [ "${F_HOSTS-}" != inside ]; then # a mount namespace of its own, for /etc/hosts
     unshare -m true 2>/dev/null || skip "no namespaces here"
-    F_HOSTS=inside exec unshare -m "$0"
+    F_HOSTS=inside F_HOSTS_DATA=$penguins exec unshare -m "$0"
 fi
 printf '127.0.0.1 localhost\n10.77.0.1 milla\n10.77.0.2 millb\n' >hosts
 mount --bind hosts /etc/hosts || skip "cannot mount"
@@ -62,6 +64,7 @@ run() { # SECONDS WHAT [mpirun options]
     in_a timeout -k 2 "$limit" mpirun --host milla:2,millb:2 -n 4 --oversubscribe --mca plm_rsh_agent "$TEST_TMP/rsh" \
         --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 -x "TEST_MPI=$what" "$@" "$ranks" >out 2>&1
 }
+left() { in_wires | while read -r p; do grep -qx t_rank_mpi "/proc/$p/comm" 2>/dev/null && echo "$p"; done; }
 verdict() { if [ "$2" = 0 ]; then echo "ok $1"; else echo "FAIL $1"; sed 's/^/    /' out | head -20; fi; }
 
 run 60 all
@@ -70,8 +73,54 @@ run 60 fails
 grep -q "says: rank 1 failed: no space on /data" out
 verdict "a failure is told on both hosts" $?
 
+# A training: the weights of one process, from two ranks on two hosts.
+tabmill=${TABMILL:-$TEST_BUILD/tabmill}
+train=("$tabmill" train -i "$penguins" -t species --virtual-shards 4 --batch-size 16 --epochs 3 --threads 1 -q)
+"${train[@]}" -o one >out 2>&1 && in_a timeout -k 2 60 mpirun --host milla:1,millb:1 -n 2 --mca plm_rsh_agent "$TEST_TMP/rsh" \
+    --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 --wdir "$TEST_TMP" "${train[@]}" -o two >out 2>&1 &&
+    [ "$("$tabmill" inspect --hash one/latest.mill)" = "$("$tabmill" inspect --hash two/latest.mill)" ] && grep -q '"ranks": *2' two/manifest.json
+verdict "two hosts train the weights of one process" $?
+
+# Our own launcher on each host, of a program that brings its own collectives.
+cat >meet.py <<'PY'
+import os, socket, time
+rank, world, local = (int(os.environ[k]) for k in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+where = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+assert world == 4 and socket.gethostname() == ("milla" if rank < 2 else "millb") and local == rank % 2
+if rank == 0:
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(where)
+    s.listen()
+    s.settimeout(20)
+    assert sorted(s.accept()[0].recv(1)[0] for _ in range(3)) == [1, 2, 3]
+    print("all four")
+else:
+    for _ in range(200):
+        try:
+            socket.create_connection(where, 5).sendall(bytes([rank]))
+            break
+        except OSError:
+            time.sleep(0.05)
+PY
+in_b "$tabmill" launch --nnodes 2 --node-rank 1 --master-addr 10.77.0.1 -n 2 meet.py >out_b 2>&1 & other=$!
+in_a "$tabmill" launch --nnodes 2 --node-rank 0 --master-addr 10.77.0.1 -n 2 meet.py >out 2>&1 && wait $other && grep -q "all four" out
+verdict "a launcher on each host starts four ranks that meet" $?
+in_a "$tabmill" launch --nnodes 2 --node-rank 0 --master-addr 10.77.0.1 -n 2 -- "${train[@]}" -o no >out 2>&1
+[ $? = 69 ] && grep -q "mpirun" out && grep -q "srun" out
+verdict "ours are refused there, and led to mpirun and srun" $?
+
+# The wire is cut for a moment: nothing is lost.
+run 60 slow -x TABMILL_RANK_TIMEOUT=20 & job=$!
+for _ in $(seq 200); do [ "$(left | wc -l)" = 4 ] && break; sleep 0.1; done
+sleep 1
+in_a ip link set wire down
+sleep 0.7
+in_a ip link set wire up
+wait $job
+verdict "a wire that is cut for a moment does not end them" $?
+
 # The wire is cut in the middle: the ranks of both hosts end at their deadline.  mpirun itself waits for a host that it cannot reach.
-left() { in_wires | while read -r p; do grep -qx t_rank_mpi "/proc/$p/comm" 2>/dev/null && echo "$p"; done; }
 run 60 slow -x TABMILL_RANK_TIMEOUT=2 & job=$!
 for _ in $(seq 200); do [ "$(left | wc -l)" = 4 ] && break; sleep 0.1; done
 sleep 1.5
