@@ -1,0 +1,384 @@
+/*
+ * records.c - where the records of a file begin, and one of them as an object.
+ *
+ * One scanner passes over the bytes with a few words of state, so a chunk may end anywhere.  It
+ * finds beginnings only: whether a record is well-formed is seen when it is read.
+ */
+#include "reason/records.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "table/source.h"
+
+#include <string.h>
+
+enum { CHUNK = 1 << 18 };
+
+typedef enum { LINES, ARRAY, CSV } layout;
+
+struct record_file {
+    source in;
+    char *path;
+    layout layout;
+    char delimiter;
+    int64_t n, room;
+    int64_t *begin; /* (n + 1): the last is where the last record ends */
+    char **name;    /* CSV: (n_names) */
+    int n_names;
+};
+
+/* ---- finding beginnings ---- */
+
+typedef struct {
+    record_file *r;
+    int64_t at;
+    bool in_record, in_quotes, is_escaped, is_over;
+    int depth; /* of an array's brackets and braces */
+} scanner;
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static mill_err begin_record(scanner *s)
+{
+    record_file *r = s->r;
+
+    if (r->n + 1 >= r->room) {
+        const int64_t room = r->room ? 2 * r->room : 1024;
+        int64_t *p = mill_realloc(r->begin, (size_t)room, sizeof *p);
+        if (!p) return MILL_ENOMEM;
+        r->begin = p;
+        r->room = room;
+    }
+    r->begin[r->n++] = s->at;
+    s->in_record = true;
+    return MILL_OK;
+}
+
+static mill_err scan_lines(scanner *s, char c)
+{
+    if (c == '\n') {
+        if (s->in_record) s->r->begin[s->r->n] = s->at;
+        s->in_record = false;
+    } else if (!s->in_record && !is_space(c)) {
+        return begin_record(s);
+    }
+    return MILL_OK;
+}
+
+/* A quote inside a quoted field is doubled, so its two halves leave and enter again. */
+static mill_err scan_csv(scanner *s, char c)
+{
+    if (c == '"') s->in_quotes = !s->in_quotes;
+    if (c == '\n' && !s->in_quotes) {
+        if (s->in_record) s->r->begin[s->r->n] = s->at;
+        s->in_record = false;
+    } else if (!s->in_record && c != '\r' && c != '\n') {
+        return begin_record(s);
+    }
+    return MILL_OK;
+}
+
+static mill_err scan_array(scanner *s, char c)
+{
+    if (s->in_quotes) {
+        if (s->is_escaped)
+            s->is_escaped = false;
+        else if (c == '\\')
+            s->is_escaped = true;
+        else if (c == '"')
+            s->in_quotes = false;
+        return MILL_OK;
+    }
+    if (is_space(c)) return MILL_OK;
+    if (s->is_over)
+        return mill_fail(MILL_EINPUT, "%s: there is more behind the end of the array", s->r->path);
+    if (s->depth == 1 && c != ']' && c != ',' && !s->in_record) TRY(begin_record(s));
+    if (c == '"')
+        s->in_quotes = true;
+    else if (c == '[' || c == '{')
+        s->depth++;
+    else if (c == ']' || c == '}')
+        s->is_over = --s->depth == 0;
+    if (s->depth == 1 && c == ',') s->in_record = false;
+    if (s->in_record && (c == '}' || s->is_over)) s->r->begin[s->r->n] = s->at + !s->is_over;
+    return MILL_OK;
+}
+
+static mill_err scan(scanner *s, const char *p, size_t n)
+{
+    static mill_err (*const step[])(scanner *, char) = {
+        [LINES] = scan_lines, [ARRAY] = scan_array, [CSV] = scan_csv};
+
+    for (size_t i = 0; i < n; i++, s->at++) TRY(step[s->r->layout](s, p[i]));
+    return MILL_OK;
+}
+
+static mill_err scan_all(record_file *r, char *chunk, int64_t from)
+{
+    scanner s = {.r = r, .at = from};
+    size_t got = CHUNK;
+
+    for (int64_t at = from; got == CHUNK; at += (int64_t)got) {
+        TRY(source_read(&r->in, chunk, CHUNK, at, &got));
+        TRY(scan(&s, chunk, got));
+    }
+    if (r->layout == ARRAY && !s.is_over)
+        return mill_fail(MILL_EINPUT, "%s: the array is not closed: the file was cut short?",
+                         r->path);
+    if (r->layout == CSV && s.in_quotes)
+        return mill_fail(MILL_EINPUT, "%s: a quote is opened and never closed", r->path);
+    if (s.in_record && r->layout != ARRAY) r->begin[r->n] = s.at;
+    return MILL_OK;
+}
+
+/* ---- the bytes of a record ---- */
+
+static int64_t line_of(const record_file *r, int64_t at)
+{
+    char buf[4096];
+    int64_t line = 1;
+
+    for (int64_t i = 0; i < at;) {
+        size_t got, want = at - i < (int64_t)sizeof buf ? (size_t)(at - i) : sizeof buf;
+        if (source_read(&r->in, buf, want, i, &got) || !got) break;
+        for (size_t k = 0; k < got; k++) line += buf[k] == '\n';
+        i += (int64_t)got;
+    }
+    return line;
+}
+
+static mill_err read_bytes(char **out, size_t *n, const record_file *r, int64_t i)
+{
+    const int64_t begin = r->begin[i], bytes = r->begin[i + 1] - begin;
+    char *s;
+
+    if (bytes > RECORD_MAX_BYTES)
+        return mill_fail(MILL_EINPUT, "%s:%lld: a record of %lld bytes; at most %d are read",
+                         r->path, (long long)line_of(r, begin), (long long)bytes, RECORD_MAX_BYTES);
+    if (!(s = mill_alloc((size_t)bytes + 1, 1))) return MILL_ENOMEM;
+    const mill_err err = source_read(&r->in, s, (size_t)bytes, begin, n);
+    if (err) {
+        mill_free(s);
+        return err;
+    }
+    while (*n && (is_space(s[*n - 1]) || (r->layout == ARRAY && s[*n - 1] == ','))) --*n;
+    s[*n] = 0;
+    *out = s;
+    return MILL_OK;
+}
+
+/* ---- CSV ---- */
+
+/* The next field of [*s, end): its text goes to the same place, without quotes; NUL behind it.
+ * *more: a delimiter followed. */
+static const char *take_field(char **s, char *end, char delimiter, bool *more)
+{
+    char *const field = *s, *to = field, *at = field;
+
+    if (at < end && *at == '"') {
+        for (at++; at < end; at++) {
+            if (*at == '"' && !(at + 1 < end && at[1] == '"')) {
+                at++;
+                break;
+            }
+            at += *at == '"';
+            *to++ = *at;
+        }
+    }
+    while (at < end && *at != delimiter) *to++ = *at++;
+    *more = at < end;
+    *s = at + 1;
+    *to = 0;
+    return field;
+}
+
+static mill_err read_names(record_file *r)
+{
+    size_t n;
+    char *s;
+    bool more = true;
+
+    TRY(read_bytes(&s, &n, r, 0));
+    char *at = s, *const end = s + n;
+    mill_err err = MILL_OK;
+    while (more && !err) {
+        const char *name = take_field(&at, end, r->delimiter, &more);
+        char **p = mill_realloc(r->name, (size_t)r->n_names + 1, sizeof *p);
+        if (p) r->name = p;
+        char *copy = p ? mill_strdup(name) : NULL;
+        if (!copy) err = MILL_ENOMEM;
+        for (int i = 0; !err && i < r->n_names; i++)
+            if (!strcmp(r->name[i], copy))
+                err = mill_fail(MILL_EINPUT, "%s:1: two columns are called \"%s\"", r->path, copy);
+        if (copy && !err)
+            r->name[r->n_names++] = copy;
+        else
+            mill_free(copy);
+    }
+    mill_free(s);
+    return err;
+}
+
+static mill_err csv_object(json_t **out, const record_file *r, char *s, size_t n, int64_t i)
+{
+    char *at = s, *const end = s + n;
+    json_t *o = json_object();
+    bool more = true;
+    int count = 0;
+
+    for (; o && more; count++) {
+        const char *value = take_field(&at, end, r->delimiter, &more);
+        if (count < r->n_names && json_object_set_new(o, r->name[count], json_string(value))) {
+            json_decref(o);
+            return mill_fail(MILL_EINPUT, "%s:%lld: column \"%s\" is not UTF-8", r->path,
+                             (long long)line_of(r, r->begin[i]), r->name[count]);
+        }
+    }
+    if (!o) return mill_fail(MILL_ENOMEM, "no memory for a record");
+    if (count != r->n_names) {
+        json_decref(o);
+        return mill_fail(MILL_EINPUT, "%s:%lld: %d fields, and the header has %d", r->path,
+                         (long long)line_of(r, r->begin[i]), count, r->n_names);
+    }
+    *out = o;
+    return MILL_OK;
+}
+
+/* ---- opening ---- */
+
+static bool ends_in(const char *path, size_t n, const char *ending)
+{
+    const size_t m = strlen(ending);
+    return n >= m && !strncmp(path + n - m, ending, m);
+}
+
+static mill_err choose_layout(record_file *r, const char *first, size_t n, int64_t *from)
+{
+    size_t len = strlen(r->path), at = 0;
+
+    if (n >= 3 && !memcmp(first, "\xef\xbb\xbf", 3)) at = 3;
+    *from = (int64_t)at;
+    if (ends_in(r->path, len, ".gz")) len -= 3;
+    if (ends_in(r->path, len, ".zst")) len -= 4;
+    while (at < n && is_space(first[at])) at++;
+    if (ends_in(r->path, len, ".csv") || ends_in(r->path, len, ".tsv")) {
+        r->layout = CSV;
+        r->delimiter = ends_in(r->path, len, ".tsv") ? '\t' : ',';
+    } else if (ends_in(r->path, len, ".json") && at < n && first[at] == '[') {
+        r->layout = ARRAY;
+    } else if (at < n && first[at] == '{') {
+        r->layout = LINES;
+    } else {
+        return mill_fail(MILL_EINPUT,
+                         "%s: neither objects in lines (.jsonl) nor an array of them (.json) nor "
+                         "a table (.csv, .tsv)",
+                         r->path);
+    }
+    return MILL_OK;
+}
+
+static mill_err open_file(record_file *r, const char *path, const char *spool_dir, char *chunk)
+{
+    int64_t from = 0;
+    size_t got;
+
+    if (!(r->path = mill_strdup(path))) return MILL_ENOMEM;
+    TRY(source_open(&r->in, r->path, spool_dir));
+    TRY(source_read(&r->in, chunk, CHUNK, 0, &got));
+    if (!got) return mill_fail(MILL_EINPUT, "%s: the file is empty", path);
+    TRY(choose_layout(r, chunk, got, &from));
+    TRY(scan_all(r, chunk, from));
+    if (r->layout == CSV && r->n) TRY(read_names(r));
+    if (records_count(r) < 1) return mill_fail(MILL_EINPUT, "%s: there are no records", path);
+    return MILL_OK;
+}
+
+mill_err records_open(record_file **out, const char *path, const char *spool_dir)
+{
+    record_file *r = mill_alloc(1, sizeof *r);
+    char *chunk = mill_alloc(CHUNK, 1);
+    mill_err err = r && chunk ? open_file(r, path, spool_dir, chunk) : MILL_ENOMEM;
+
+    mill_free(chunk);
+    if (err)
+        records_close(r);
+    else
+        *out = r;
+    return err;
+}
+
+void records_close(record_file *r)
+{
+    if (!r) return;
+    source_close(&r->in);
+    for (int i = 0; i < r->n_names; i++) mill_free(r->name[i]);
+    mill_free(r->name);
+    mill_free(r->begin);
+    mill_free(r->path);
+    mill_free(r);
+}
+
+int64_t records_count(const record_file *r)
+{
+    return r->n - (r->layout == CSV && r->n);
+}
+
+mill_err records_read(json_t **out, const record_file *r, int64_t i)
+{
+    json_error_t why;
+    size_t n;
+    char *s;
+
+    i += r->layout == CSV; /* behind the header */
+    TRY(read_bytes(&s, &n, r, i));
+    mill_err err = MILL_OK;
+    if (r->layout == CSV) {
+        err = csv_object(out, r, s, n, i);
+    } else {
+        json_t *o = json_loadb(s, n, JSON_REJECT_DUPLICATES, &why);
+        if (json_is_object(o)) {
+            *out = o;
+        } else {
+            err = mill_fail(MILL_EINPUT, "%s:%lld: %s", r->path,
+                            (long long)line_of(r, r->begin[i]) + (o ? 0 : why.line - 1),
+                            o ? "this is not an object" : why.text);
+            json_decref(o);
+        }
+    }
+    mill_free(s);
+    return err;
+}
+
+mill_err record_text(char **out, const json_t *record, const char *field)
+{
+    const json_t *x = json_object_get(record, field);
+    char number[40];
+    const char *s = number;
+
+    if (!x) return mill_fail(MILL_EINPUT, "there is no field \"%s\"", field);
+    switch (json_typeof(x)) {
+    case JSON_STRING:
+        s = json_string_value(x);
+        break;
+    case JSON_INTEGER:
+        number[mill_format_i64(number, json_integer_value(x))] = 0;
+        break;
+    case JSON_REAL:
+        number[mill_format_f64(number, json_real_value(x))] = 0;
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        s = json_is_true(x) ? "true" : "false";
+        break;
+    default:
+        return mill_fail(MILL_EINPUT, "the field \"%s\" is %s, not text", field,
+                         json_is_null(x)    ? "null"
+                         : json_is_array(x) ? "an array"
+                                            : "an object");
+    }
+    *out = mill_strdup(s);
+    return *out ? MILL_OK : MILL_ENOMEM;
+}

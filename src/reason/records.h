@@ -1,0 +1,40 @@
+/*
+ * records.h - a data set of records, read where it lies.
+ *
+ *   .jsonl, .ndjson   one JSON object a line; empty lines are left out
+ *   .json             one array of objects; a file that begins with { is read as lines
+ *   .csv, .tsv        RFC 4180, the first record names the fields, every value is text
+ *
+ * any of them plain or as .gz or .zst.  Opening passes over the file once and keeps 8 bytes for
+ * each record: where it begins.  A record is read when it is asked for, so memory does not grow
+ * with their size; any thread may ask.
+ */
+#ifndef MILL_REASON_RECORDS_H
+#define MILL_REASON_RECORDS_H
+
+#include "base/err.h"
+#include <jansson.h>
+#include <stdint.h>
+
+typedef struct record_file record_file;
+
+enum { RECORD_MAX_BYTES = 256 << 20 };
+
+/* `spool_dir`: where a compressed file or a pipe is written out; NULL: the system's.
+ * MILL_EINPUT: no records, no array, a quote that is not closed, a header twice. */
+mill_err records_open(record_file **out, const char *path, const char *spool_dir);
+void records_close(record_file *r); /* NULL is allowed */
+int64_t records_count(const record_file *r);
+
+/*
+ * Record i as an object, its members in the file's order; json_decref.  MILL_EINPUT, with file and
+ * line, for what is not one object (the file itself stays good: the next record may be).
+ */
+mill_err records_read(json_t **out, const record_file *r, int64_t i);
+
+/* The text of a member: of a string itself, of a number its digits, of true and false the word.
+ * *out: mill_free.  MILL_EINPUT, naming record and field, where it is absent, null, or not a
+ * single value. */
+mill_err record_text(char **out, const json_t *record, const char *field);
+
+#endif
