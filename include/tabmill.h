@@ -128,12 +128,17 @@ int mill_model_sample_file(const char *path, mill_model *m, int64_t n, uint64_t 
 int mill_model_score(double *out, mill_model *m, const mill_table *t);
 
 /*
- * Compare a synthetic table with the real one: what `tabmill evaluate --json` writes, as one JSON
- * text with a NUL (docs/evaluate.md has its keys); mill_report_free it.  holdout: real rows that
- * the synthesizer was not fitted to, or NULL.  options, NULL at the end, or NULL for none:
+ * Compare a synthetic table with the real one: what `tabmill evaluate --json` writes but for the
+ * files, as one JSON text with a NUL (docs/evaluate.md has its keys); mill_report_free it.
+ * holdout: real rows that the synthesizer was not fitted to, or NULL.  options, NULL at the end,
+ * or NULL for none:
  *
  *   - target=COLUMN is what learners are to predict; without it there is no utility
  *   - sdmetrics-compat=yes|no: all details as SDMetrics has them
+ *   - sensitive=COLUMN and known=COLUMN, which repeats: what an attacker would like to know, and
+ *     what she knows
+ *   - key=COLUMN names a row and has no distribution
+ *   - max-rows=N of a table for what looks at pairs of rows, and for learners (50000)
  *   - seed=N of the learners' folds and draws (0)
  *
  * Types are the real table's; open the others with mill_table_open_like().  TABMILL_EINPUT where a
