@@ -33,7 +33,7 @@ static int64_t (*const kept[MILL_N_LEVEL])(int32_t *, const uint32_t *, int,
 static void (*const weigh[MILL_N_LEVEL])(v1_function *, float) = MILL_LEVELS(v1_function_weigh);
 
 /* Dropped weights: sparse rows below this share of kept ones, dense rows with zeros above. */
-#define SPARSE_BELOW 0.45
+#define SPARSE_BELOW 0.62
 
 typedef struct {
     int in, out;

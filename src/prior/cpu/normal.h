@@ -50,7 +50,20 @@ VI bool iany(i16v m)
 #endif
 }
 
-VI f16v vfast_normal(i16v word)
+typedef struct {
+    f16v x;  /* p 2^32 */
+    i16v at; /* the octave */
+} v_tail;
+
+VI v_tail tail_of(i16v word)
+{
+    f16v x = vadd(vof_int(iand(word, iset(0x7fffffffu))), vset(0.5f));
+    x = vmin(x, vset(0x1.fffffep+30f)); /* 2^31 - 1/2 rounds up */
+    return (v_tail){x, isub(iset(30 + 127), ishr(ibits(x), 23))};
+}
+
+/* The quantile's size, right for octaves below 16. */
+VI f16v size_of(v_tail t)
 {
     static const float c[6][16] = {
         {0x1.464a44p-2f, 0x1.c6387ep-1f, 0x1.51695cp+0f, 0x1.ad0a92p+0f, 0x1.fcc83ep+0f,
@@ -78,18 +91,33 @@ VI f16v vfast_normal(i16v word)
          -0x1.e6e1dcp-8f, -0x1.d5ba0ap-8f, -0x1.c63216p-8f, -0x1.b80e1cp-8f, -0x1.ab1d5p-8f,
          -0x1.9f379ap-8f},
     };
-    const i16v sign = iand(word, iset(0x80000000u));
-    f16v x = vadd(vof_int(iand(word, iset(0x7fffffffu))), vset(0.5f));
-    x = vmin(x, vset(0x1.fffffep+30f)); /* 2^31 - 1/2 rounds up */
-    const i16v bits = ibits(x), octave = isub(iset(30 + 127), ishr(bits, 23));
-    const f16v f = vof(ior(iand(bits, iset(0x7fffffu)), iset(0x3f800000u)));
+    const f16v f = vof(ior(iand(ibits(t.x), iset(0x7fffffu)), iset(0x3f800000u)));
     const f16v s = vsub(f, vset(1.5f));
+    f16v y = vtable16(c[5], t.at);
 
-    f16v y = vtable16(c[5], octave);
-    for (int d = 4; d >= 0; d--) y = vfma(y, s, vtable16(c[d], octave));
-    const i16v far = ilt(iset(15), octave);
-    if (iany(far)) y = vsel(far, vneg(vquantile_of(vmul(x, vset(0x1p-32f)), 1)), y);
-    return vof(ixor(ibits(y), sign));
+    UNROLL for (int d = 4; d >= 0; d--) y = vfma(y, s, vtable16(c[d], t.at));
+    return y;
+}
+
+/* Four at once: their chains run side by side, and one question serves all tails. */
+VI void vfast_normals(f16v y[4], const i16v word[4])
+{
+    i16v far = iset(0);
+    v_tail t[4];
+
+    UNROLL for (int w = 0; w < 4; w++)
+    {
+        t[w] = tail_of(word[w]);
+        y[w] = size_of(t[w]);
+        far = ior(far, ilt(iset(15), t[w].at));
+    }
+    if (iany(far))
+        for (int w = 0; w < 4; w++) {
+            const f16v z = vneg(vquantile_of(vmul(t[w].x, vset(0x1p-32f)), 1));
+            y[w] = vsel(ilt(iset(15), t[w].at), z, y[w]);
+        }
+    UNROLL for (int w = 0; w < 4; w++) y[w] =
+        vof(ixor(ibits(y[w]), iand(word[w], iset(0x80000000u))));
 }
 
 /* The 64 elements of block `block` of the array (seed, step, stream), as base/philox.h numbers
@@ -99,7 +127,7 @@ VI void vnormals64(f16v y[4], uint64_t seed, uint32_t step, uint32_t stream, uin
     i16v word[4];
 
     vrand_bits(word, seed, step, stream, block);
-    for (int w = 0; w < 4; w++) y[w] = vfast_normal(word[w]);
+    vfast_normals(y, word);
 }
 
 #endif

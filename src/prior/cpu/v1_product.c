@@ -26,18 +26,59 @@ VI void dense_groups(const v1_product *a, int tile)
     }
 }
 
-VI void sparse_row(float *out, const float *in, const int32_t *col, const float *w, int64_t n,
-                   float bias)
-{
-    f16v sum[4];
+typedef struct {
+    const int32_t *col;
+    const float *w;
+    int64_t n;
+} sparse_weights;
 
-    UNROLL for (int v = 0; v < 4; v++) sum[v] = vset(bias);
-    for (int64_t k = 0; k < n; k++) {
-        const float *const y = in + (int64_t)col[k] * V1_TILE;
-        const f16v x = vset(w[k]);
-        UNROLL for (int v = 0; v < 4; v++) sum[v] = vfma(x, vload(y + 16 * v), sum[v]);
+VI void sparse_term(f16v sum[2], const float *in, const sparse_weights *s, int64_t k)
+{
+    const float *const y = in + (int64_t)s->col[k] * V1_TILE;
+    const f16v x = vset(s->w[k]);
+
+    UNROLL for (int v = 0; v < 2; v++) sum[v] = vfma(x, vload(y + 16 * v), sum[v]);
+}
+
+/* Two rows together, half of the tile after the other: four chains at a time, and a half of 200
+ * inputs stays in the first cache. */
+VI void sparse_pair(float *out0, float *out1, const float *in, const sparse_weights s[2],
+                    const float bias[2])
+{
+    const int64_t both = s[0].n < s[1].n ? s[0].n : s[1].n;
+
+    for (int half = 0; half < V1_TILE; half += 32) {
+        f16v a[2] = {vset(bias[0]), vset(bias[0])}, b[2] = {vset(bias[1]), vset(bias[1])};
+        for (int64_t k = 0; k < both; k++) {
+            sparse_term(a, in + half, &s[0], k);
+            sparse_term(b, in + half, &s[1], k);
+        }
+        for (int64_t k = both; k < s[0].n; k++) sparse_term(a, in + half, &s[0], k);
+        for (int64_t k = both; k < s[1].n; k++) sparse_term(b, in + half, &s[1], k);
+        UNROLL for (int v = 0; v < 2; v++)
+        {
+            vstore(out1 + half + 16 * v, b[v]); /* a lone row comes twice */
+            vstore(out0 + half + 16 * v, a[v]);
+        }
     }
-    UNROLL for (int v = 0; v < 4; v++) vstore(out + 16 * v, sum[v]);
+}
+
+VI sparse_weights weights_of(const v1_product *a, int i)
+{
+    return (sparse_weights){a->col + a->at[i], a->w + a->at[i], a->at[i + 1] - a->at[i]};
+}
+
+VI void sparse_rows(const v1_product *a, int tile)
+{
+    const float *const in = tile_of(&a->in, tile, 0);
+
+    for (int i = 0; i < a->n_units; i += 2) {
+        const int j = i + 1 < a->n_units ? i + 1 : i;
+        const sparse_weights s[2] = {weights_of(a, i), weights_of(a, j)};
+        const float bias[2] = {a->bias[i], a->bias[j]};
+        sparse_pair(tile_of(&a->out, tile, a->unit[i]), tile_of(&a->out, tile, a->unit[j]), in, s,
+                    bias);
+    }
 }
 
 VI void add_noise(const v1_product *a, int tile)
@@ -57,14 +98,10 @@ VI void add_noise(const v1_product *a, int tile)
 void LEVEL_FN(v1_product_run)(const v1_product *a)
 {
     for (int tile = 0; tile < a->out.tiles; tile++) {
-        if (a->at) {
-            const float *const in = tile_of(&a->in, tile, 0);
-            for (int i = 0; i < a->n_units; i++)
-                sparse_row(tile_of(&a->out, tile, a->unit[i]), in, a->col + a->at[i],
-                           a->w + a->at[i], a->at[i + 1] - a->at[i], a->bias[i]);
-        } else {
+        if (a->at)
+            sparse_rows(a, tile);
+        else
             dense_groups(a, tile);
-        }
         if (a->noise) add_noise(a, tile);
     }
 }
