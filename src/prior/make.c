@@ -7,11 +7,14 @@
 
 #include <string.h>
 
+enum { FILTERED_V1 = 6 }; /* attempts of v1 that the filters see, as upstream */
+
 static const prior_kind kinds[] = {
     {"dummy", prior_dummy, true, prior_dummy_bytes},
     {"mlp_scm", prior_mlp_scm, false, prior_v1_bytes},
     {"tree_scm", prior_tree_scm, false, prior_v1_bytes},
     {"mix_scm", NULL, false, prior_v1_bytes}, /* a group is one of the two */
+    {"graph_scm", prior_graph_scm, false, prior_graph_bytes},
 };
 
 const prior_kind *prior_kind_find(const char *name)
@@ -78,7 +81,9 @@ static mill_err one_try(prior_done *done, prior_try *t)
 {
     TRY(prior_kind_find(t->at.kind)->make(t));
     if (t->is_rejected) return MILL_OK;
-    return prior_finish(done, t);
+    TRY(prior_finish(done, t));
+    const bool is_filtered = !strcmp(t->at.kind, "graph_scm") || t->attempt < FILTERED_V1;
+    return t->is_rejected || !is_filtered ? MILL_OK : prior_filter(t, done);
 }
 
 /* Largest over smallest of the classes that occur. */
