@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,25 +25,6 @@
 
 enum { RUNS = 5, CHUNK = 1 << 20 };
 static char made[512], copy[64];
-
-static void check(mill_err err)
-{
-    if (!err) return;
-    fprintf(stderr, "bench: %s\n", mill_error());
-    exit(1);
-}
-
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *x)
-{
-    qsort(x, RUNS, sizeof *x, by_size);
-    return x[RUNS / 2];
-}
 
 /* Seconds that all threads worked: what a busy machine does not change much. */
 static double cpu_clock(void)
@@ -166,7 +148,7 @@ static double touch(const char *path, int64_t bytes, mill_pool *pool)
         s[r] = mill_clock() - start;
         file_unmap(map, len);
     }
-    return median(s);
+    return median_of(s, RUNS);
 }
 
 static double copy_file(const char *path, int64_t bytes)
@@ -189,7 +171,7 @@ static double copy_file(const char *path, int64_t bytes)
         unlink(copy);
     }
     file_unmap(map, len);
-    return median(s);
+    return median_of(s, RUNS);
 }
 
 /* ---- what is measured ---- */
@@ -222,9 +204,9 @@ static void measure(const char *what, const char *path, mill_pool *pool)
     const double mb = (double)bytes / 1e6;
     printf("%-6s %4.0f MB %8lld rows  read %5.0f MB/s (%4.0f a core; touch %5.0f)  "
            "write %5.0f MB/s (%4.0f a core; copy %5.0f)\n",
-           what, mb, (long long)t->rows, mb / median(read), mb / median(read_cpu),
-           mb / touch(path, bytes, pool), mb / median(write), mb / median(write_cpu),
-           mb / copy_file(path, bytes));
+           what, mb, (long long)t->rows, mb / median_of(read, RUNS), mb / median_of(read_cpu, RUNS),
+           mb / touch(path, bytes, pool), mb / median_of(write, RUNS),
+           mb / median_of(write_cpu, RUNS), mb / copy_file(path, bytes));
     fflush(stdout);
     mill_table_free(t);
 }
@@ -233,12 +215,12 @@ int main(int argc, char **argv)
 {
     static const char *const what[] = {"typed", "reals", "words"};
     static const double row_bytes[] = {95, 84, 88};
-    const double mb = argc > 2 ? atof(argv[2]) : 128;
+    const double mb = number_at(argc, argv, 2, 128);
     const char *dir = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
     mill_pool *pool;
 
     check(mill_cpu_init());
-    check(mill_pool_new(&pool, argc > 1 ? atoi(argv[1]) : 2));
+    check(mill_pool_new(&pool, (int)number_at(argc, argv, 1, 2)));
     snprintf(copy, sizeof copy, "%s/tabmill-bench-%ld-copy.csv", dir, (long)getpid());
     printf("%s, level %s, %d threads, files in %s; bars: read 500 MB/s, write 300 MB/s\n",
            mill_cpu_model(), mill_cpu_level_name(), mill_pool_threads(pool), dir);

@@ -9,6 +9,7 @@
  */
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "bench.h"
 #include "exec/exec.h"
 
 #include <stdio.h>
@@ -67,8 +68,8 @@ static mill_err measure(const char *name, const mill_op *op, int64_t height, mil
 
 int main(int argc, char **argv)
 {
-    const int most = argc > 1 ? atoi(argv[1]) : 2;
-    const double limit = argc > 2 ? atof(argv[2]) : 1;
+    const int most = (int)number_at(argc, argv, 1, 2);
+    const double limit = number_at(argc, argv, 2, 1);
 
     for (int threads = 1; threads <= most; threads++) {
         mill_pool *pool = NULL;

@@ -8,6 +8,7 @@
  */
 #include "base/pool.h"
 #include "base/cpu.h"
+#include "bench.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -105,8 +106,8 @@ static double line_us(void)
 
 int main(int argc, char **argv)
 {
-    const int threads = argc > 1 ? atoi(argv[1]) : 2;
-    const double seconds = argc > 2 ? atof(argv[2]) : 1;
+    const int threads = (int)number_at(argc, argv, 1, 2);
+    const double seconds = number_at(argc, argv, 2, 1);
     mill_pool *p;
 
     for (double t = 0; t < 20e-6 / CHUNKS; spins_per_chunk += 50) { /* find what 20 us / 16 are */

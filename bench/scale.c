@@ -12,6 +12,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "bench.h"
 #include "synth/synth.h"
 
 #include <malloc.h>
@@ -20,13 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static void check(mill_err err)
-{
-    if (!err) return;
-    fprintf(stderr, "bench: %s\n", mill_error());
-    exit(1);
-}
 
 static void make_category(mill_column *c, int32_t values, uint32_t stream)
 {
@@ -70,12 +64,6 @@ static mill_table *make_table(int64_t rows, int cols, int32_t values)
     return t;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double sample_s(const char *path, mill_pool *pool, int64_t rows)
 {
     synth_model *m;
@@ -99,9 +87,9 @@ int main(int argc, char **argv)
 {
     enum { STEPS = 10 };
     if (argc < 5) return 2;
-    const synth_method *method = synth_method_find(argv[1]);
-    const int64_t rows = atoll(argv[2]);
-    const int cols = atoi(argv[3]);
+    const synth_method *method = method_named(argv[1]);
+    const int64_t rows = (int64_t)number_at(argc, argv, 2, 0);
+    const int cols = (int)number_at(argc, argv, 3, 0);
     synth_config c = synth_config_default();
     double step[STEPS];
     synth_schema *schema;
@@ -109,18 +97,12 @@ int main(int argc, char **argv)
     train_job job;
     void *fit;
 
-    check(method ? MILL_OK : mill_fail(MILL_EINPUT, "no method %s", argv[1]));
     check(mill_cpu_init());
     check(mill_pool_new(&pool, 0));
     c.method = method->name;
     c.probe_every = 0;
-    for (int i = 5; i < argc; i++) {
-        char *equals = strchr(argv[i], '=');
-        check(equals ? MILL_OK : mill_fail(MILL_EINPUT, "%s: no OPTION=VALUE", argv[i]));
-        *equals = 0;
-        check(synth_config_set(&c, argv[i], equals + 1));
-    }
-    mill_table *t = make_table(rows, cols, atoi(argv[4]));
+    set_options(&c, argc, argv, 5);
+    mill_table *t = make_table(rows, cols, (int)number_at(argc, argv, 4, 0));
     check(synth_schema_fit(&schema, t, &c));
     const double table_mb = (double)synth_table_bytes(schema, rows) / 1e6;
     const double start = mill_clock();
@@ -145,7 +127,7 @@ int main(int argc, char **argv)
     method->fit_close(fit);
     const double drawn = sample_s(path, pool, rows < 1000000 ? rows : 1000000);
     remove(path);
-    qsort(step, STEPS, sizeof *step, by_size);
+    qsort(step, STEPS, sizeof *step, ascending);
     printf("{\"method\":\"%s\",\"rows\":%lld,\"columns\":%d,\"values\":%s,\"open\":%.6f,\"step\":%."
            "6f,\"sample\":%.6f,"
            "\"table_mb\":%.1f,\"rss_mb\":%.1f,\"after_mb\":%.1f,\"peak_mb\":%.1f}\n",

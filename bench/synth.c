@@ -10,6 +10,7 @@
 #include "synth/synth.h"
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "bench.h"
 #include "peak.h"
 #include "table/csv.h"
 
@@ -17,25 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static void check(mill_err err)
-{
-    if (!err) return;
-    fprintf(stderr, "bench: %s\n", mill_error());
-    exit(1);
-}
-
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *x, int n)
-{
-    qsort(x, (size_t)n, sizeof *x, by_size);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
 
 enum { MAX_EPOCHS = 10000, SAMPLE_ROWS = 100000 };
 static double epoch_s[MAX_EPOCHS];
@@ -48,7 +30,7 @@ static double train(const train_job *job, int epochs)
             check(job->step(job->ctx, e * job->steps_per_epoch + i));
         epoch_s[e] = mill_clock() - start;
     }
-    return epochs > 1 ? median(epoch_s + 1, epochs - 1) : epoch_s[0];
+    return epochs > 1 ? median_of(epoch_s + 1, epochs - 1) : epoch_s[0];
 }
 
 static double sample(const char *model, mill_pool *pool)
@@ -68,7 +50,7 @@ static double sample(const char *model, mill_pool *pool)
         synth_sampler_close(sampler);
     }
     synth_model_close(m);
-    return median(s, 3);
+    return median_of(s, 3);
 }
 
 static void peak_of_thread(void *ctx, int64_t chunk, int thread)
@@ -98,8 +80,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: synth METHOD DATA.csv EPOCHS AMP THREADS [OPTION=VALUE ...]\n");
         return 2;
     }
-    const int epochs = atoi(argv[3]) < MAX_EPOCHS ? atoi(argv[3]) : MAX_EPOCHS;
-    const synth_method *method = synth_method_find(argv[1]);
+    const double asked = number_at(argc, argv, 3, 0);
+    const int epochs = asked < MAX_EPOCHS ? (int)asked : MAX_EPOCHS;
+    const synth_method *method = method_named(argv[1]);
     synth_config c = synth_config_default();
     const csv_options o = CSV_DEFAULTS;
     synth_schema *schema;
@@ -108,19 +91,13 @@ int main(int argc, char **argv)
     train_job job;
     void *fit;
 
-    check(method ? MILL_OK : mill_fail(MILL_EINPUT, "no method %s", argv[1]));
     check(mill_cpu_init());
-    check(mill_pool_new(&pool, atoi(argv[5])));
+    check(mill_pool_new(&pool, (int)number_at(argc, argv, 5, 0)));
     c.method = method->name;
     c.amp = argv[4];
     c.epochs = epochs;
     c.probe_every = 0;
-    for (int i = 6; i < argc; i++) {
-        char *equals = strchr(argv[i], '=');
-        check(equals ? MILL_OK : mill_fail(MILL_EINPUT, "%s: no OPTION=VALUE", argv[i]));
-        *equals = 0;
-        check(synth_config_set(&c, argv[i], equals + 1));
-    }
+    set_options(&c, argc, argv, 6);
 
     double at = mill_clock();
     check(mill_table_read_csv(&t, argv[2], &o, pool));

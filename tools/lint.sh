@@ -17,12 +17,15 @@ if [ "${1-}" = --all ] || [ -n "${LINT_ALL-}" ]; then
 else
     mapfile -t tidy < <({ git diff --name-only main; git ls-files -o --exclude-standard; } | grep '\.c$' | sort -u)
 fi
+mpi=()
 flags=(-std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests -DTEST_BUILD='"build/release"' -DMILL_VERSION='"lint"')
 [ ! -e /usr/include/dnnl.h ] || flags+=(-DMILL_ONEDNN)
+! command -v mpicc >/dev/null || read -ra mpi < <(mpicc --showme:compile)
 for f in "${tidy[@]}"; do
     case $f in
     *.h) continue ;;
     src/*/cpu/*) level=(-march=x86-64-v4 -mavx512bf16 -DMILL_LEVEL=v4) ;;
+    *mpi.c) level=("${mpi[@]}") ;;
     *) level=() ;;
     esac
     [ ! -e "$f" ] || clang-tidy-14 --quiet "$f" -- "${flags[@]}" "${level[@]}" 2>/dev/null || fail "clang-tidy $f"
