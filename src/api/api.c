@@ -57,9 +57,9 @@ static mill_err read_option(csv_options *o, const char **discrete, const char *o
         if (strlen(v) != 1 && !is_tab) {
             return mill_fail(MILL_EINPUT, "%s: a delimiter is one character", option);
         }
-        o->delimiter = is_tab ? '\t' : *v;
+        o->delimiter = *(is_tab ? "\t" : v);
     } else if ((v = api_value(option, "header"))) {
-        if (strcmp(v, "yes") && strcmp(v, "no")) {
+        if (strcmp(v, "yes") != 0 && strcmp(v, "no") != 0) {
             return mill_fail(MILL_EINPUT, "%s: neither yes nor no", option);
         }
         o->header = !strcmp(v, "yes");

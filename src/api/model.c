@@ -87,7 +87,7 @@ int mill_model_sample_file(const char *path, mill_model *m, int64_t n, uint64_t 
                            const char *const *where, int force)
 {
     API_ENTER;
-    synth_sampler *s;
+    synth_sampler *s = NULL;
     mill_err err;
 
     TRY(open_sampler(&s, m, n, seed, where));

@@ -64,9 +64,9 @@ static void find_model(void)
     unsigned r[12];
     char text[sizeof r + 1] = "";
 
-    for (unsigned i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; i++) {
         unsigned *q = r + 4 * i;
-        if (!__get_cpuid(0x80000002u + i, &q[0], &q[1], &q[2], &q[3])) return;
+        if (!__get_cpuid(0x80000002u + (unsigned)i, &q[0], &q[1], &q[2], &q[3])) return;
     }
     memcpy(text, r, sizeof r);
     char *s = text + strspn(text, " ");
@@ -194,7 +194,11 @@ static void quota_of(int64_t *least, const char *dir)
 
     snprintf(path, sizeof path, "%s/cpu.max", dir);
     if (slurp(text, sizeof text, path)) {
-        if (sscanf(text, "%lld %lld", &quota, &period) < 1) quota = -1;
+        char *end; /* "max 100000" is no number, and no limit */
+        const long long first = strtoll(text, &end, 10);
+        if (end != text) quota = first;
+        const long long second = strtoll(end, NULL, 10);
+        if (second > 0) period = second;
     } else {
         quota = cgroup_number(dir, "cpu.cfs_quota_us");
         period = cgroup_number(dir, "cpu.cfs_period_us");
@@ -238,11 +242,10 @@ int64_t mill_cpu_memory_bytes(void)
 static int64_t status_bytes(const char *key)
 {
     char text[4096];
-    long long kib = 0;
 
     if (!slurp(text, sizeof text, "/proc/self/status")) return 0;
     const char *at = strstr(text, key);
-    return at && sscanf(at + strlen(key), ": %lld", &kib) == 1 ? kib * 1024 : 0;
+    return at ? strtoll(at + strlen(key) + 1, NULL, 10) * 1024 : 0; /* "VmRSS:   1234 kB" */
 }
 
 int64_t mill_cpu_rss_bytes(void)

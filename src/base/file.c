@@ -48,14 +48,16 @@ static struct {
 static void fault_from_environment(void)
 {
     static const char *const names[FILE_N_OP] = {"read", "write", "fsync", "rename"};
-    const char *s = getenv("TABMILL_FAULT");
-    char op[8], how[8];
-    long long n;
+    const char *s = getenv("TABMILL_FAULT"); /* write:3:kill */
+    const size_t op = s ? strcspn(s, ":") : 0;
+    char *end;
 
-    if (!s || sscanf(s, "%7[a-z]:%lld:%7[a-z]", op, &n, how) != 3) return;
+    if (!s || !s[op]) return;
+    const long long n = strtoll(s + op + 1, &end, 10);
+    if (*end != ':') return;
     for (int i = 0; i < FILE_N_OP; i++)
-        if (strcmp(op, names[i]) == 0) fault.left[i] = n;
-    fault.kill = strcmp(how, "kill") == 0;
+        if (strlen(names[i]) == op && !memcmp(s, names[i], op)) fault.left[i] = n;
+    fault.kill = strcmp(end + 1, "kill") == 0;
 }
 
 void mill_file_fail_at(file_op what, int64_t n)

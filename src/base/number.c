@@ -347,7 +347,10 @@ int mill_format_f64(char *buf, double x)
 {
     char *at = buf;
 
-    if (isnan(x)) return (int)strlen(strcpy(buf, "nan"));
+    if (isnan(x)) {
+        memcpy(buf, "nan", sizeof "nan");
+        return 3;
+    }
     if (signbit(x)) {
         *at++ = '-';
         x = -x;

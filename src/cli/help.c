@@ -57,7 +57,7 @@ static void print_row(const opt_group *g, const opt_row *r)
         snprintf(def, sizeof def, "default %s", strcmp(r->def, "0") ? "on" : "off");
     else if (r->def && *r->def && r->kind != OPT_FLAG)
         snprintf(def, sizeof def, "default %s", r->def);
-    if (g->names_methods && strcmp(r->value, "all")) snprintf(who, sizeof who, "%s", r->value);
+    if (g->names_methods && strcmp(r->value, "all") != 0) snprintf(who, sizeof who, "%s", r->value);
     snprintf(help, sizeof help, "%s%s%s%s%s%s", r->help, *who || *def ? " (" : "", who,
              *who && *def ? "; " : "", def, *who || *def ? ")" : "");
     printf("%s", left);

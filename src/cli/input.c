@@ -93,7 +93,7 @@ mill_err cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags 
     if (d && !strcmp(d, "\\t")) d = "\t";
     if (d && (!*d || d[1]))
         return mill_fail(MILL_EINPUT, "--delimiter: \"%s\" is not one character", d);
-    out->delimiter = d ? *d : 0;
+    out->delimiter = *(d ? d : "");
     out->header = opt_is_given(p, &csv->header) ? csv->header : -1;
     out->na = csv->na;
     if (!columns) return MILL_OK;

@@ -20,7 +20,7 @@ static const opt_row *batch_row(void)
 {
     const opt_row *r = synth_rows;
 
-    while (strcmp(r->name, "batch-size")) r++;
+    while (strcmp(r->name, "batch-size") != 0) r++;
     return r;
 }
 

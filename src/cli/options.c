@@ -125,7 +125,7 @@ static bool parse_bool(bool *out, const char *s)
     static const char *const words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
 
     for (int i = 0; i < 8; i++) {
-        if (strcmp(s, words[i])) continue;
+        if (strcmp(s, words[i]) != 0) continue;
         *out = i & 1;
         return true;
     }
@@ -358,7 +358,7 @@ static int read_long(reader *rd, char *word)
 }
 
 /* -n5, -n 5, -qf */
-static int read_short(reader *rd, char *word)
+static int read_short(reader *rd, const char *word)
 {
     for (const char *c = word + 1; *c; c++) {
         char shown[3] = {'-', *c, 0};

@@ -24,7 +24,7 @@ const char *nn_activation_name(nn_activation a)
 bool nn_activation_find(nn_activation *out, const char *name)
 {
     for (int i = 0; i < NN_N_ACTIVATION; i++) {
-        if (strcmp(names[i], name)) continue;
+        if (strcmp(names[i], name) != 0) continue;
         *out = (nn_activation)i;
         return true;
     }

@@ -48,9 +48,10 @@ mill_err synth_coders_write(const synth_codes *c, store_writer *w)
     const int64_t size_dim[2] = {c->n_cols, 3}, unit_dim[1] = {c->n_cols};
 
     for (int j = 0; j < c->n_cols; j++) {
-        c->size[3 * j] = c->coder[j].n;
-        c->size[3 * j + 1] = c->coder[j].missing;
-        c->size[3 * j + 2] = c->coder[j].clips;
+        int32_t *three = c->size + 3 * (int64_t)j;
+        three[0] = c->coder[j].n;
+        three[1] = c->coder[j].missing;
+        three[2] = c->coder[j].clips;
         c->unit[j] = c->coder[j].unit;
     }
     TRY(store_writer_add(w, "code.size", STORE_I32, 2, size_dim, c->size));
@@ -122,7 +123,7 @@ mill_err synth_coders_read(synth_coder **out, const synth_schema *s, const store
     synth_coder *c = mill_alloc((size_t)s->n, sizeof *c);
     if (!c) return MILL_ENOMEM;
     for (int j = 0; j < s->n; j++) {
-        const int32_t *three = (const int32_t *)size->data + 3 * j;
+        const int32_t *three = (const int32_t *)size->data + 3 * (int64_t)j;
         c[j].n = three[0];
         c[j].missing = three[1];
         c[j].clips = three[2] != 0;

@@ -103,7 +103,7 @@ static mill_err encode_column(synth_codes *c, int j, encoding *e, mill_pool *poo
 /* Into the file in pieces of 64 chunks; the column's place in it goes to *at. */
 static mill_err spool_column(synth_codes *c, int j, encoding *e, mill_file *f, mill_pool *pool)
 {
-    const int64_t piece = 64 * CHUNK;
+    const int64_t piece = (int64_t)64 * CHUNK;
     mill_err err = MILL_OK;
 
     e->out = mill_alloc((size_t)piece, c->width[j]);
@@ -130,7 +130,7 @@ static mill_err map_spool(synth_codes *c, const char *path, mill_file *f)
     TRY(file_map(&c->map, &c->map_bytes, path));
     for (int j = 0; j < c->n_cols; j++) {
         if (!c->coder[j].n) continue;
-        c->code[j] = (char *)(uintptr_t)c->map + at; /* only ever read */
+        c->code[j] = (char *)c->map + at; /* only ever read */
         at += ((size_t)c->rows * c->width[j] + 63) / 64 * 64;
     }
     return MILL_OK;

@@ -261,8 +261,8 @@ void ctgan_build_step(ctgan_net *n)
 {
     const int turns = (int)n->c->discriminator_steps;
     const mill_adam_opts g_adam = ctgan_adam(n->c->generator_decay, 1, 1);
-    generator gen;
-    discriminator d;
+    generator gen = {0};
+    discriminator d = {0};
     mill_ref gap = 0;
 
     generator_init(&gen, n);
@@ -293,8 +293,8 @@ static const char *const statistic[] = {"g.mean%d", "g.var%d"};
 
 mill_err ctgan_layout(nn_flat *f, ctgan_net *n, int64_t multiple)
 {
-    generator gen;
-    discriminator d;
+    generator gen = {0};
+    discriminator d = {0};
     char name[32];
 
     generator_init(&gen, n);
@@ -333,8 +333,8 @@ mill_err ctgan_build_part(ctgan_net *n, const nn_flat *f, int network, int64_t r
 {
     const bool is_d = network == CTGAN_DISCRIMINATOR;
     flat_left left = {{0}};
-    generator gen;
-    discriminator d;
+    generator gen = {0};
+    discriminator d = {0};
     mill_ref shown;
 
     n->rows = rows;
@@ -357,7 +357,7 @@ mill_err ctgan_build_part(ctgan_net *n, const nn_flat *f, int network, int64_t r
 void ctgan_build_sample(ctgan_net *n, int64_t n_rows)
 {
     mill_graph *g = n->g;
-    generator gen;
+    generator gen = {0};
 
     generator_init(&gen, n);
     const mill_ref z = mill_normal(g, SHAPE(n_rows, n->c->embedding_dim));

@@ -54,8 +54,8 @@ int64_t em_bytes(const synth_codes *codes, int64_t rows, int64_t k)
 {
     const int64_t lanes = lanes_of(k), span = span_of((int)lanes);
     const int64_t cell = rows > EM_UNIT ? 16 : 8;
-    return cell * lanes * codes->n_codes + codes->n_codes * 12 + 2 * lanes * 4 +
-           span * (lanes * 4 + 4 + codes->n_cols * 4) + span / EM_ROWS * 8;
+    return cell * lanes * codes->n_codes + (int64_t)codes->n_codes * 12 + 2 * lanes * 4 +
+           span * (lanes * 4 + 4 + (int64_t)codes->n_cols * 4) + span / EM_ROWS * 8;
 }
 
 void em_free(em *e)
@@ -202,8 +202,8 @@ static void responsibilities(const walk *w, int64_t first, int64_t n, int64_t ch
     for (int b = 0; b < e->blocks; b++) {
         const int width = em_width(e, b);
         logits[w->level](e->r + (int64_t)b * EM_BLOCK * e->span + from * width,
-                         e->logp + em_at(e, b, 0), e->logw + b * EM_BLOCK, width, code, e->n_cols,
-                         to - from);
+                         e->logp + em_at(e, b, 0), e->logw + (int64_t)b * EM_BLOCK, width, code,
+                         e->n_cols, to - from);
     }
     e->chunk_sum[chunk] = softmax[w->level](e->r, from, e->inverse, e->span, e->lanes, to - from);
 }
@@ -279,7 +279,8 @@ static void new_logs(const walk *w, int64_t chunk)
     const int64_t at = em_at(e, b, from);
 
     logs[w->level](e->logp + at, e->acc + at, e->marginal + from, e->strength + from,
-                   e->mass + b * EM_BLOCK, em_width(e, b), most < LOG_CODES ? most : LOG_CODES);
+                   e->mass + (int64_t)b * EM_BLOCK, em_width(e, b),
+                   most < LOG_CODES ? most : LOG_CODES);
 }
 
 static void deliver_counts(const walk *w, int64_t chunk)
@@ -293,12 +294,12 @@ static void deliver_counts(const walk *w, int64_t chunk)
                       (most < LOG_CODES ? most : LOG_CODES) * em_width(e, b));
 }
 
-#define STAGE(w, n, call)                                \
-    do {                                                 \
-        int64_t chunk_;                                  \
-        mill_stage_begin(w, n);                          \
-        while ((chunk_ = mill_stage_next(w)) >= 0) call; \
-        mill_stage_end(w);                               \
+#define STAGE(w, n, call)                                  \
+    do {                                                   \
+        int64_t chunk_;                                    \
+        mill_stage_begin(w, n);                            \
+        while ((chunk_ = mill_stage_next(w)) >= 0) (call); \
+        mill_stage_end(w);                                 \
     } while (0)
 
 /* The chunks' log-likelihoods, as integers too. */

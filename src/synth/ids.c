@@ -107,7 +107,7 @@ mill_err synth_fit_ids(synth_column *s, const mill_column *c)
     for (int32_t v = 0; v < c->n_values; v++) {
         int len;
         const char *text = id_value(c, v, &len);
-        if (len <= n_fallback || memcmp(text, fallback, sizeof fallback - 1)) continue;
+        if (len <= n_fallback || memcmp(text, fallback, sizeof fallback - 1) != 0) continue;
         const int64_t x = digits_value(text + n_fallback, len - n_fallback);
         s->id_first = x >= s->id_first ? x + 1 : s->id_first;
     }
@@ -122,8 +122,7 @@ static mill_err put_ids(mill_column *c, const synth_column *s, int64_t first)
 
     if (!offset) return MILL_ENOMEM;
     for (int64_t i = 0; i < c->rows && err == MILL_OK; i++) {
-        text_add(&text, "%s%0*lld", s->id_prefix, s->id_digits,
-                 (long long)(s->id_first + first + i));
+        text_add(&text, "%s%0*lld", s->id_prefix, s->id_digits, (long long)s->id_first + first + i);
         if (text.len > INT32_MAX) {
             err = mill_fail(MILL_EINPUT, "column \"%s\": more than 2 GiB of identifiers at once",
                             s->name);

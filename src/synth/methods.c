@@ -23,7 +23,7 @@ mill_err synth_choose(const char **method, char why[256], const char *name, cons
 {
     int learnt = 0;
 
-    if (strcmp(name, "auto")) {
+    if (strcmp(name, "auto") != 0) {
         const synth_method *m = synth_method_find(name);
         if (!m) {
             char known[128] = "auto";

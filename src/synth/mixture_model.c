@@ -141,8 +141,10 @@ static int rescale(double *x, int n)
 
     for (int k = 0; k < n; k++) most = x[k] > most ? x[k] : most;
     if (!(most > 0)) return 0;
-    for (; most < 0x1p-256; most *= 0x1p256, times++) {
+    while (most < 0x1p-256) {
         for (int k = 0; k < n; k++) x[k] *= 0x1p256;
+        most *= 0x1p256;
+        times++;
     }
     return times;
 }
@@ -190,6 +192,7 @@ static void fill_widths(double *width, int64_t *base, const mixture_model *m)
     }
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): rows are written through `scoring` */
 mill_err mixture_score(void *model, double *out, const mill_table *t)
 {
     mixture_model *m = model;

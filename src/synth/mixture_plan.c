@@ -266,9 +266,9 @@ static mill_err fill_plan(mixture_plan *p, const mixture_model *m, const synth_w
 
     p->where = mill_alloc((size_t)n + 1, sizeof *w);
     p->component = mill_alloc((size_t)m->k, sizeof *p->component);
-    p->leaf = mill_alloc(cols, sizeof *p->leaf);
+    p->leaf = mill_alloc(cols, sizeof(alias_entry *));
     p->own = mill_alloc(cols, sizeof *p->own);
-    p->part = mill_alloc(cols, sizeof *p->part);
+    p->part = mill_alloc(cols, sizeof(code_part *));
     p->least = mill_alloc(cols, sizeof *p->least);
     p->most = mill_alloc(cols, sizeof *p->most);
     if (!weight || !work || !p->where || !p->component || !p->leaf || !p->own || !p->part ||

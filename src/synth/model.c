@@ -46,7 +46,7 @@ mill_err synth_model_open(synth_model **out, const char *path, mill_pool *pool)
 
     const char *kind = json_string_value(json_object_get(store_meta(m->file), "kind"));
     const char *name = json_string_value(json_object_get(store_meta(m->file), "method"));
-    if (!kind || strcmp(kind, "model") || !name) {
+    if (!kind || strcmp(kind, "model") != 0 || !name) {
         err = mill_fail(MILL_EINPUT, "%s: not a model but %s", path, kind ? kind : "another file");
         goto fail;
     }
@@ -69,7 +69,7 @@ fail:
 void synth_model_close(synth_model *m)
 {
     if (!m) return;
-    if (m->model) m->method->model_close(m->model);
+    if (m->method && m->model) m->method->model_close(m->model);
     synth_schema_free(m->schema);
     if (m->file) store_close(m->file);
     mill_free(m);

@@ -31,7 +31,7 @@ enum { N_OPTIONS = sizeof options / sizeof *options, MAX_DIMS = 16 };
 synth_config synth_config_default(void)
 {
     return (synth_config){
-#define OPT(kind, field, name, letter, def, least, most, who, help) .field = def,
+#define OPT(kind, field, name, letter, def, least, most, who, help) .field = (def),
 #include "synth/options.def"
 #undef OPT
         .method = "mixture",
@@ -165,7 +165,8 @@ static mill_err set_option(synth_config *c, const option *o, const char *value)
         memcpy(at, &value, sizeof value);
         break;
     case OPTION_TEXT:
-        if (synth_same_name(o->name, "amp") && strcmp(value, "off") && strcmp(value, "bf16")) {
+        if (synth_same_name(o->name, "amp") && strcmp(value, "off") != 0 &&
+            strcmp(value, "bf16") != 0) {
             return mill_fail(MILL_EINPUT, "amp: \"%s\" is neither off nor bf16", value);
         }
         memcpy(at, &value, sizeof value);

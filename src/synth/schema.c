@@ -403,7 +403,7 @@ mill_err synth_code_map(int32_t **map, const synth_column *s, const mill_column 
         for (; slot[i]; i = (i + 1) & mask) {
             const int32_t k = slot[i] - 1;
             if (s->offset[k + 1] - s->offset[k] != len) continue;
-            if (memcmp(s->text + s->offset[k], text, (size_t)len)) continue;
+            if (memcmp(s->text + s->offset[k], text, (size_t)len) != 0) continue;
             out[v] = k;
             break;
         }

@@ -422,9 +422,10 @@ mill_err spans_write(const synth_spans *s, store_writer *w, json_t *meta)
         const span_column *p = &s->col[k];
         double *m = own->file_modes + (int64_t)k * MODE_WORDS;
         m[0] = p->modes.n;
-        memcpy(m + 1, p->modes.mean, sizeof p->modes.mean);
-        memcpy(m + 1 + MODES_MAX, p->modes.sd, sizeof p->modes.sd);
-        memcpy(m + 1 + 2 * MODES_MAX, p->modes.log_weight, sizeof p->modes.log_weight);
+        double *mean = m + 1, *sd = mean + MODES_MAX, *log_weight = sd + MODES_MAX;
+        memcpy(mean, p->modes.mean, sizeof p->modes.mean);
+        memcpy(sd, p->modes.sd, sizeof p->modes.sd);
+        memcpy(log_weight, p->modes.log_weight, sizeof p->modes.log_weight);
         memcpy(own->file_cols + (int64_t)k * COL_WORDS,
                (int32_t[]){p->col, p->is_number, p->has_missing}, COL_WORDS * sizeof(int32_t));
     }
@@ -448,9 +449,10 @@ static mill_err read_columns(synth_spans *s, const store_tensor *modes, const st
                              schema->col[p->col].name);
         p->has_missing = c[2] != 0;
         p->modes.n = (int)m[0];
-        memcpy(p->modes.mean, m + 1, sizeof p->modes.mean);
-        memcpy(p->modes.sd, m + 1 + MODES_MAX, sizeof p->modes.sd);
-        memcpy(p->modes.log_weight, m + 1 + 2 * MODES_MAX, sizeof p->modes.log_weight);
+        const double *mean = m + 1, *sd = mean + MODES_MAX, *log_weight = sd + MODES_MAX;
+        memcpy(p->modes.mean, mean, sizeof p->modes.mean);
+        memcpy(p->modes.sd, sd, sizeof p->modes.sd);
+        memcpy(p->modes.log_weight, log_weight, sizeof p->modes.log_weight);
     }
     return MILL_OK;
 }

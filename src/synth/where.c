@@ -72,7 +72,7 @@ static mill_err parse_code(synth_where *w, const synth_column *s, const char *va
     }
     for (int32_t v = 0; v < s->n_values; v++) {
         if ((size_t)(s->offset[v + 1] - s->offset[v]) != len) continue;
-        if (memcmp(s->text + s->offset[v], value, len)) continue;
+        if (memcmp(s->text + s->offset[v], value, len) != 0) continue;
         w->code = v;
         return MILL_OK;
     }
@@ -123,7 +123,7 @@ mill_err synth_where_parse(synth_where *out, const synth_schema *s, const char *
 
     for (int j = 0; j < s->n; j++) {
         const size_t len = strlen(s->col[j].name);
-        if (strncmp(text, s->col[j].name, len) || (w.col >= 0 && len <= longest)) continue;
+        if (strncmp(text, s->col[j].name, len) != 0 || (w.col >= 0 && len <= longest)) continue;
         const int op = find_operator(text + len);
         if (op < 0) continue;
         w.col = j;

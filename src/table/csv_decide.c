@@ -114,7 +114,7 @@ static void announce_mixed(const csv_reader *r, const csv_column *c)
     mill_log(MILL_LOG_WARN,
              "%s: column \"%s\" is read as category: %lld of %lld values are not %s, the first is "
              "\"%s\" in line %lld",
-             r->src.path, c->name, (long long)others, (long long)(others + regular),
+             r->src.path, c->name, (long long)others, (long long)others + regular,
              dates ? "dates" : "numbers", value, (long long)csv_line_of(r, at));
 }
 

@@ -38,7 +38,7 @@ void csv_quote_value(const csv_reader *r, char out[64], int64_t at)
         if (quoted && c == quote && !(i + 1 < got && raw[i + 1] == quote)) break;
         if (quoted && c == quote) i++;
         if (!quoted && (c == r->layout.delimiter || c == '\n' || c == '\r')) break;
-        out[n++] = (unsigned char)c < 32 || c == 127 ? '?' : c;
+        out[n++] = (char)((unsigned char)c < 32 || c == 127 ? '?' : c);
     }
     while (n == 40 && ((unsigned char)out[n - 1] & 0xc0) == 0x80) n--; /* not half a character */
     if (n >= 39 || i == got) {

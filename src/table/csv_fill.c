@@ -140,7 +140,7 @@ put_code(const fill *f, const dict_key *k, csv_field field, bool is_quoted, int6
 {
     const dict_slot *slot = dict_find_key(&f->c->sum.values, k, field.s, field.n);
     /* A word of na may also be a value, where it was quoted. */
-    const char lead = field.n ? *field.s : 0;
+    const char lead = *(field.n ? field.s : "");
     const bool maybe_na =
         f->r->na_first[(unsigned char)lead] || lead == ' ' || lead == '\t' || !slot;
 

@@ -19,7 +19,7 @@ static inline uint64_t mask_of(const char *s, char c)
     uint64_t m = 0;
 #ifdef __SSE2__
     const __m128i want = _mm_set1_epi8(c);
-    for (int i = 0; i < 4; i++) {
+    for (int64_t i = 0; i < 4; i++) {
         const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(s + 16 * i));
         m |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(x, want)) << (16 * i);
     }

@@ -74,8 +74,8 @@ void csv_sink_close(csv_sink *s)
 
 static mill_err write_gzip(csv_sink *s, const void *p, size_t n, int flush)
 {
-    s->gzip.next_in = (unsigned char *)(uintptr_t)p;
-    s->gzip.avail_in = (uInt)n; /* pieces are far below 4 GiB, see csv_sink_write */
+    s->gzip.next_in = (unsigned char *)p; /* zlib only reads it */
+    s->gzip.avail_in = (uInt)n;           /* pieces are far below 4 GiB, see csv_sink_write */
     do {
         s->gzip.next_out = s->buf;
         s->gzip.avail_out = CHUNK;

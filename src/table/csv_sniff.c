@@ -75,7 +75,7 @@ mill_err csv_sniff_dialect(char *delimiter, char *quote, csv_block *b, size_t n)
     *delimiter = given ? given : ',';
     for (int single = 0; single <= maybe_single; single++) {
         for (size_t k = 0; k < n_list; k++) {
-            const char q = single ? '\'' : '"';
+            const char q = (char)(single ? '\'' : '"');
             TRY(index_sample(b, n, list[k], q));
             double share = agreement(b);
             if (single && !single_quotes_pair(b)) continue;

@@ -327,7 +327,7 @@ static mill_err check_names(csv_writer *w, const mill_table *t)
         text_add_bytes(&names, t->col[j].name, strlen(t->col[j].name) + 1);
     mill_err err = text_check(&names);
     if (!err && w->n_cols >= 0 &&
-        (names.len != w->names.len || memcmp(names.s, w->names.s, names.len)))
+        (names.len != w->names.len || memcmp(names.s, w->names.s, names.len) != 0))
         err =
             mill_fail(MILL_ESHAPE, "csv: the columns of a later table are not those of the first");
     if (err || w->n_cols >= 0) {
@@ -341,7 +341,7 @@ static mill_err check_names(csv_writer *w, const mill_table *t)
 
 mill_err csv_writer_add(csv_writer *w, const mill_table *t)
 {
-    if (!t->n_cols) return mill_fail(MILL_ESHAPE, "csv: a table without columns");
+    if (t->n_cols < 1) return mill_fail(MILL_ESHAPE, "csv: a table without columns");
     TRY(check_names(w, t));
     if (w->n_cols < 0) TRY(write_header(w, t));
 

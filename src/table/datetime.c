@@ -58,8 +58,8 @@ static bool civil_seconds(int64_t *seconds, const civil *c)
     const int days = length[c->month - 1] + (c->month == 2 && is_leap(c->year));
     if (c->day < 1 || c->day > days) return false;
     if (c->hour > 23 || c->minute > 59 || c->second > 59) return false;
-    *seconds = days_from_civil(c->year, c->month, c->day) * DAY + c->hour * 3600 + c->minute * 60 +
-               c->second;
+    *seconds = days_from_civil(c->year, c->month, c->day) * DAY + (int64_t)c->hour * 3600 +
+               (int64_t)c->minute * 60 + c->second;
     return true;
 }
 
@@ -173,7 +173,7 @@ static size_t parse_month(int *month, bool full, const char *s, size_t n)
 {
     for (int m = 0; m < 12; m++) {
         const size_t k = full ? strlen(months[m]) : 3;
-        if (n < k || strncasecmp(s, months[m], k)) continue;
+        if (n < k || strncasecmp(s, months[m], k) != 0) continue;
         *month = m + 1;
         return k;
     }
@@ -272,7 +272,8 @@ int datetime_format(char buf[DATETIME_TEXT_MAX], const char *pattern, int64_t se
             n += (int)strlen(memcpy(buf + n, (char[4]){name[0], name[1], name[2], 0}, 4));
             break;
         case 'B':
-            n += (int)strlen(strcpy(buf + n, name));
+            memcpy(buf + n, name, strlen(name) + 1);
+            n += (int)strlen(name);
             break;
         default:
             buf[n++] = *p;

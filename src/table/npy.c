@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the header: a Python dict literal ---- */
@@ -35,11 +36,13 @@ static const char *find_key(const char *header, const char *key)
 /* '<f8', '|S5', '<M8[ns]': byte order, kind, size, and the unit of times. */
 static bool descr_is_known(npy_array *a, const char *p)
 {
-    const char end = *p, order = p[1], kind = order ? p[2] : 0;
-    int size = 0, n = 0;
+    const char end = *p, order = p[1], kind = (char)(order ? p[2] : 0);
+    char *rest;
 
-    if (!kind || !strchr("<>|=", order) || sscanf(p + 3, "%9d%n", &size, &n) != 1) return false;
-    const char *rest = p + 3 + n;
+    if (!kind || !strchr("<>|=", order)) return false;
+    const long value = strtol(p + 3, &rest, 10);
+    if (rest == p + 3 || value < 0 || value > 1 << 28) return false;
+    const int size = (int)value;
     a->kind = kind;
     a->size = kind == 'U' ? 4 * size : size;
     a->swap = order == '>';
@@ -122,7 +125,7 @@ mill_err npy_parse(npy_array *a, const char *data, size_t n, const char *what)
     char header[4096];
     size_t len, at;
 
-    if (n < 10 || memcmp(data, "\x93NUMPY", 6))
+    if (n < 10 || memcmp(data, "\x93NUMPY", 6) != 0)
         return mill_fail(MILL_EINPUT, "%s: not a .npy array", what);
     if (u[6] == 1) {
         len = u[8] | (size_t)u[9] << 8;
@@ -141,7 +144,7 @@ mill_err npy_parse(npy_array *a, const char *data, size_t n, const char *what)
     const char *order = find_key(header, "fortran_order");
     TRY(parse_descr(a, find_key(header, "descr"), what));
     TRY(parse_shape(a, find_key(header, "shape"), what));
-    if (!order || (strncmp(order, "True", 4) && strncmp(order, "False", 5)))
+    if (!order || (strncmp(order, "True", 4) != 0 && strncmp(order, "False", 5) != 0))
         return mill_fail(MILL_EINPUT, "%s: bad header", what);
     a->fortran = *order == 'T';
     a->data_at = at + len;
@@ -442,6 +445,7 @@ size_t npy_header(char *buf, const char *descr, int64_t rows, int64_t cols)
                      shape);
     while ((10 + n + 1) % 64) buf[10 + n++] = ' ';
     buf[10 + n++] = '\n';
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes, no text */
     memcpy(buf, "\x93NUMPY\x01\x00", 8);
     buf[8] = (char)(n & 255);
     buf[9] = (char)(n >> 8);

@@ -231,7 +231,7 @@ static mill_err column_elements(char **out, size_t *n, char descr[NPY_DESCR], co
         else
             memcpy(at, &c->i64[i], sizeof c->i64[i]);
     }
-    strcpy(descr, as_bool ? "|b1" : as_f64 ? "<f8" : "<i8");
+    memcpy(descr, as_bool ? "|b1" : as_f64 ? "<f8" : "<i8", sizeof "<f8");
     *out = data;
     *n = (size_t)c->rows * size;
     return MILL_OK;

@@ -30,6 +30,22 @@ static mill_err bad_stream(const pump *p, const char *kind, const char *why)
     return mill_fail(MILL_EINPUT, "%s: broken %s file: %s", p->path, kind, why ? why : "cut short");
 }
 
+/* From what was read until it is used up or a member ends. */
+static mill_err inflate_member(bool *ended, pump *p, z_stream *z)
+{
+    do {
+        z->next_out = p->dst;
+        z->avail_out = CHUNK;
+        const int rc = inflate(z, Z_NO_FLUSH);
+        if (rc == Z_MEM_ERROR) return mill_fail(MILL_ENOMEM, "%s: inflate", p->path);
+        if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
+            return bad_stream(p, "gzip", z->msg ? z->msg : "bad data");
+        TRY(file_write(p->out, p->dst, CHUNK - z->avail_out));
+        *ended = rc == Z_STREAM_END;
+    } while (!*ended && !z->avail_out);
+    return MILL_OK;
+}
+
 /* One or more gzip members; zeros behind the last are padding. */
 static mill_err gunzip(pump *p, z_stream *z)
 {
@@ -46,18 +62,8 @@ static mill_err gunzip(pump *p, z_stream *z)
                 while (z->avail_in && !*z->next_in) z->next_in++, z->avail_in--;
                 if (!z->avail_in) break;
                 inflateReset(z);
-                between = false;
             }
-            do {
-                z->next_out = p->dst;
-                z->avail_out = CHUNK;
-                const int rc = inflate(z, Z_NO_FLUSH);
-                if (rc == Z_MEM_ERROR) return mill_fail(MILL_ENOMEM, "%s: inflate", p->path);
-                if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
-                    return bad_stream(p, "gzip", z->msg ? z->msg : "bad data");
-                TRY(file_write(p->out, p->dst, CHUNK - z->avail_out));
-                between = rc == Z_STREAM_END;
-            } while (!between && !z->avail_out);
+            TRY(inflate_member(&between, p, z));
         }
     }
 }

@@ -73,7 +73,7 @@ mill_err store_writer_new(store_writer **out)
 void store_writer_free(store_writer *w)
 {
     if (!w) return;
-    for (int i = 0; i < w->n; i++) mill_free((char *)(uintptr_t)w->tensor[i].name);
+    for (int i = 0; i < w->n; i++) mill_free((char *)w->tensor[i].name);
     mill_free(w->tensor);
     mill_free(w);
 }
@@ -160,7 +160,8 @@ static mill_err make_header(char **out, size_t *len, const store_writer *w, cons
         char *padded = mill_alloc(h, 1);
         if (padded) {
             memset(padded, ' ', h);
-            memcpy(padded, text, n);
+            memcpy(padded, text,
+                   n); /* NOLINT(bugprone-not-null-terminated-result): h is its length */
         }
         free(text);
         *out = padded;
@@ -191,7 +192,7 @@ static mill_err write_all(checked_file *c, const store_writer *w, const char *he
 {
     const uint64_t h = len;
 
-    TRY(put(c, magic_head, sizeof magic_head));
+    TRY(put(c, magic_head, sizeof magic_head) != 0);
     TRY(put(c, &h, sizeof h));
     TRY(put(c, header, len));
     for (int i = 0; i < w->n; i++) {
@@ -200,7 +201,7 @@ static mill_err write_all(checked_file *c, const store_writer *w, const char *he
     }
     const uint32_t crc = c->crc;
     TRY(file_write(c->f, &crc, sizeof crc));
-    TRY(file_write(c->f, magic_tail, sizeof magic_tail));
+    TRY(file_write(c->f, magic_tail, sizeof magic_tail) != 0);
     return file_commit(c->f);
 }
 
@@ -321,7 +322,7 @@ static mill_err read_header(store *s)
     if (!s->tensor) return MILL_ENOMEM;
     const char *name;
     json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)tensors, name, v)
+    json_object_foreach((json_t *)tensors, name, v)
         TRY(read_tensor(s, &s->tensor[s->n++], name, v, HEAD + (size_t)h));
     qsort(s->tensor, (size_t)s->n, sizeof *s->tensor, by_offset);
     for (int i = 1; i < s->n; i++)
@@ -370,8 +371,9 @@ static mill_err copy_tensors(store *s, const store_writer *w)
     }
     char *name = s->copy + at;
     for (int i = 0; i < w->n; i++) {
-        s->tensor[i].name = strcpy(name, w->tensor[i].name);
-        name += strlen(name) + 1;
+        const size_t len = strlen(w->tensor[i].name) + 1;
+        s->tensor[i].name = memcpy(name, w->tensor[i].name, len);
+        name += len;
     }
     s->n = w->n;
     return MILL_OK;
@@ -457,7 +459,7 @@ mill_err store_hash(char hex[33], const store *s)
     if (!order) return MILL_ENOMEM;
 
     for (int i = 0; i < s->n; i++) order[i] = &s->tensor[i];
-    qsort(order, (size_t)s->n, sizeof *order, by_name);
+    qsort(order, (size_t)s->n, sizeof(store_tensor *), by_name);
     XXH3_state_t state;
     XXH3_128bits_reset(&state);
     for (int i = 0; i < s->n; i++) {
@@ -474,7 +476,7 @@ mill_err store_hash(char hex[33], const store *s)
 
     XXH128_canonical_t canon;
     XXH128_canonicalFromHash(&canon, XXH3_128bits_digest(&state));
-    for (int i = 0; i < 16; i++) {
+    for (int64_t i = 0; i < 16; i++) {
         hex[2 * i] = "0123456789abcdef"[canon.digest[i] >> 4];
         hex[2 * i + 1] = "0123456789abcdef"[canon.digest[i] & 15];
     }

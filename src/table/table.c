@@ -25,7 +25,7 @@ const char *mill_coltype_name(mill_coltype t)
 bool mill_coltype_parse(mill_coltype *out, const char *name)
 {
     for (int t = 0; t < MILL_N_COLTYPE; t++) {
-        if (strcmp(name, type_names[t])) continue;
+        if (strcmp(name, type_names[t]) != 0) continue;
         *out = (mill_coltype)t;
         return true;
     }

@@ -17,6 +17,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PATH_SIZE = 4096 };
@@ -31,12 +32,11 @@ static mill_err step_path(char path[PATH_SIZE], const char *dir, int64_t step)
 /* "step_0000000840.mill" -> 840; -1 for any other name. */
 static int64_t step_of(const char *name)
 {
-    long long step;
-    int end = 0;
+    char *end;
 
-    if (sscanf(name, "step_%lld.mill%n", &step, &end) != 1 || !end || name[end] || step < 0)
-        return -1;
-    return step;
+    if (strncmp(name, "step_", 5) != 0 || name[5] < '0' || name[5] > '9') return -1;
+    const long long step = strtoll(name + 5, &end, 10);
+    return strcmp(end, ".mill") == 0 ? step : -1;
 }
 
 bool loop_state_probed(loop_state *s, double quality, double least_gain)
@@ -89,7 +89,7 @@ static mill_err read_loop(loop_state *s, const store *file, const char *path, co
     const json_t *quality = json_object_get(loop, "quality");
 
     if (!name) return mill_fail(MILL_EINPUT, "%s: this is not a checkpoint", path);
-    if (strcmp(name, job->name))
+    if (strcmp(name, job->name) != 0)
         return mill_fail(MILL_EINPUT, "%s: a checkpoint of %s, not of %s", path, name, job->name);
     *s = (loop_state){
         .step = json_integer_value(json_object_get(loop, "step")),

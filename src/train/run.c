@@ -44,7 +44,7 @@ static mill_err remove_temporaries(const train_options *o)
     TRY(file_list(&names, &n, o->run_dir));
     for (int i = 0; i < n && !err; i++) {
         const size_t len = strlen(names[i]);
-        if (len < 4 || strcmp(names[i] + len - 4, ".tmp")) continue;
+        if (len < 4 || strcmp(names[i] + len - 4, ".tmp") != 0) continue;
         if (!(err = run_path(path, o, names[i]))) err = file_remove(path);
     }
     mill_free(names);
@@ -123,13 +123,13 @@ static mill_err check_config(const train_options *o, const json_t *manifest)
     mill_text t = {0};
     mill_err err = MILL_OK;
 
-    if (level && strcmp(level, mill_cpu_level_name()) && !o->allow_other_level)
+    if (level && strcmp(level, mill_cpu_level_name()) != 0 && !o->allow_other_level)
         return mill_fail(
             MILL_EINPUT,
             "%s: the run began at processor level %s and this is %s, where the last bits differ; "
             "--allow-other-level goes on",
             o->run_dir, level, mill_cpu_level_name());
-    if (version && now && strcmp(version, now))
+    if (version && now && strcmp(version, now) != 0)
         mill_log(MILL_LOG_WARN, "%s: the run began with version %s and this is %s", o->run_dir,
                  version, now);
     add_differences(&t, "", json_object_get(manifest, "config"), o->config);
@@ -216,7 +216,7 @@ mill_err run_clear(const train_options *o)
     TRY(checkpoint_remove_all(o->run_dir));
     TRY(file_list(&names, &n, o->run_dir));
     for (int i = 0; i < n && !err; i++) {
-        if (strncmp(names[i], "events.out.tfevents.", 20)) continue;
+        if (strncmp(names[i], "events.out.tfevents.", 20) != 0) continue;
         if (!(err = run_path(path, o, names[i]))) err = file_remove(path);
     }
     mill_free(names);

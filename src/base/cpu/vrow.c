@@ -66,7 +66,7 @@ VI void one_block(float *y, const mill_vrand_key *key, uint64_t block, mill_vran
 {
     i16v bits[4];
     vrand_bits(bits, key->seed, key->step, key->stream, block);
-    for (int w = 0; w < 4; w++) vstore(y + 16 * w, shape_bits(bits[w], kind));
+    for (int64_t w = 0; w < 4; w++) vstore(y + 16 * w, shape_bits(bits[w], kind));
 }
 
 VI void fill(float *y, int64_t n, const mill_vrand_key *key, mill_vrand kind)
