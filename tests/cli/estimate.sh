@@ -46,3 +46,12 @@ compare many.csv "ctgan -e 1 $small"
 awk 'BEGIN { srand(4); print "n1,c1,n2,c2,n3,c3"; for (i = 0; i < 20000; i++) { for (j = 0; j < 3; j++)
     printf "%s%.4f,v%d", j ? "," : "", 100 * int(10 * rand()) + rand(), 20 * rand(); print "" } }' >made.csv
 for run in "mixture --components 100" "ctgan -e 1" "tvae -e 1"; do compare made.csv "$run" "--n-rows 20000 --n-columns 6"; done
+
+# The largest batch: nine tenths of it are fitted within the limit, a tenth more is refused before anything is trained.
+for method in ctgan tvae; do
+    "$T" estimate -i few.csv -m $method --memory-limit 100MiB -q >said 2>err
+    tenths() { awk -v n="$1" '/^largest batch/ { print 20 * int($3 * n / 200) }' said; }
+    fit=("$T" fit -i few.csv -o m.mill -m "$method" -e 1 --memory-limit 100MiB -q -f)
+    expect "$method: a batch that fits" 0 "" "${fit[@]}" --batch-size "$(tenths 9)"
+    expect "$method: a batch that does not" 1 "rows would fit" "${fit[@]}" --batch-size "$(tenths 11)"
+done
