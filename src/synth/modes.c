@@ -265,7 +265,7 @@ mill_err modes_fit(synth_modes *out, double *x, int64_t n, uint64_t seed, uint32
     if (n == 0) goto done;
     e.x = bin;
     e.w = bin + MODES_MAX_BINS;
-    e.r = e.w + MODES_MAX_BINS;
+    e.r = bin + (int64_t)2 * MODES_MAX_BINS;
     e.n_bins = make_bins(bin, bin + MODES_MAX_BINS, x, n);
     e.n_modes = n < MODES_MAX - out->n ? (int)n : MODES_MAX - out->n;
 

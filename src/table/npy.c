@@ -46,7 +46,7 @@ static bool descr_is_known(npy_array *a, const char *p)
     a->kind = kind;
     a->size = kind == 'U' ? 4 * size : size;
     a->swap = order == '>';
-    const char *close = kind == 'M' && *rest == '[' ? strchr(rest, ']') : NULL;
+    char *close = kind == 'M' && *rest == '[' ? strchr(rest, ']') : NULL;
     if (close) {
         if (!npy_time_unit(&a->unit, rest + 1, (size_t)(close - rest) - 1)) return false;
         rest = close + 1;

@@ -29,8 +29,7 @@ static void put(uint8_t *p, uint32_t x)
 static bool measure(uint32_t *size, uint32_t *crc, const uint8_t *p, uint32_t n, uint32_t method)
 {
     static uint8_t out[MOST];
-    z_stream z = {
-        .next_in = (Bytef *)(uintptr_t)p, .avail_in = n, .next_out = out, .avail_out = MOST};
+    z_stream z = {.next_in = (Bytef *)p, .avail_in = n, .next_out = out, .avail_out = MOST};
 
     if (method == 0) {
         *size = n;

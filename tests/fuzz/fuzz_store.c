@@ -26,7 +26,7 @@ static const char *path_of(const uint8_t *data, size_t n)
     for (size_t i = 16 + n; i < end; i++) file[i] = ' ';
     const uint32_t crc = mill_crc32c(0, file, end);
     memcpy(file + end, &crc, sizeof crc);
-    memcpy(file + end + 4, "LLIM", 4);
+    memcpy(file + end + 4, "LLIM", 4); /* NOLINT(bugprone-not-null-terminated-result): bytes */
     return fuzz_path(file, end + 8);
 }
 

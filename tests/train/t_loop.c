@@ -112,7 +112,7 @@ static train_job fail_at(toy *t, int64_t bad_step, int64_t n_steps, double peak,
     train_end end;
 
     toy_init(t, peak);
-    t->bad_step = bad_step;
+    t->bad_step = (double)bad_step;
     const train_job job = toy_job(t, n_steps, 10);
     assert_fails(MILL_EINPUT, "bad step", train_loop(&end, &job, o));
     return job;

@@ -434,7 +434,7 @@ void test_train__frozen_layers_stay_as_they_were_loaded(void **state)
     for (int i = 0; i < t->layout.n; i++)
         for (int k = 0; k < u->layout.n; k++) {
             const cls_param *a = &t->layout.param[i], *b = &u->layout.param[k];
-            if (strcmp(a->name, b->name)) continue;
+            if (strcmp(a->name, b->name) != 0) continue;
             const bool same =
                 !memcmp(rank_buffer_data(t->params) + a->at, rank_buffer_data(u->params) + b->at,
                         (size_t)a->count * sizeof(float));
