@@ -20,7 +20,7 @@ static mill_err name_probability(mill_column *c, const cls_column *target, int k
     char *name = mill_alloc((size_t)len + 3, 1);
 
     if (!name) return MILL_ENOMEM;
-    memcpy(name, "p_", 2);
+    memcpy(name, "p_", 2); /* NOLINT(bugprone-not-null-terminated-result): more follows */
     memcpy(name + 2, target->text + target->offset[k], (size_t)len);
     const mill_err err = column_init(c, name, MILL_REAL, n);
     mill_free(name);

@@ -231,7 +231,8 @@ mill_err cls_split(int8_t *part, const int32_t *label, const double *y, int64_t 
     if (!list) return MILL_ENOMEM;
     for (int64_t i = 0; i < n; i++) {
         uint32_t word[4];
-        part[i] = label ? (label[i] < 0 ? -1 : 0) : isnan(y[i]) ? -1 : 0;
+        const bool none = label ? label[i] < 0 : isnan(y[i]);
+        part[i] = none ? -1 : 0;
         if (part[i] < 0) continue;
         mill_philox(word, seed, 0, STREAM_SPLIT, (uint64_t)i);
         list[m++] = (dealt){i, label ? label[i] : 0, word[0]};

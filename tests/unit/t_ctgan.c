@@ -491,7 +491,8 @@ void test_ctgan__conditions_guide_the_generator(void **state)
         assert_ok(synth_schema_table(&rows[k], model->schema, N));
         assert_ok(model->method->sample(model->model, rows[k], 0, N, 7, &w, k > 0));
         for (int j = 0; j < k; j++) {
-            const bool differ = memcmp(rows[j]->col[0].f64, rows[k]->col[0].f64, N * 8) != 0;
+            const void *a = rows[j]->col[0].f64, *b = rows[k]->col[0].f64; /* to the bit */
+            const bool differ = memcmp(a, b, N * sizeof(double)) != 0;
             assert_int_equal(differ, !(j == 0 && k == RANGE)); /* a range guides nothing */
         }
     }

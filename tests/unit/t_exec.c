@@ -32,7 +32,7 @@ static void fill_inputs(mill_exec *e, uint64_t seed)
 static void assert_same_tensor(const exec_tensor *a, const exec_tensor *b, uint64_t seed,
                                int config)
 {
-    if (a->bytes != b->bytes || memcmp(a->data, b->data, a->bytes))
+    if (a->bytes != b->bytes || memcmp(a->data, b->data, a->bytes) != 0)
         fail_msg("seed %d, configuration %d: %s differs", (int)seed, config, a->name);
 }
 

@@ -10,6 +10,8 @@
 #include "base/vec16.h"
 #include "base/vmath.h"
 
+/* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): lanes of four vectors at most
+ */
 /* Four vectors at most; n is a constant where this is inlined. */
 VI void logits_of(float *r, const float *table, const float *logw, int n, const int32_t *code,
                   int n_cols, int64_t rows)
@@ -91,6 +93,7 @@ double LEVEL_FN(em_softmax)(float *r, int64_t from, float *inverse, int64_t span
  * m columns at once: a responsibility is read once for all of them, and where a column has the same
  * code row after row the others hide the way through memory.
  */
+/* NOLINTNEXTLINE(readability-function-size): what the loop reads, and the shape of it */
 VI void count_of(float *acc, const float *r, const float *inverse, int n, int m,
                  const int32_t *code, int n_cols, int64_t rows)
 {
@@ -119,6 +122,7 @@ VI void count_of(float *acc, const float *r, const float *inverse, int n, int m,
     }                                                        \
     break
 
+/* NOLINTNEXTLINE(readability-function-size): as count_of */
 void LEVEL_FN(em_count)(float *acc, const float *r, const float *inverse, int width, int m,
                         const int32_t *code, int n_cols, int64_t rows)
 {
@@ -171,3 +175,4 @@ void LEVEL_FN(em_logs)(float *logp, float *acc, const float *marginal, const flo
         }
     }
 }
+/* NOLINTEND(bugprone-implicit-widening-of-multiplication-result) */
