@@ -26,7 +26,7 @@ verdict turn_by_turn $?
 facts 'all(near(r["speedup"], one["seconds"] / r["seconds"], 1e-4) and near(r["efficiency"], r["speedup"] / r["ranks"], 1e-4)
            for i, r in enumerate(runs) for one in [runs[i - i % 3]])'
 verdict pairs_of_a_turn $?
-facts '1.4 < mean(2, "speedup") < 1.7 and 1.9 < mean(4, "speedup") < 2.4'
+facts '1.2 < mean(2, "speedup") < 1.75 and 1.5 < mean(4, "speedup") < 2.45'
 verdict as_fast_as_it_is $?
 facts '(lambda p: near(float(re.search(r"s = ([-0-9.]+)", said).group(1)), sum((1 / s - 1 / n) * (1 - 1 / n) for n, s in p)
        / sum((1 - 1 / n) ** 2 for n, s in p), 2e-4))([(n, mean(n, "speedup")) for n in (1, 2, 4)])'
@@ -55,7 +55,7 @@ holds above_in_another_colour grep -q '<circle class="s5"' r.svg
 
 # ---- N times the work
 expect weak 0 "" "${B[@]}" -q -r 2 -n 1,2 -m weak -o r.csv -f -- sh -c "test \$TABMILL_SCALING = weak && $(sleeps '.2 * (1 + .1 * (n - 1))') # {n}"
-facts 'near(mean(2, "efficiency", "weak"), .91, .05) and near(float(re.search(r"a = ([-0-9.]+)", said).group(1)), 2 - mean(2, "speedup", "weak"), 2e-4)'
+facts 'near(mean(2, "efficiency", "weak"), .91, .12) and near(float(re.search(r"a = ([-0-9.]+)", said).group(1)), 2 - mean(2, "speedup", "weak"), 2e-4)'
 verdict gustafson $?
 expect weak_unknown 0 "has to do N times the work" "${B[@]}" -r 1 -n 1,2 -m weak -- true
 expect words 0 "" "${B[@]}" -q -r 1 -n 1,2 --warm-up 0 -- sh -c 'test {n} = $WORLD_SIZE && test -d {tmp} && touch {tmp}/a && test $OMP_NUM_THREADS = 1'
