@@ -133,6 +133,7 @@ static int fill_job(rank_job *job, const launch_options *o)
                                       : 29500,
         .port_range = (int)o->port_range,
         .max_restarts = (int)o->max_restarts,
+        .restart_window = o->restart_window,
         .grace_seconds = o->grace,
         .warn_seconds = o->hang_warn > 0 ? o->hang_warn : -1,
         .hang_seconds = o->hang_timeout > 0 ? o->hang_timeout : -1,

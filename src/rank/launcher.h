@@ -12,7 +12,7 @@
 
 #include <sys/types.h>
 
-enum { LINE_MAX_BYTES = 8192, TAIL_BYTES = 65536 };
+enum { LINE_MAX_BYTES = 8192, TAIL_BYTES = 65536, MOST_TIMES = 10000 /* of --max-restarts */ };
 
 typedef struct {
     mill_file *file; /* NULL until the first byte, and after a failed write */
@@ -48,7 +48,8 @@ typedef struct {
     const rank_job *job;
     int n, world, first; /* ranks of this host: first .. first + n - 1 */
     int attempt, n_alive, n_gone;
-    board_map board; /* .at NULL: several hosts, no board */
+    double restarted[MOST_TIMES]; /* when; the i-th at [i % MOST_TIMES] */
+    board_map board;              /* .at NULL: several hosts, no board */
     child *c;
     int port, port_fd; /* held */
     char run_id[24], board_path[64], log_dir[300];

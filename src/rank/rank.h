@@ -254,7 +254,8 @@ typedef struct {
     int port;            /* MASTER_PORT; 0: a free one, held until all are gone */
     int port_range;      /* so many further ports are tried when `port` is taken */
     int max_restarts;
-    double grace_seconds; /* between SIGTERM and SIGKILL; 0: 30; after a failure at most 0.3 s */
+    double restart_window; /* seconds: only restarts within so long count; 0: all */
+    double grace_seconds;  /* between SIGTERM and SIGKILL; 0: 30; after a failure at most 0.3 s */
     double warn_seconds, hang_seconds; /* a rank that others wait for; 0: 15, 600; < 0: never */
     bool bind;                         /* each rank on its share of the physical cores */
     const char *log_dir; /* attempt_N/RANK/{stdout,stderr,error.json}, run.log; NULL: none */

@@ -426,9 +426,22 @@ static int status_of(const launcher *l)
     return any_saved ? STATUS_SAVED : 0;
 }
 
+/* Restarts that count: the last of them `window` seconds long; times of all that were. */
+static int count_restarts(const launcher *l)
+{
+    const double window = l->job->restart_window;
+    const int n = l->attempt < MOST_TIMES ? l->attempt : MOST_TIMES;
+    int counted = window > 0 ? 0 : l->attempt;
+
+    for (int i = 0; window > 0 && i < n; i++)
+        counted += mill_clock() - l->restarted[(l->attempt - 1 - i) % MOST_TIMES] < window;
+    return counted;
+}
+
 static bool may_restart(const launcher *l, int status)
 {
-    if (l->signal || l->attempt >= l->job->max_restarts || status == 0 || status == STATUS_SAVED)
+    if (l->signal || count_restarts(l) >= l->job->max_restarts || status == 0 ||
+        status == STATUS_SAVED)
         return false;
     if (l->fail_err == MILL_EINPUT || l->fail_err == MILL_ESHAPE)
         return false; /* and so it stays */
@@ -477,7 +490,8 @@ static mill_err run_attempts(launcher *l, bool *is_child, const sigset_t *mask, 
     for (double pause = 0.05;; l->attempt++, pause = pause < 5 ? 2 * pause : 5) {
         TRY(run_attempt(l, is_child, mask, status));
         if (*is_child || !may_restart(l, *status)) return MILL_OK;
-        mill_log(MILL_LOG_WARN, "restart %d of %d", l->attempt + 1, l->job->max_restarts);
+        mill_log(MILL_LOG_WARN, "restart %d of %d", count_restarts(l) + 1, l->job->max_restarts);
+        l->restarted[l->attempt % MOST_TIMES] = mill_clock();
         struct pollfd p = {.fd = l->signal_fd, .events = POLLIN};
         if (poll(&p, 1, (int)(pause * 1000)) == 1) take_signal(l);
         if (l->signal) return MILL_OK;

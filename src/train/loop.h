@@ -43,10 +43,10 @@ typedef enum { TRAIN_DONE, TRAIN_STOPPED_EARLY, TRAIN_INTERRUPTED, TRAIN_NOT_SAV
  * return.
  */
 mill_err train_loop(train_end *end, const train_job *job, const train_options *o);
-void train_signals_install(
-    void);                       /* first signal: stop at the next step boundary; second: at once */
-void train_signal_note(int sig); /* as if it had come: another rank got it */
-int train_signal_received(void); /* 0, SIGINT or SIGTERM */
+void train_signals_install(void); /* SIGINT, SIGTERM, SIGUSR1; first signal: stop at the next step
+                                     boundary; second: at once */
+void train_signal_note(int sig);  /* as if it had come: another rank got it */
+int train_signal_received(void);  /* 0, SIGINT or SIGTERM */
 mill_err
 train_run_finish(const train_options *o); /* success: drop the checkpoints unless keep_after */
 

@@ -1,8 +1,9 @@
 /*
  * signals.c - SIGINT and SIGTERM ask the loop to save and stop; a second one ends the process at
- * once.
+ * once.  SIGUSR1, by which a batch system says that the time is nearly over, is a first SIGTERM; it
+ * may come again.
  *
- * The handler only notes the signal and gives both signals back to the system, so that the next one
+ * The handler only notes the signal and gives the two back to the system, so that the next one
  * kills.
  */
 #include "train/loop.h"
@@ -13,9 +14,10 @@ static volatile sig_atomic_t received;
 
 static void note(int sig)
 {
-    received = sig;
+    received = sig == SIGUSR1 ? SIGTERM : sig;
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGUSR1, SIG_IGN);
 }
 
 void train_signals_install(void)
@@ -25,6 +27,7 @@ void train_signals_install(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
 }
 
 void train_signal_note(int sig)

@@ -86,6 +86,7 @@ static pid_t launch(const rank_job *job, act odd)
     const pid_t pid = fork();
     if (pid) return pid;
     dup2(errors, 2);
+    signal(SIGINT, SIG_DFL); /* a shell's background job ignores it, and so would the launcher */
     rank_side side;
     int status;
     mill_log_set(note, NULL, MILL_LOG_INFO);

@@ -52,17 +52,19 @@ verdict "shot_${shots}_times_same_bytes" "$bad" "$bad of $shots"
 verdict ends_with_the_rank_s_status "$status_bad" "$(head -3 why 2>/dev/null)"
 verdict somebody_was_hit $((went == 0)) "no shot hit"
 
-# Asked to end: all ranks agree on a step, save, and say 75; one process alone says 143.
-rm -rf asked
-"$T" "${args[@]}" -o asked 2>err &
-launcher=$!
-for _ in $(seq 200); do [ -e asked/latest.mill ] && break; sleep 0.02; done
-kill -TERM $launcher
-wait $launcher
-verdict asked_to_end $(($? != 75)) "not 75"
-run asked --resume 2>err
-verdict asked_goes_on $? "$(cat err)"
-hash_of asked/latest.mill | cmp -s - calm.hash
-verdict asked_same_bytes $? "other weights"
+# Asked to end, by a user or, with SIGUSR1, by a batch system: all ranks agree on a step, save, and say 75; one process alone says 143.
+for signal in TERM USR1; do
+    rm -rf asked
+    "$T" "${args[@]}" -o asked 2>err &
+    launcher=$!
+    for _ in $(seq 200); do [ -e asked/latest.mill ] && break; sleep 0.02; done
+    kill -$signal $launcher
+    wait $launcher
+    verdict asked_by_$signal $(($? != 75)) "not 75"
+    run asked --resume 2>err
+    verdict asked_by_${signal}_goes_on $? "$(cat err)"
+    hash_of asked/latest.mill | cmp -s - calm.hash
+    verdict asked_by_${signal}_same_bytes $? "other weights"
+done
 holds no_temporaries sh -c '! ls */*.tmp'
 holds no_shared_memory sh -c '! ls /dev/shm/*tabmill*' # others have theirs there
