@@ -145,9 +145,37 @@ VI void apply_columns(const v1_activation *a, const v1_act act)
     }
 }
 
+/* Unit i of up to 16 tiles. */
+VI void function_of_tiles(const v1_activation *a, int i, int first, int tiles)
+{
+    const f16v mean = vset(a->stats[i].mean), scale = vset(a->stats[i].scale);
+    const f16v inside = vset(a->f->low);
+    function_block b;
+
+    b.n_aside = 0;
+    for (int k = 0; k < tiles; k++) {
+        const float *const x = chunk_of(a, first + k, i);
+        const int64_t left = a->rows - (int64_t)(first + k) * V1_TILE;
+        for (int v = 0; v < 4; v++) {
+            f16v z = vmul(vsub(vload(x + 16 * v), mean), scale);
+            if (left < V1_TILE) z = vsel(rows_mask(left, v), z, inside);
+            locate(&b, V1_TILE * k + 16 * v, z, a->f);
+        }
+    }
+    for (int k = 0; k < tiles; k++) {
+        float *const x = chunk_of(a, first + k, i);
+        for (int v = 0; v < 4; v++)
+            vstore(x + 16 * v, interpolated(&b, V1_TILE * k + 16 * v, a->f));
+    }
+    for (int k = 0; k < b.n_aside; k++)
+        chunk_of(a, first + b.place[k] / V1_TILE, i)[b.place[k] % V1_TILE] =
+            aside_value(&b, k, a->f);
+}
+
 /* Standardised once more, so that s and b count only where std is near 1e-6. */
 VI void apply_function(const v1_activation *a)
 {
+    enum { TILES = BLOCK / V1_TILE };
     float low = INFINITY, high = -INFINITY;
 
     for (int i = 0; i < a->n_units; i++) {
@@ -158,19 +186,9 @@ VI void apply_function(const v1_activation *a)
         high = most > high ? most : high;
     }
     LEVEL_FN(v1_function_table)(a->f, low, high);
-    const f16v inside = vset(a->f->low);
-    for (int i = 0; i < a->n_units; i++) {
-        const f16v mean = vset(a->stats[i].mean), scale = vset(a->stats[i].scale);
-        for (int tile = 0; tile < a->x.tiles; tile++) {
-            float *const x = chunk_of(a, tile, i);
-            const int64_t left = a->rows - (int64_t)tile * V1_TILE;
-            for (int v = 0; v < 4; v++) {
-                f16v z = vmul(vsub(vload(x + 16 * v), mean), scale);
-                if (left < V1_TILE) z = vsel(rows_mask(left, v), z, inside);
-                vstore(x + 16 * v, function_of(z, a->f));
-            }
-        }
-    }
+    for (int i = 0; i < a->n_units; i++)
+        for (int tile = 0; tile < a->x.tiles; tile += TILES)
+            function_of_tiles(a, i, tile, a->x.tiles - tile < TILES ? a->x.tiles - tile : TILES);
 }
 
 #define CASE(act)              \

@@ -156,8 +156,16 @@ void LEVEL_FN(v1_function_table)(v1_function *f, float low, float high)
 
 void LEVEL_FN(v1_function_values)(float *y, const float *x, int64_t n, const v1_function *f)
 {
-    for (int64_t i = 0; i < n; i += 16) {
-        const int left = n - i < 16 ? (int)(n - i) : 16;
-        vstore_n(y + i, function_of(vload_n(x + i, left, f->low), f), left);
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        const int64_t left = n - first;
+        const int rows = left < BLOCK ? (int)left : BLOCK;
+        function_block b;
+
+        b.n_aside = 0;
+        for (int i = 0; i < rows; i += 16)
+            locate(&b, i, vload_n(x + first + i, rows - i < 16 ? rows - i : 16, f->low), f);
+        for (int i = 0; i < rows; i += 16)
+            vstore_n(y + first + i, interpolated(&b, i, f), rows - i < 16 ? rows - i : 16);
+        for (int k = 0; k < b.n_aside; k++) y[first + b.place[k]] = aside_value(&b, k, f);
     }
 }

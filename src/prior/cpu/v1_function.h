@@ -65,11 +65,8 @@ VI float direct(float x, const v1_function *f)
 #define POINT(offset) _mm_loadu_ps((const float *)((const char *)pair + (offset)))
 
 /* Value and slope of the points before and after: 16 times 4 neighbouring floats, transposed. */
-VI void fetch(f16v y[4], const float *pair, i16v at)
+VI void fetch(f16v y[4], const float *pair, const uint32_t *i)
 {
-    uint32_t i[16]; /* byte offsets */
-    istore(i, ishl(at, 3));
-    __asm__("" : "+m"(i)); /* through memory: gcc would shuffle each lane out */
 #if VL == 16
     __m512 r[4];
     for (int e = 0; e < 4; e++) {
@@ -107,38 +104,59 @@ VI void fetch(f16v y[4], const float *pair, i16v at)
 #endif
 }
 
-/* |x| <= 8 */
-VI f16v from_table(f16v x, const v1_function *f)
+/*
+ * Points are found for a block of numbers before any is fetched: the loads of the table then wait
+ * for nothing.  Numbers that the table does not serve are put aside.
+ */
+enum { BLOCK = 1024 };
+typedef struct {
+    uint32_t at[BLOCK]; /* byte offsets of the point before */
+    float t[BLOCK];     /* 0 .. 1 from it to the next */
+    float aside[BLOCK];
+    int place[BLOCK], n_aside;
+} function_block;
+
+VI void locate(function_block *b, int i, f16v x, const v1_function *f)
 {
+    const i16v inside = iand(vle(vset(f->low), x), vle(x, vset(f->high)));
+
+    if (iany(inot(inside))) {
+        float y[16];
+        vstore(y, x);
+        for (int k = 0; k < 16; k++) {
+            if (y[k] >= f->low && y[k] <= f->high) continue;
+            b->place[b->n_aside] = i + k;
+            b->aside[b->n_aside++] = y[k];
+        }
+        x = vsel(inside, x, vset(f->low));
+    }
     const float size = CELL_SIZE / f->steps; /* a power of 2, as steps */
     const f16v cell = vfloor(vmul(x, vset(f->steps / CELL_SIZE)));
     const f16v centre = vfma(cell, vset(size), vset(size / 2));
     const f16v u = vfma(vsub(x, centre), vset(f->steps), vset(63.5f)); /* the difference is exact */
-    const f16v below = vfloor(u), t = vsub(u, below);
+    const f16v below = vfloor(u);
     const i16v at = iadd(ishl(isub(ito_int(cell), iset((uint32_t)f->first)), 7), ito_int(below));
+    istore(b->at + i, ishl(at, 3));
+    vstore(b->t + i, vsub(u, below));
+}
+
+VI f16v interpolated(const function_block *b, int i, const v1_function *f)
+{
+    const f16v t = vload(b->t + i);
     f16v p[4]; /* value, slope, value, slope */
 
-    fetch(p, f->pair, at);
+    fetch(p, f->pair, b->at + i);
     const f16v rise = vsub(p[2], p[0]);
     const f16v c3 = vfma(vset(-2.0f), rise, vadd(p[1], p[3]));
     const f16v c2 = vsub(vsub(rise, p[1]), c3);
     return vfma(vfma(vfma(c3, t, c2), t, p[1]), t, p[0]);
 }
 
-VI f16v function_of(f16v x, const v1_function *f)
+/* What was put aside: summed directly, NaN where it is not finite. */
+VI float aside_value(const function_block *b, int k, const v1_function *f)
 {
-    const i16v inside = iand(vle(vset(f->low), x), vle(x, vset(f->high)));
-    f16v y = from_table(vsel(inside, x, vset(f->low)), f);
-
-    if (!iany(inot(inside))) return y;
-    float a[16], b[16];
-    vstore(a, x);
-    vstore(b, y);
-    for (int k = 0; k < 16; k++) {
-        if (a[k] >= f->low && a[k] <= f->high) continue;
-        b[k] = a[k] - a[k] == 0.0f ? direct(a[k], f) : NAN;
-    }
-    return vload(b);
+    const float x = b->aside[k];
+    return x - x == 0.0f ? direct(x, f) : NAN;
 }
 
 #endif
