@@ -66,8 +66,9 @@ static int edges_of(double *edge, const col_side *real, bool is_date)
         return 2;
     }
     if (real->n_different <= (is_date ? 1 : WANTED)) {
-        for (int64_t i = 0; i < real->n; i++)
-            if (!n || x[i] > edge[n - 1]) edge[n++] = x[i];
+        edge[n++] = x[0];
+        for (int64_t i = 1; i < real->n; i++)
+            if (x[i] > edge[n - 1]) edge[n++] = x[i];
         edge[n] = edge[n - 1] + 1;
         n++;
     } else {
@@ -188,9 +189,7 @@ static void count_cells(void *ctx, int64_t at, int thread)
         const uint8_t *d = order > 2 ? c->b->bin[cell->col[2] * N_SIDES + s] : NULL;
 
         for (int64_t i = 0; i < c->rows[s]; i++)
-            to[order == 1   ? a[i]
-               : order == 2 ? a[i] * size[1] + b[i]
-                            : (a[i] * size[1] + b[i]) * size[2] + d[i]]++;
+            to[(a[i] * size[1] + (b ? b[i] : 0)) * size[2] + (d ? d[i] : 0)]++;
     }
     const double n = (double)c->rows[0], m = (double)c->rows[1];
     double off = 0, noise = 0;

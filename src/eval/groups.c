@@ -186,46 +186,47 @@ static void lookup_deinit(lookup *l)
 }
 
 mill_err disclosure_compute(disclosure *d, const eval_view *v, const int64_t *const row[N_SIDES],
-                            const int64_t rows[N_SIDES], const int *known, int n_known,
-                            const int *sensitive, int n_sensitive)
+                            const int64_t rows[N_SIDES], const attacker *who)
 {
+    const size_t n_known = (size_t)who->n_known, n_sensitive = (size_t)who->n_sensitive;
     lookup l = {0};
     double sum = 0;
     mill_err err;
 
     *d = (disclosure){(double)NAN, (double)NAN, (double)NAN, 0};
-    if (!(l.col = mill_alloc((size_t)(n_known + n_sensitive), sizeof *l.col))) return MILL_ENOMEM;
+    if (!(l.col = mill_alloc(n_known + n_sensitive, sizeof *l.col))) return MILL_ENOMEM;
     const cap_col *const sensitive_col = l.col + n_known;
-    for (int k = 0; k < n_known; k++) l.col[k] = cap_col_of(&v->col[known[k]]);
-    for (int k = 0; k < n_sensitive; k++) l.col[n_known + k] = cap_col_of(&v->col[sensitive[k]]);
-    d->guess = 1 / possible_tuples(sensitive_col, n_sensitive);
-    if ((err = groups_new(&l.known, n_known))) goto done;
-    if ((err = groups_new(&l.both, n_sensitive + 1))) goto done;
+    for (size_t k = 0; k < n_known; k++) l.col[k] = cap_col_of(&v->col[who->known[k]]);
+    for (size_t k = 0; k < n_sensitive; k++)
+        l.col[n_known + k] = cap_col_of(&v->col[who->sensitive[k]]);
+    d->guess = 1 / possible_tuples(sensitive_col, who->n_sensitive);
+    if ((err = groups_new(&l.known, who->n_known))) goto done;
+    if ((err = groups_new(&l.both, who->n_sensitive + 1))) goto done;
     err = MILL_ENOMEM;
     l.n_known = mill_alloc((size_t)rows[SIDE_SYN], sizeof *l.n_known);
     l.n_both = mill_alloc((size_t)rows[SIDE_SYN], sizeof *l.n_both);
-    l.key = mill_alloc((size_t)(n_known + n_sensitive + 1), sizeof *l.key);
+    l.key = mill_alloc(n_known + n_sensitive + 1, sizeof *l.key);
     if (!l.n_known || !l.n_both || !l.key) goto done;
     for (int64_t r = 0; r < rows[SIDE_SYN]; r++) {
         const int64_t i = row[SIDE_SYN] ? row[SIDE_SYN][r] : r;
         int64_t id;
 
-        key_of(l.key, l.col, n_known, SIDE_SYN, i);
+        key_of(l.key, l.col, who->n_known, SIDE_SYN, i);
         if ((err = groups_add(&id, l.known, l.key))) goto done;
         l.n_known[id]++;
         l.key[0] = id;
-        key_of(l.key + 1, sensitive_col, n_sensitive, SIDE_SYN, i);
+        key_of(l.key + 1, sensitive_col, who->n_sensitive, SIDE_SYN, i);
         if ((err = groups_add(&id, l.both, l.key))) goto done;
         l.n_both[id]++;
     }
     for (int64_t r = 0; r < rows[SIDE_REAL]; r++) {
         const int64_t i = row[SIDE_REAL] ? row[SIDE_REAL][r] : r;
 
-        key_of(l.key, l.col, n_known, SIDE_REAL, i);
+        key_of(l.key, l.col, who->n_known, SIDE_REAL, i);
         const int64_t of_known = groups_find(l.known, l.key);
         if (of_known < 0) continue;
         l.key[0] = of_known;
-        key_of(l.key + 1, sensitive_col, n_sensitive, SIDE_REAL, i);
+        key_of(l.key + 1, sensitive_col, who->n_sensitive, SIDE_REAL, i);
         const int64_t of_both = groups_find(l.both, l.key);
         if (of_both >= 0) sum += (double)l.n_both[of_both] / (double)l.n_known[of_known];
         d->found++;

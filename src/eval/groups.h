@@ -31,12 +31,18 @@ mill_err identical_share(double *share, const mill_table *t, const mill_table *i
                          const int *column, int n, mill_pool *pool);
 
 /*
- * Share of the rows row[0 .. n_rows) of syn without a match in `real`: a row with the same codes,
+ * Share of the rows listed of syn without a match in `real`: a row with the same codes,
  * missing where it is missing, and every number within `tolerance` times the synthetic one of it.
  */
-mill_err new_rows_share(double *share, const mill_table *syn, const int64_t *row, int64_t n_rows,
-                        const mill_table *real, const int *column, int n, double tolerance,
-                        mill_pool *pool);
+typedef struct {
+    const mill_table *syn, *real;
+    const int64_t *row; /* NULL: the first n_rows */
+    int64_t n_rows;
+    const int *column; /* (n) */
+    int n;
+    double tolerance;
+} match_task;
+mill_err new_rows_share(double *share, const match_task *t, mill_pool *pool);
 
 /*
  * CAP.  An attacker knows the `known` columns of a real row, looks them up in the synthetic table,
@@ -50,9 +56,15 @@ typedef struct {
     double mean, guess, score; /* NaN: no real row's known values occur in the synthetic table */
     int64_t found;             /* real rows whose known values occur */
 } disclosure;
+
+typedef struct {
+    const int *known, *sensitive; /* columns */
+    int n_known, n_sensitive;
+} attacker;
+
+/* row: (rows) of either side that stand for all; NULL: the first so many. */
 mill_err disclosure_compute(disclosure *d, const eval_view *v, const int64_t *const row[N_SIDES],
-                            const int64_t rows[N_SIDES], const int *known, int n_known,
-                            const int *sensitive, int n_sensitive);
+                            const int64_t rows[N_SIDES], const attacker *who);
 
 /*
  * Rows that agree in all known columns form a class.  k: rows of the smallest class; alone: share

@@ -76,10 +76,12 @@ mill_err identical_share(double *share, const mill_table *t, const mill_table *i
         err = prints_of(&print[s], table[s], column, n, false, pool);
         if (!err) err = sort_i64((int64_t *)print[s], table[s]->rows);
     }
+    /* NOLINTBEGIN(clang-analyzer-core.NullDereference): both are there where err is MILL_OK */
     for (int64_t i = 0; !err && i < t->rows; i++) {
         while (j < in->rows && (int64_t)print[1][j] < (int64_t)print[0][i]) j++;
         matches += j < in->rows && print[1][j] == print[0][i];
     }
+    /* NOLINTEND(clang-analyzer-core.NullDereference) */
     *share = (double)matches / (double)t->rows;
     for (int s = 0; s < 2; s++) mill_free(print[s]);
     return err;
@@ -199,12 +201,19 @@ static int find_leading(const mill_table *t, const int *column, int n)
     return leading;
 }
 
-mill_err new_rows_share(double *share, const mill_table *syn, const int64_t *row, int64_t n_rows,
-                        const mill_table *real, const int *column, int n, double tolerance,
-                        mill_pool *pool)
+mill_err new_rows_share(double *share, const match_task *t, mill_pool *pool)
 {
+    const mill_table *const syn = t->syn, *const real = t->real;
+    const int64_t n_rows = t->n_rows;
+    const int *const column = t->column, n = t->n;
     uint64_t *print[2] = {NULL, NULL};
-    matching m = {.syn = syn, .real = real, .row = row, .n_rows = n_rows, .column = column, .n = n};
+    matching m = {.syn = syn,
+                  .real = real,
+                  .row = t->row,
+                  .n_rows = n_rows,
+                  .column = column,
+                  .n = n,
+                  .tolerance = t->tolerance};
     place *const at = mill_alloc((size_t)real->rows, sizeof *at);
     mill_err err = at ? MILL_OK : MILL_ENOMEM;
 
@@ -212,8 +221,8 @@ mill_err new_rows_share(double *share, const mill_table *syn, const int64_t *row
     if (!err) err = prints_of(&print[1], real, column, n, true, pool);
     if (err) goto done;
     m.leading = find_leading(real, column, n);
-    m.tolerance = tolerance;
     for (int64_t i = 0; i < real->rows; i++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there where err is MILL_OK */
         at[i] = (place){print[1][i], leading_of(real, m.leading, i), i};
     qsort(at, (size_t)real->rows, sizeof *at, compare_places);
     m.print = print[0];

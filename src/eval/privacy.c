@@ -141,8 +141,14 @@ static mill_err put_matches(evaluation *e, json_t *to, const near_task *t)
     if (e->holdout)
         TRY(identical_share(&share, e->holdout, &e->real, t->column, t->n_columns, e->pool));
     put_number(o, "holdout", share, &e->failed);
-    TRY(new_rows_share(&share, e->syn, t->row[T_SYN], t->rows[T_SYN], &e->real, t->column,
-                       t->n_columns, MATCH_TOLERANCE, e->pool));
+    const match_task match = {.syn = e->syn,
+                              .real = &e->real,
+                              .row = t->row[T_SYN],
+                              .n_rows = t->rows[T_SYN],
+                              .column = t->column,
+                              .n = t->n_columns,
+                              .tolerance = MATCH_TOLERANCE};
+    TRY(new_rows_share(&share, &match, e->pool));
     put_number(to, "new_rows", share, &e->failed);
     return MILL_OK;
 }
@@ -173,7 +179,9 @@ static mill_err put_disclosure(evaluation *e, json_t *to, const near_task *t, co
     const int64_t *const row[N_SIDES] = {t->row[T_REAL], t->row[T_SYN]};
     const int64_t rows[N_SIDES] = {t->rows[T_REAL], t->rows[T_SYN]};
 
-    TRY(disclosure_compute(&d, e->view, row, rows, known, n_known, &sensitive, 1));
+    const attacker who = {known, &sensitive, n_known, 1};
+
+    TRY(disclosure_compute(&d, e->view, row, rows, &who));
     put_names(o, "known", e, known, n_known, &e->failed);
     put_text(o, "sensitive", e->name[sensitive], &e->failed);
     put_int(o, "rows_found", d.found, &e->failed);

@@ -109,7 +109,7 @@ def run(name, real, syn, holdout, known, sensitive, detect):
 def adult():
     t = pd.read_csv(ADULT)
     order = np.random.RandomState(0).permutation(len(t))
-    part = [t.iloc[order[a:b]].reset_index(drop=True) for a, b in ((0, 4000), (4000, 7000), (7000, 8500))]
+    part = [t.iloc[order[a:b]].reset_index(drop=True) for a, b in ((0, 1500), (1500, 2500), (2500, 3100))]
     part[1]["age"] = part[1]["age"] + 3
     return part
 
@@ -126,11 +126,11 @@ def main():
     good = sdmetrics.__version__ == "0.32.0"
     if not good:
         print(f"FAIL version: sdmetrics {sdmetrics.__version__}, not 0.32.0")
-    real, holdout = table(1500, 1), table(800, 2)
-    good &= run("a fresh sample", real, table(1200, 3), holdout, ["city", "kind"], "age", False)
-    good &= run("a shifted sample", real, table(900, 4, shift=0.7), holdout, ["age"], "city", False)
+    real, holdout = table(500, 1), table(300, 2)
+    good &= run("a fresh sample", real, table(400, 3), holdout, ["city", "kind"], "age", False)
+    good &= run("a shifted sample", real, table(300, 4, shift=0.7), holdout, ["age"], "city", False)
     good &= run("a copy", real, real, holdout, ["city"], "kind", False)
-    full = [table(n, s, h, 0) for n, s, h in ((1500, 5, 0), (1200, 6, 0.3), (700, 7, 0))]
+    full = [table(n, s, h, 0) for n, s, h in ((600, 5, 0), (500, 6, 0.3), (300, 7, 0))]
     good &= run("nothing missing, with detection", *full, ["kind", "age"], "score", True)
     if os.path.exists(ADULT):
         good &= run("adult, a little older", *adult(), ["age", "sex", "race"], "occupation", False)

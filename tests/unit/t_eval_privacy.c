@@ -53,10 +53,10 @@ void test_matches__are_rows_that_agree(void **state)
     assert_near(share, 1, 0);
     assert_ok(identical_share(&share, syn, real, columns, 3, NULL));
     assert_near(share, 0.6, 1e-15); /* 1, missing, and -0 that is 0 */
-    assert_ok(new_rows_share(&share, syn, NULL, 5, real, columns, 3, 0.01, NULL));
+    assert_ok(new_rows_share(&share, &(match_task){syn, real, NULL, 5, columns, 3, 0.01}, NULL));
     assert_near(share, 0.2, 1e-15); /* 100.9 is within 1 % of 100; 2.5 is far from 2 */
     const int64_t second = 1;
-    assert_ok(new_rows_share(&share, syn, &second, 1, real, columns, 3, 0.01, NULL));
+    assert_ok(new_rows_share(&share, &(match_task){syn, real, &second, 1, columns, 3, 0.01}, NULL));
     assert_near(share, 1, 0);
     mill_table_free(real);
     mill_table_free(syn);
@@ -92,10 +92,12 @@ void test_new_rows__are_those_of_a_plain_loop(void **state)
         unmatched += !found;
     }
     assert_in_range(unmatched, N / 20, N * 19 / 20);
-    assert_ok(new_rows_share(&share, t[1], NULL, N, t[0], columns, 3, 0.01, NULL));
+    assert_ok(new_rows_share(&share, &(match_task){t[1], t[0], NULL, N, columns, 3, 0.01}, NULL));
     assert_near(share, unmatched / (double)N, 1e-15);
     for (int s = 0; s < 2; s++) mill_table_free(t[s]);
 }
+
+static const attacker first_and_second = {(const int[]){0}, (const int[]){1}, 1, 1};
 
 static disclosure disclosure_of(const char *a, const char *c, const char *a2, const char *c2)
 {
@@ -110,7 +112,7 @@ static disclosure disclosure_of(const char *a, const char *c, const char *a2, co
     assert_ok(view_new(&v, t[0], t[1], false, NULL));
     const int64_t *const all[N_SIDES] = {NULL, NULL};
     const int64_t rows[N_SIDES] = {t[0]->rows, t[1]->rows};
-    assert_ok(disclosure_compute(&d, v, all, rows, (const int[]){0}, 1, (const int[]){1}, 1));
+    assert_ok(disclosure_compute(&d, v, all, rows, &first_and_second));
     view_free(v);
     for (int s = 0; s < 2; s++) mill_table_free(t[s]);
     return d;
@@ -146,8 +148,7 @@ void test_cap__without_a_known_value_in_common_has_no_score(void **state)
     }
     assert_ok(view_new(&v, t[0], t[1], false, NULL));
     const int64_t *const all[N_SIDES] = {NULL, NULL};
-    assert_ok(disclosure_compute(&d, v, all, (const int64_t[]){2, 2}, (const int[]){0}, 1,
-                                 (const int[]){1}, 1));
+    assert_ok(disclosure_compute(&d, v, all, (const int64_t[]){2, 2}, &first_and_second));
     assert_int_equal(d.found, 0);
     assert_true(isnan(d.mean) && isnan(d.score));
     view_free(v);

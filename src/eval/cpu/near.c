@@ -43,19 +43,21 @@ VI void distances(f16v sum[TILE], const float *row, const float *block, const fl
 {
     UNROLL for (int q = 0; q < TILE; q++) sum[q] = vset(0);
     for (int c = 0; c < n; c++) {
-        const f16v ref = vload(block + c * NEAR_LANES), most = vset(cap[c]);
+        const f16v ref = vload(block + (int64_t)c * NEAR_LANES), most = vset(cap[c]);
         UNROLL for (int q = 0; q < TILE; q++) sum[q] =
             vadd(sum[q], term(ref, vset(row[q * n + c]), most, is_squared));
     }
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters of the level functions, and one */
 VI void sieve(uint16_t *mask, const float *row, const float *block, int n_blocks, const float *cap,
               int n, const float *limit, int is_squared)
 {
     for (int from = 0; from < NEAR_TILE; from += TILE) {
         for (int b = 0; b < n_blocks; b++) {
             f16v sum[TILE];
-            distances(sum, row + from * n, block + (int64_t)b * n * NEAR_LANES, cap, n, is_squared);
+            distances(sum, row + (int64_t)from * n, block + (int64_t)b * n * NEAR_LANES, cap, n,
+                      is_squared);
             UNROLL for (int q = 0; q < TILE; q++) mask[(from + q) * NEAR_BLOCKS + b] =
                 bits_of(vle(sum[q], vset(limit[from + q])));
         }
@@ -84,7 +86,7 @@ void LEVEL_FN(near_gauss)(double *sum, const float *row, const float *block, int
         UNROLL for (int q = 0; q < TILE; q++) total[q] = vset(0);
         for (int b = 0; b < n_blocks; b++) {
             f16v d[TILE];
-            distances(d, row + from * n, block + (int64_t)b * n * NEAR_LANES, cap, n, 1);
+            distances(d, row + (int64_t)from * n, block + (int64_t)b * n * NEAR_LANES, cap, n, 1);
             UNROLL for (int q = 0; q < TILE; q++) total[q] =
                 vadd(total[q], vexp(vmul(d[q], vset(-gamma))));
         }
