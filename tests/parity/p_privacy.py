@@ -109,7 +109,7 @@ def run(name, real, syn, holdout, known, sensitive, detect):
 def adult():
     t = pd.read_csv(ADULT)
     order = np.random.RandomState(0).permutation(len(t))
-    part = [t.iloc[order[a:b]].reset_index(drop=True) for a, b in ((0, 1500), (1500, 2500), (2500, 3100))]
+    part = [t.iloc[order[a:b]].reset_index(drop=True) for a, b in ((0, 600), (600, 1000), (1000, 1250))]
     part[1]["age"] = part[1]["age"] + 3
     return part
 

@@ -1,0 +1,151 @@
+/* t_page.c - the page of an evaluation: what stands in it, strange names, lack of memory.  A
+ * browser looks at it in tests/parity/p_page.py. */
+#include "lib/made.h"
+
+#include "eval/evaluate.h"
+#include "report/page.h"
+
+#define NONE ((double)NAN)
+enum { ROWS = 40 };
+
+static mill_table *small(const char *name, double shift)
+{
+    double x[ROWS], y[ROWS];
+    char a[ROWS + 1];
+    mill_table *t = made_table(ROWS, 3);
+
+    for (int i = 0; i < ROWS; i++) {
+        x[i] = i % 7 ? i * 0.37 - floor(i * 0.37) + shift : NONE;
+        y[i] = i % 5;
+        a[i] = "pqr"[i % 3];
+    }
+    made_numbers(t, 0, name, MILL_REAL, x);
+    made_numbers(t, 1, "y", MILL_INTEGER, y);
+    made_words(t, 2, "a", MILL_CATEGORY, a);
+    return t;
+}
+
+static json_t *report_of(const char *name, const char *target)
+{
+    mill_table *real = small(name, 0), *syn = small(name, 0.2);
+    const eval_options o = {.target = target, .holdout = real};
+    json_t *r = NULL;
+
+    assert_ok(mill_evaluate(&r, real, syn, &o, NULL));
+    mill_table_free(real);
+    mill_table_free(syn);
+    return r;
+}
+
+static int count(const char *s, const char *part)
+{
+    int n = 0;
+    for (; (s = strstr(s, part)); s += strlen(part)) n++;
+    return n;
+}
+
+void test_page__has_a_card_for_each_column_and_every_section(void **state)
+{
+    (void)state;
+    static const char *const id[] = {"summary", "columns",   "pairs",   "validity", "support",
+                                     "utility", "detection", "privacy", "notes",    "run"};
+    json_t *r = report_of("x", "y");
+    mill_text t = {0};
+    char want[64];
+
+    assert_ok(report_page(&t, r));
+    for (size_t k = 0; k < sizeof id / sizeof *id; k++) {
+        snprintf(want, sizeof want, "<section id=\"%s\"", id[k]);
+        assert_int_equal(count(t.s, want), 1);
+        snprintf(want, sizeof want, "<a href=\"#%s\">", id[k]);
+        assert_int_equal(count(t.s, want), 1);
+    }
+    assert_int_equal(count(t.s, "<figure>"), 3);
+    assert_int_equal(count(t.s, "<figure class=\"map\""), 1);
+    assert_int_equal(count(t.s, "<svg"), count(t.s, "</svg>"));
+    assert_int_equal(count(t.s, "<section"), count(t.s, "</section>"));
+    assert_int_equal(count(t.s, "<table"), count(t.s, "</table>"));
+    assert_int_equal(count(t.s, "<script"), 0);
+    assert_non_null(strstr(t.s, "data-path=\"privacy.dcr.tabsyn_share\""));
+    text_free(&t);
+    json_decref(r);
+}
+
+void test_page__shows_the_worst_column_first(void **state)
+{
+    (void)state;
+    json_t *r = report_of("x", NULL);
+    mill_text t = {0};
+
+    assert_ok(report_page(&t, r));
+    const char *cards = strstr(t.s, "<section id=\"columns\"");
+    const char *x = strstr(cards, ">x</text>"), *a = strstr(cards, ">a</text>");
+    assert_non_null(x);
+    assert_non_null(a);
+    assert_true(x < a); /* x is shifted, a is the same */
+    text_free(&t);
+    json_decref(r);
+}
+
+void test_page__takes_a_name_for_a_name(void **state)
+{
+    (void)state;
+    json_t *r = report_of("</svg><script>alert(\"x\")</script>", NULL);
+    mill_text t = {0};
+
+    assert_ok(report_page(&t, r));
+    assert_int_equal(count(t.s, "<script"), 0);
+    assert_true(count(t.s, "&#60;script&#62;") > 3);
+    text_free(&t);
+    json_decref(r);
+}
+
+void test_page__shows_several_tables_side_by_side(void **state)
+{
+    (void)state;
+    json_t *all = json_pack("{s:s, s:i, s:[o, o]}", "format", "tabmill evaluation", "version", 1,
+                            "reports", report_of("x", NULL), report_of("other", NULL));
+    mill_text t = {0};
+
+    assert_ok(report_page(&t, all));
+    assert_true(count(t.s, "data-table=\"1\"") > 10);
+    assert_int_equal(count(t.s, "<figure class=\"map\""), 2);
+    /* the second table has no column x: a dash, and no figure of another column in its place */
+    assert_null(strstr(t.s, "data-path=\"columns.-1"));
+    text_free(&t);
+    json_decref(all);
+}
+
+void test_page__refuses_what_is_no_report(void **state)
+{
+    (void)state;
+    mill_text t = {0};
+    json_t *o = json_pack("{s:s}", "format", "something else");
+
+    assert_fails(MILL_EINPUT, "no report", report_page(&t, o));
+    assert_fails(MILL_EINPUT, "no report", report_page(&t, NULL));
+    json_decref(o);
+    o = json_pack("{s:s, s:[]}", "format", "tabmill evaluation", "reports");
+    assert_fails(MILL_EINPUT, "1 to 64 tables", report_page(&t, o));
+    json_decref(o);
+    text_free(&t);
+}
+
+void test_page__survives_any_failed_allocation(void **state)
+{
+    (void)state;
+    json_t *r = report_of("x", NULL);
+    const int64_t before = live_blocks();
+    mill_err err = MILL_ENOMEM;
+
+    for (int64_t n = 1; err; n++) {
+        mill_text t = {0};
+        mill_mem_fail_at(n);
+        err = report_page(&t, r);
+        mill_mem_fail_at(0);
+        if (err) assert_int_equal(err, MILL_ENOMEM);
+        text_free(&t);
+        assert_int_equal(live_blocks(), before);
+    }
+    json_decref(r);
+}
