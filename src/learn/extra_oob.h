@@ -31,14 +31,14 @@ typedef struct {
     int64_t n, ld;  /* ld: c rounded up to 16 */
     int c;
     const float *y;       /* (n), or NULL */
-    const uint8_t *label; /* (n) below classes, where y is NULL */
+    const uint16_t *label; /* (n) below classes, where y is NULL */
     int classes;          /* 1: y */
     int max_depth;        /* 1 .. EXTRA_OOB_DEPTH */
     uint64_t seed;
     uint32_t stream;
 } extra_oob_job;
 
-enum { EXTRA_OOB_DEPTH = 12, EXTRA_OOB_CLASSES = 256 };
+enum { EXTRA_OOB_DEPTH = 12, EXTRA_OOB_CLASSES = 1024 };
 
 /* What the trees have said so far.  sum (n, width), width: classes rounded up to 16; the mean over
  * trees is sum / seen, and there is none where seen is 0. */

@@ -149,10 +149,10 @@ static mill_err set_target(extra_oob_job *j, prior_try *t, const float *y)
         j->classes = 1;
         return MILL_OK;
     }
-    uint8_t *const label = prior_alloc(t->arena, j->n, sizeof *label);
+    uint16_t *const label = prior_alloc(t->arena, j->n, sizeof *label);
     if (!label) return MILL_ENOMEM;
     for (int64_t i = 0; i < j->n; i++) {
-        label[i] = (uint8_t)y[i];
+        label[i] = (uint16_t)y[i];
         j->classes = label[i] + 1 > j->classes ? label[i] + 1 : j->classes;
     }
     j->label = label;

@@ -127,11 +127,12 @@ static mill_err neighbour(int32_t *at, scm *s, const converter *c, const mat *sl
 static mill_err softmax(int32_t *at, scm *s, const converter *c, const mat *slice)
 {
     const int n = c->levels;
-    float *const scale = prior_alloc(s->arena, 3 * (int64_t)n, sizeof *scale);
-    float *const shift = scale + n, *const w = shift + n;
+    float *const scale = prior_alloc(s->arena, n, sizeof *scale);
+    float *const shift = prior_alloc(s->arena, n, sizeof *shift);
+    float *const w = prior_alloc(s->arena, n, sizeof *w);
     float *const u = prior_alloc(s->arena, slice->ld, sizeof *u);
 
-    if (!scale || !u) return MILL_ENOMEM;
+    if (!scale || !shift || !w || !u) return MILL_ENOMEM;
     TRY(graph_weights(w, s, 1, n));
     const double factor = scalar_log(s, NUM_softmax_factor, 0.1, 10.0);
     say(s, ",\"factor\":%.6g", factor);

@@ -102,10 +102,11 @@ mill_err graph_mixture(float *p, scm *s, int64_t n)
 {
     const prior_mark mark = prior_arena_mark(s->arena);
     const int centres = (int)scalar_log_int(s, NUM_mixture_centres, 1, CENTRES);
-    float *const g = prior_alloc(s->arena, 4 * n, sizeof *g), *const u = g + 3 * n;
+    float *const g = prior_alloc(s->arena, 3 * n, sizeof *g);
+    float *const u = prior_alloc(s->arena, n, sizeof *u);
     float weight[CENTRES], centre[CENTRES * 3], m[CENTRES * 9];
 
-    if (!g) return MILL_ENOMEM;
+    if (!g || !u) return MILL_ENOMEM;
     TRY(graph_weights(weight, s, 1, centres));
     for (int c = 1; c < centres; c++) weight[c] += weight[c - 1];
     draw_normals(s->draw, centre, centres * 3);

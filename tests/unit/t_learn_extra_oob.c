@@ -12,7 +12,7 @@ typedef struct {
     extra_oob_job j;
     extra_oob_votes v;
     float x[ROWS * 96], cols[MOST_COLS * ROWS], y[ROWS];
-    uint8_t label[ROWS];
+    uint16_t label[ROWS];
     void *memory;
 } world;
 
@@ -31,7 +31,7 @@ static world *world_new(int cols, int classes, uint64_t seed)
     for (int i = 0; i < ROWS; i++) {
         /* sums are exact, so that cuts with the same rows on each side, or the other, are equal */
         w->y[i] = rintf(64.0f * (w->cols[i] + 0.3f * mill_rng_f32(&r))) / 64.0f;
-        w->label[i] = (uint8_t)((float)classes * 0.999f * w->cols[i]);
+        w->label[i] = (uint16_t)((float)classes * 0.999f * w->cols[i]);
     }
     w->j = (extra_oob_job){.x = w->x,
                            .n = ROWS,

@@ -140,7 +140,7 @@ VI void try_classes(choice *best, const growing *g, const node *nd, const float 
                     int blocks)
 {
     const float *x = g->j->x + first;
-    const uint8_t *label = g->j->label;
+    const uint16_t *label = g->j->label;
     tally t[BLOCK];
     f16v at[BLOCK];
     float all = 0;
@@ -150,7 +150,7 @@ VI void try_classes(choice *best, const growing *g, const node *nd, const float 
         at[b] = vload(cut + first + 16 * b);
     }
     for (int64_t i = nd->begin; i < nd->end;) {
-        const uint8_t class = label[g->rows[i]];
+        const uint16_t class = label[g->rows[i]];
         f16v below[BLOCK];
         float total = 0;
 
