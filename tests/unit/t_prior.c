@@ -3,6 +3,7 @@
 #include "lib/test.h"
 
 #include "base/cpu.h"
+#include "base/mem.h"
 #include "prior/inner.h"
 
 #include <math.h>
@@ -228,6 +229,35 @@ void test_prior_make__is_refused_above_its_memory(void **state)
     assert_null(prior_alloc(a, 4 << 20, 1));
     assert_non_null(strstr(mill_error(), "more than 3145728 bytes"));
     prior_arena_free(a);
+}
+
+/* The promise of 256 MiB a worker at up to 1,024 rows and 100 features, and what is taken of it. */
+void test_prior_make__keeps_within_the_memory_it_states(void **state)
+{
+    static const char *const priors[] = {"mlp_scm", "tree_scm", "dummy"};
+
+    (void)state;
+    assert_ok(mill_cpu_init());
+    for (size_t k = 0; k < sizeof priors / sizeof *priors; k++) {
+        prior_config c = prior_config_default();
+        mill_mem_stats stats;
+        prior_maker *m;
+        prior_set s;
+
+        c.prior = priors[k];
+        assert_true(prior_config_memory(&c) <= 256 << 20);
+        mill_mem_get_stats(&stats);
+        const int64_t before = stats.live_bytes;
+        assert_ok(prior_maker_new(&m, &c));
+        for (int i = 0; i < 40; i++) {
+            assert_ok(prior_make(&s, m, 4 * i, false));
+            mill_mem_get_stats(&stats);
+            assert_true(stats.live_bytes - before <= prior_config_memory(&c));
+        }
+        prior_maker_free(m);
+        mill_mem_get_stats(&stats);
+        assert_int_equal(stats.live_bytes, before);
+    }
 }
 
 static double moments(double *mean, const double *x, const bool *in, int n)
