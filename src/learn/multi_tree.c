@@ -41,16 +41,21 @@ static uint32_t key_of(float x)
 /* By 24 bits, eight at a time; the result lies in b. */
 static void sort_keys(ranked *a, ranked *b, int64_t n)
 {
+    uint32_t at[DIGITS][BINS] = {{0}};
+
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t key = a[i].key;
+        for (int digit = 0; digit < DIGITS; digit++) at[digit][key >> 8 * digit & 255u]++;
+    }
     for (int digit = 0; digit < DIGITS; digit++) {
+        uint32_t *const to = at[digit], sum = 0;
         const int shift = 8 * digit;
-        int64_t at[BINS] = {0}, sum = 0;
-        for (int64_t i = 0; i < n; i++) at[a[i].key >> shift & 255u]++;
         for (int k = 0; k < BINS; k++) {
-            const int64_t count = at[k];
-            at[k] = sum;
+            const uint32_t count = to[k];
+            to[k] = sum;
             sum += count;
         }
-        for (int64_t i = 0; i < n; i++) b[at[a[i].key >> shift & 255u]++] = a[i];
+        for (int64_t i = 0; i < n; i++) b[to[a[i].key >> shift & 255u]++] = a[i];
         ranked *const was = a;
         a = b;
         b = was;
@@ -60,15 +65,15 @@ static void sort_keys(ranked *a, ranked *b, int64_t n)
 void multi_tree_bin(uint8_t *code, const float *x, int64_t n, void *scratch)
 {
     ranked *const a = scratch, *const b = a + (n + 15) / 16 * 16;
-    int64_t different = 1;
+    int64_t different = 1, bin = 0, share = 0, left = 0;
 
     for (int64_t i = 0; i < n; i++) a[i] = (ranked){key_of(x[i]), (uint32_t)i};
     sort_keys(a, b, n);
     for (int64_t i = 1; i < n; i++) different += b[i].key != b[i - 1].key;
-    int64_t bin = 0;
     for (int64_t i = 0; i < n; i++) {
-        if (i && b[i].key != b[i - 1].key) bin = different <= BINS ? bin + 1 : BINS * i / n;
+        if (i && b[i].key != b[i - 1].key) bin = different <= BINS ? bin + 1 : share;
         code[b[i].row] = (uint8_t)bin;
+        for (left += BINS; left >= n; left -= n) share++; /* 256 (i + 1) / n */
     }
 }
 
