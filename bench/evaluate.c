@@ -12,6 +12,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "base/text.h"
 #include "eval/align.h"
 #include "eval/near.h"
 #include "learn/boost.h"
@@ -199,11 +200,13 @@ static void boost(char **arg)
 {
     mill_table *train = read_table(arg[0], NULL), *test = read_table(arg[1], train), *same = NULL;
     const int target = table_find(train, arg[2]);
-    const double wanted = atof(arg[3]);
+    double wanted = 0;
     const char **name = mill_alloc((size_t)train->n_cols, sizeof *name);
     double seconds[ROUNDS];
     int few = 1, trees = 1;
 
+    if (!mill_parse_f64(&wanted, arg[3], strlen(arg[3])))
+        MUST(mill_fail(MILL_EINPUT, "%s is no AUC", arg[3]));
     for (int c = 0; c < train->n_cols; c++) name[c] = train->col[c].name;
     MUST(eval_align(&same, test, train, name, train->n_cols, "test"));
     set a = set_of(train, target), b = set_of(same, target);

@@ -211,12 +211,9 @@ static mill_err numbers_noise(col_noise *out, const col_view *c, const noise_row
         const double range =
             (t.side[0].max - t.side[0].min) / (c->side[SIDE_REAL].max - c->side[SIDE_REAL].min);
         /* Similarities are over the real range, which a draw does not quite reach. */
-        const double figure[6] = {shape_ks(&t),
-                                  wasserstein(&t) * range,
-                                  jensen_shannon(&t),
-                                  1 - (1 - d.mean) * range,
-                                  1 - (1 - d.median) * range,
-                                  1 - (1 - d.std) * range};
+        const double figure[6] = {shape_ks_unrounded(&t),     wasserstein(&t) * range,
+                                  jensen_shannon(&t),         1 - (1 - d.mean) * range,
+                                  1 - (1 - d.median) * range, 1 - (1 - d.std) * range};
         for (int k = 0; k < 6; k++) {
             if (isnan(figure[k])) continue;
             sum[k] += figure[k];

@@ -22,7 +22,7 @@ double jensen_shannon(const col_view *c); /* NaN: numbers without a finite range
  * distribution, of as many rows: the expected maximum (of distances: the least to be expected).
  *
  *     codes      TV in closed form, accuracy_noise(); Jensen-Shannon to second order
- *     numbers    the mean of 20 seeded bootstraps of real against real, of at most 10,000 rows;
+ *     numbers    the mean of 20 seeded bootstraps of real against real, of at most 2,000 rows;
  *                what is off shrinks with sqrt(1 / n + 1 / n') and is scaled to the tables' sizes
  *                (Jensen-Shannon: with 1 / n + 1 / n').
  *     coverage   the real rows dealt to two tables in proportion, in closed form
@@ -32,7 +32,7 @@ typedef struct {
     col_diagnosis d; /* validity is 1 */
 } col_noise;
 
-enum { NOISE_DRAWS = 20, NOISE_ROWS = 10000 };
+enum { NOISE_DRAWS = 20, NOISE_ROWS = 2000 };
 
 /* Rows drawn for the bootstraps, the same for all columns. */
 typedef struct {

@@ -12,6 +12,8 @@
 
 /* 1 - sup |F - F'|, values rounded to 14 decimals; NaN if a side has no values. */
 double shape_ks(const col_view *c);
+/* The same of values as they are: for bootstraps, which draw them from one column. */
+double shape_ks_unrounded(const col_view *c);
 /*
  * 1 - (sum over values of |p - p'|) / 2; NaN if a side has no values.  compat: a value that only
  * the synthetic side has counts as 10^-6 of a real one, as SDMetrics does to keep from dividing by

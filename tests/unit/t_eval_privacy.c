@@ -77,8 +77,8 @@ void test_new_rows__are_those_of_a_plain_loop(void **state)
     for (int s = 0; s < 2; s++) {
         for (int i = 0; i < N; i++) {
             x[s][i] = i % 13 ? 200 * mill_rng_f64(&r) - 50 : NONE;
-            a[s][i] = i < 2 ? "pq"[i] : "pq"[mill_rng_below(&r, 2)];
-            b[s][i] = i < 2 ? "uv"[i] : "uv "[mill_rng_below(&r, 3)];
+            a[s][i] = "pq"[i < 2 ? (uint32_t)i : mill_rng_below(&r, 2)];
+            b[s][i] = "uv "[i < 2 ? (uint32_t)i : mill_rng_below(&r, 3)];
         }
         t[s] = words_and_numbers(a[s], b[s], x[s]);
     }
@@ -205,7 +205,7 @@ static mill_table *sample(int64_t n, uint64_t seed, double shift)
         const uint64_t e = (uint64_t)i;
         x[i] = (double)mill_rand_normal(seed, 0, 1, e) + shift;
         y[i] = x[i] + 0.5 * (double)mill_rand_normal(seed, 0, 2, e);
-        a[i] = i < 3 ? "pqr"[i] : x[i] > shift + 0.5 ? 'p' : x[i] > shift - 0.7 ? 'q' : 'r';
+        a[i] = "pqr"[i < 3 ? i : x[i] > shift + 0.5 ? 0 : x[i] > shift - 0.7 ? 1 : 2];
     }
     made_numbers(t, 0, "x", MILL_REAL, x);
     made_numbers(t, 1, "y", MILL_REAL, y);
