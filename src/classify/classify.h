@@ -4,7 +4,7 @@
  *     data      a source (CSV, npz) is read, its encoder fitted, its rows encoded          data.h
  *     deal      which rows make which part of which step, for any number of ranks          deal.h
  *     net       the graphs: one part of a step, the update, evaluation                     net.h
- *     team      parameters and gradients in memory that ranks share; sums in one tree      team.h
+ *     shards    parameters and gradients in memory that ranks share; sums in one tree      train/
  *     trainer   all of it as a job of train/loop.h, driven by rank 0                       below
  *     file      the model in a .mill file
  */

@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "classify/trainer.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* The options that say what the network is. */
@@ -63,56 +62,28 @@ static mill_err network_read(cls_config *c, const store *s)
     return cls_config_check(c);
 }
 
-static mill_err add(store_writer *w, const cls_param *p, const char *tail, const float *flat)
-{
-    char name[NN_MAX_NAME + 8];
-
-    snprintf(name, sizeof name, "%s%s", p->name, tail);
-    return store_writer_add(w, name, STORE_F32, p->shape.rank, p->shape.dim, flat + p->at);
-}
-
 mill_err cls_state_save(const cls_trainer *t, store_writer *w, json_t *meta)
 {
     const int64_t three = 3;
 
     TRY(network_write(&t->c, meta));
     TRY(cls_encoder_write(t->d.encoder, w, json_object_get(meta, "classifier")));
-    for (int i = 0; i < t->layout.n; i++) {
-        const cls_param *p = &t->layout.param[i];
-
-        TRY(add(w, p, "", rank_buffer_data(t->params)));
-        if (!p->is_trained) continue;
-        TRY(add(w, p, ".adam_m", rank_buffer_data(t->m)));
-        TRY(add(w, p, ".adam_v", rank_buffer_data(t->v)));
-    }
+    TRY(shards_write(&t->shards, w, "", true));
     return store_writer_add(w, "epoch.sums", STORE_F64, 1, &three, &t->sums);
-}
-
-static mill_err find(const store_tensor **out, const store *s, const cls_param *p, const char *tail)
-{
-    char name[NN_MAX_NAME + 8];
-
-    snprintf(name, sizeof name, "%s%s", p->name, tail);
-    return store_get(out, s, name, STORE_F32, p->shape.rank, p->shape.dim);
-}
-
-static mill_err take(float *flat, const store *s, const cls_param *p, const char *tail, bool copy)
-{
-    const store_tensor *from;
-
-    TRY(find(&from, s, p, tail));
-    if (copy) memcpy(flat + p->at, from->data, (size_t)p->count * sizeof *flat);
-    return MILL_OK;
 }
 
 /* encoder_only: all but the head, from a model that may have another one. */
 mill_err cls_params_load(cls_trainer *t, const store *s, bool encoder_only)
 {
+    float *flat = rank_buffer_data(t->shards.params);
+    const store_tensor *from;
+
     for (int copy = 0; copy < 2; copy++) /* look at all of them, then copy */
         for (int i = 0; i < t->layout.n; i++) {
-            const cls_param *p = &t->layout.param[i];
+            const flat_entry *p = &t->layout.entry[i];
             if (encoder_only && !strncmp(p->name, "net.head.", 9)) continue;
-            TRY(take(rank_buffer_data(t->params), s, p, "", copy));
+            TRY(store_get(&from, s, p->name, STORE_F32, p->shape.rank, p->shape.dim));
+            if (copy) memcpy(flat + p->at, from->data, (size_t)p->count * sizeof *flat);
         }
     return MILL_OK;
 }
@@ -123,14 +94,7 @@ mill_err cls_state_load(cls_trainer *t, const store *s)
     const int64_t three = 3;
 
     TRY(store_get(&sums, s, "epoch.sums", STORE_F64, 1, &three));
-    for (int copy = 0; copy < 2; copy++)
-        for (int i = 0; i < t->layout.n; i++) {
-            const cls_param *p = &t->layout.param[i];
-            TRY(take(rank_buffer_data(t->params), s, p, "", copy));
-            if (!p->is_trained) continue;
-            TRY(take(rank_buffer_data(t->m), s, p, ".adam_m", copy));
-            TRY(take(rank_buffer_data(t->v), s, p, ".adam_v", copy));
-        }
+    TRY(shards_read(&t->shards, s));
     memcpy(&t->sums, sums->data, sizeof t->sums);
     return MILL_OK;
 }

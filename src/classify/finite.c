@@ -15,7 +15,7 @@
 /* Of the lowest rank whose loss is not finite; -1: none. */
 static int find_rank(const cls_trainer *t, double *loss)
 {
-    const int parts = rank_tree_parts(t->tree);
+    const int parts = rank_tree_parts(t->shards.tree);
 
     for (int r = 0; r < t->plan.world; r++)
         for (int i = 0; i < parts; i++) {
@@ -29,19 +29,19 @@ static int find_rank(const cls_trainer *t, double *loss)
 static int64_t last_bad(const cls_trainer *t)
 {
     static const float most = 1.8e19F; /* its square is the largest float */
-    const float *const grad = rank_buffer_data(rank_tree_buffer(t->tree));
+    const float *const grad = rank_buffer_data(rank_tree_buffer(t->shards.tree));
     int64_t last = -1;
 
     for (int b = 0; b < t->layout.n_buckets; b++)
-        for (int64_t i = t->slice[b].begin; i < t->slice[b].end; i++)
+        for (int64_t i = t->shards.slice[b].begin; i < t->shards.slice[b].end; i++)
             if (!(fabsf(grad[i]) < most)) last = i;
     return last;
 }
 
 static const char *name_at(const cls_trainer *t, int64_t at)
 {
-    for (int i = 0; i < t->layout.n_trained; i++) {
-        const cls_param *p = &t->layout.param[i];
+    for (int i = 0; i < t->layout.n; i++) {
+        const flat_entry *p = &t->layout.entry[i];
         if (at >= p->at && at < p->at + p->count) return p->name;
     }
     return "a parameter";
@@ -50,12 +50,12 @@ static const char *name_at(const cls_trainer *t, int64_t at)
 /* ", net.h0.w holds nan"; ", the largest parameter is 3.2e+18, of net.h0.w" */
 static void describe_params(char *text, size_t size, const cls_trainer *t)
 {
-    const float *const flat = rank_buffer_data(t->params);
+    const float *const flat = rank_buffer_data(t->shards.params);
     const char *name = "";
     double most = 0;
 
     for (int i = 0; i < t->layout.n; i++) {
-        const cls_param *p = &t->layout.param[i];
+        const flat_entry *p = &t->layout.entry[i];
         for (int64_t j = p->at; j < p->at + p->count; j++) {
             const double x = (double)flat[j];
             if (!isfinite(x)) {

@@ -75,7 +75,7 @@ static mill_err job_save(void *ctx, store_writer *w, json_t *meta)
 
     rank_beat(t->group, t->step, RANK_SAVING);
     TRY(cls_order_give(t, ORDER_COLLECT, 0));
-    TRY(cls_collect_state(t));
+    TRY(shards_collect(&t->shards));
     return cls_state_save(t, w, meta);
 }
 
@@ -86,7 +86,7 @@ static mill_err job_load(void *ctx, const store *s)
     TRY(cls_state_load(t, s));
     t->next_step = -1;
     TRY(cls_order_give(t, ORDER_SHARE, 0));
-    return cls_share_state(t);
+    return shards_sync(&t->shards);
 }
 
 void cls_trainer_job(train_job *job, cls_trainer *t)

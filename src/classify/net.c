@@ -183,12 +183,7 @@ static bool is_trained(const cls_net *n, const char *name)
     return !n->is_frozen || !strncmp(name, "net.head.", 9);
 }
 
-static int64_t round_up(int64_t n, int64_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
-mill_err cls_layout_make(cls_layout *l, const cls_net *n, int64_t multiple)
+mill_err cls_layout_make(nn_flat *l, const cls_net *n, int64_t multiple)
 {
     mill_graph *g;
     build b;
@@ -197,42 +192,15 @@ mill_err cls_layout_make(cls_layout *l, const cls_net *n, int64_t multiple)
     TRY(mill_graph_new(&g));
     begin(&b, g, n, 1, 0);
     network(&b, n);
-    const mill_err err = mill_graph_error(g);
+    mill_err err = mill_graph_error(g);
     for (int pass = 0; !err && pass < 2; pass++) { /* the trained ones, then the others */
-        for (int i = 0; i < b.p.n; i++) {
-            if (is_trained(n, b.p.name[i]) != !pass) continue;
-            cls_param *q = &l->param[l->n++];
-            snprintf(q->name, sizeof q->name, "%s", b.p.name[i]);
-            snprintf(q->grad, sizeof q->grad, "grad.%s", b.p.name[i]);
-            q->shape = *mill_shape_of(g, b.p.ref[i]);
-            q->count = mill_elems(&q->shape);
-            q->at = l->all;
-            q->is_trained = !pass;
-            l->n_trained += q->is_trained;
-            l->all += round_up(q->count, 16);
-        }
-        if (!pass) l->all = l->trained = round_up(l->all, multiple);
+        for (int i = 0; i < b.p.n; i++)
+            if (is_trained(n, b.p.name[i]) == !pass)
+                flat_add(l, b.p.name[i], mill_shape_of(g, b.p.ref[i]));
+        if (!pass) err = flat_end_group(l, multiple);
     }
-    l->n_buckets = (int)(l->trained / CLS_BUCKET);
-    if (l->n_buckets < 1) l->n_buckets = 1;
-    if (l->n_buckets > CLS_MAX_BUCKETS) l->n_buckets = CLS_MAX_BUCKETS;
-    for (int k = 0; k <= l->n_buckets; k++)
-        l->bucket[k] = l->trained / multiple * k / l->n_buckets * multiple;
     mill_graph_free(g);
     return err;
-}
-
-int cls_places(exec_place *place, const cls_layout *l, float *params, bool fill, float *grads)
-{
-    int n = 0;
-
-    for (int i = 0; i < l->n; i++) {
-        const cls_param *q = &l->param[i];
-        const size_t bytes = (size_t)q->count * sizeof(float);
-        place[n++] = (exec_place){q->name, params + q->at, bytes, fill};
-        if (grads && q->is_trained) place[n++] = (exec_place){q->grad, grads + q->at, bytes, false};
-    }
-    return n;
 }
 
 /* ---- graphs ---- */
@@ -252,34 +220,17 @@ static mill_ref loss_of(mill_graph *g, const cls_net *n, mill_ref out, int64_t r
     return mill_sum_all(g, mill_mul(g, each, weight));
 }
 
-/* A gradient is to lie where the layout says: one that is a part of something larger is copied. */
-static mill_ref whole(mill_graph *g, mill_ref grad, int64_t count)
+mill_err cls_build_part(mill_graph *g, const cls_net *n, const nn_flat *l, int64_t rows, bool bf16,
+                        const flat_hook *hook)
 {
-    mill_ref r = grad;
-
-    while (mill_get(g, r)->op && mill_get(g, r)->op->flags & MILL_OP_VIEW) r = mill_src(g, r, 0);
-    return mill_elems(mill_shape_of(g, r)) == count ? grad : mill_scale(g, grad, 1, 0);
-}
-
-mill_err cls_build_part(mill_graph *g, const cls_net *n, const cls_layout *l, int64_t rows,
-                        bool bf16, const cls_hook *hook)
-{
-    mill_ref wrt[NN_MAX_PARAMS], grad[NN_MAX_PARAMS];
+    flat_left left = {{0}};
     build b;
 
     begin(&b, g, n, rows, n->dropout);
     const mill_ref out = network(&b, n);
     const mill_ref loss = loss_of(g, n, out, rows);
-    TRY(mill_graph_error(g));
-    for (int i = 0; i < l->n_trained; i++)
-        for (int k = 0; k < b.p.n; k++)
-            if (!strcmp(b.p.name[k], l->param[i].name)) wrt[i] = b.p.ref[k];
-    TRY(mill_grad(g, loss, wrt, l->n_trained, grad));
-    for (int i = 0; i < l->n_trained; i++) {
-        grad[i] = whole(g, grad[i], l->param[i].count);
-        mill_output(g, l->param[i].grad, grad[i]);
-    }
-    if (hook) cls_tell_buckets(g, l, grad, hook);
+    TRY(flat_gradients(&left, l, &b.p, loss));
+    if (hook) flat_tell(g, l, 0, l->n_groups, &left, hook);
     mill_output(g, "loss", loss);
     mill_output(g, "out", out);
     TRY(mill_graph_error(g));
@@ -295,39 +246,14 @@ mill_err cls_build_eval(mill_graph *g, const cls_net *n, int64_t rows)
     return mill_graph_error(g);
 }
 
-static mill_ref piece(mill_graph *g, const char *name, int i, int64_t lines, bool is_state)
-{
-    char full[24];
-    const mill_shape s = SHAPE(lines, CLS_LINE);
-
-    snprintf(full, sizeof full, "%s%d", name, i);
-    return is_state ? mill_state(g, full, MILL_T_REAL, s, (mill_init){INIT_ZERO, 0})
-                    : mill_input(g, full, MILL_T_REAL, s);
-}
-
-mill_err cls_build_update(mill_graph *g, int n, const int64_t *lines, double weight_decay)
-{
-    const mill_ref lr = mill_input(g, "lr", MILL_T_REAL, SCALAR);
-    const mill_ref factor = mill_input(g, "factor", MILL_T_REAL, SCALAR);
-    const mill_adam_opts o = {
-        .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = weight_decay, .decoupled = true};
-
-    for (int i = 0; i < n; i++) {
-        const mill_ref p = piece(g, "p", i, lines[i], true), m = piece(g, "m", i, lines[i], true),
-                       v = piece(g, "v", i, lines[i], true),
-                       grad = piece(g, "grad", i, lines[i], false);
-        mill_adam(g, p, m, v, mill_mul(g, grad, factor), lr, &o);
-    }
-    return mill_graph_error(g);
-}
-
 mill_err cls_build_norm(mill_graph *g, int n, const int64_t *lines)
 {
     for (int i = 0; i < n; i++) {
         char name[24];
+        snprintf(name, sizeof name, "grad%d", i);
+        const mill_ref grad = mill_input(g, name, MILL_T_REAL, SHAPE(lines[i], SHARDS_LINE));
         snprintf(name, sizeof name, "squares%d", i);
-        mill_output(g, name,
-                    mill_sum_last(g, mill_square(g, piece(g, "grad", i, lines[i], false))));
+        mill_output(g, name, mill_sum_last(g, mill_square(g, grad)));
     }
     return mill_graph_error(g);
 }

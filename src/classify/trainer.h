@@ -30,22 +30,16 @@ struct cls_trainer {
     mill_pool *pool;
     cls_plan plan;
     cls_net net;
-    cls_layout layout;
+    nn_flat layout;
     cls_deal deal;
 
-    rank_buffer *params, *m, *v, *out; /* out: the network's answers to a whole set */
-    rank_tree *tree;
-    float *grads; /* where the graph leaves a part's; the tree's own buffer if there is one part */
-    bool owns_grads;
-    cls_hook hook[CLS_MAX_BUCKETS];
-    rank_span slice[CLS_MAX_BUCKETS]; /* of each bucket, that this rank updates */
-    int64_t lines[CLS_MAX_BUCKETS];   /* of it; the same on all ranks */
-    bool is_last;                     /* the part that is computed ends the step: buckets may go */
-    mill_err told_err;                /* of a hook */
-    cls_graph part, eval, update, norm;
+    train_shards shards; /* parameters, moments, and the sum of a step's parts */
+    rank_buffer *out;    /* the network's answers to a whole set */
+    cls_graph part, eval, norm;
     int64_t tile; /* rows of eval */
     cls_loader *loader;
     int64_t next_step; /* that the loader will prepare; -1: none */
+    int64_t running;   /* the step whose parts are computed */
 
     double *told, *heard; /* what a step's ranks tell each other */
     int64_t n_told;
@@ -68,8 +62,6 @@ typedef struct {
 mill_err cls_order_give(cls_trainer *t, cls_order_kind kind, int64_t arg);
 mill_err cls_step(cls_trainer *t, int64_t step);        /* on every rank */
 mill_err cls_evaluate_set(cls_trainer *t, cls_set set); /* on every rank: fills t->out */
-mill_err cls_share_state(cls_trainer *t);               /* on every rank: as rank 0 has it */
-mill_err cls_collect_state(cls_trainer *t);             /* on every rank: all slices everywhere */
 const cls_rows *cls_set_rows(const cls_trainer *t, cls_set set);
 double cls_rate(const cls_trainer *t, int64_t step);
 

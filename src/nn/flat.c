@@ -54,7 +54,8 @@ int flat_places(exec_place *place, const nn_flat *f, float *params, bool fill, f
             continue;
         }
         place[n++] = (exec_place){e->name, params + e->at, bytes, fill};
-        if (left) place[n++] = (exec_place){e->grad, left + e->at, bytes, false};
+        if (left && e->group < f->n_groups)
+            place[n++] = (exec_place){e->grad, left + e->at, bytes, false};
     }
     return n;
 }
@@ -77,7 +78,7 @@ mill_err flat_gradients(flat_left *left, const nn_flat *f, const nn_params *p, m
 
     TRY(mill_graph_error(p->g));
     for (int i = 0; i < f->n; i++)
-        for (int k = 0; k < p->n; k++) {
+        for (int k = 0; f->entry[i].group < f->n_groups && k < p->n; k++) {
             if (strcmp(p->name[k], f->entry[i].name)) continue;
             entry[n] = i;
             wrt[n++] = p->ref[k];

@@ -34,7 +34,7 @@ typedef struct {
 typedef struct {
     int n;
     flat_entry entry[FLAT_MAX_ENTRIES];
-    int n_groups;
+    int n_groups; /* entries behind the last group are no one's: they lie there and stay */
     int first_bucket[FLAT_MAX_GROUPS + 1]; /* group k has first_bucket[k] .. [k + 1] - 1 */
     int n_buckets;
     int64_t bucket[FLAT_ALL_BUCKETS + 1]; /* bucket b: floats bucket[b] .. bucket[b + 1] - 1 */
@@ -59,8 +59,8 @@ typedef struct {
     mill_ref ref[FLAT_MAX_ENTRIES];
 } flat_left;
 
-/* The gradient of `loss` by each entry that is a parameter of p: outputs by their names in the
- * layout. */
+/* The gradient of `loss` by each entry of a group that is a parameter of p: outputs by their names
+ * in the layout. */
 mill_err flat_gradients(flat_left *left, const nn_flat *f, const nn_params *p, mill_ref loss);
 /* Output `name` (a scalar, say) lies in the array as well. */
 void flat_output(flat_left *left, const nn_flat *f, mill_graph *g, const char *name, mill_ref r);

@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Ranks of one host have one set of parameters; over MPI each rank has its own. */
@@ -19,7 +20,7 @@ static bool shares_memory(const train_shards *s)
     return strcmp(rank_body(s->group), "mpi") != 0;
 }
 
-static bool writes_first_values(const train_shards *s)
+bool shards_writes_first(const train_shards *s)
 {
     return !shares_memory(s) || rank_of(s->group) == 0;
 }
@@ -34,10 +35,10 @@ static int64_t n_left(const nn_flat *f)
     return f->bucket[f->n_buckets];
 }
 
-int64_t shards_bytes(const nn_flat *f, int shards)
+int64_t shards_bytes(const nn_flat *f, int parts)
 {
-    int64_t arrays = 5; /* parameters, two moments, the tree's first slot, one to add from */
-    for (int n = shards; n > 1; n /= 2) arrays++;
+    int64_t arrays = parts > 1 ? 3 : 2;          /* moments, and one to add from */
+    for (int n = parts; n > 0; n /= 2) arrays++; /* slots of the tree */
     return arrays * f->all * (int64_t)sizeof(float);
 }
 
@@ -88,7 +89,7 @@ static void put_ones(train_shards *s)
 enum { P, M, V, GRAD, EACH }; /* ORDER UPDATE */
 static const char *const tails[EACH] = {"p", "m", "v", "grad"};
 
-static int64_t lines_of(const train_shards *s, int b)
+int64_t shards_lines(const train_shards *s, int b)
 {
     return (s->slice[b].end - s->slice[b].begin) / SHARDS_LINE;
 }
@@ -100,7 +101,7 @@ static mill_err build_update(train_shards *s, int k, const shards_rule *rule)
     const mill_ref factor = mill_input(g, "factor", MILL_T_REAL, SCALAR);
 
     for (int b = s->flat->first_bucket[k]; b < s->flat->first_bucket[k + 1]; b++) {
-        const mill_shape shape = SHAPE(lines_of(s, b), SHARDS_LINE);
+        const mill_shape shape = SHAPE(shards_lines(s, b), SHARDS_LINE);
         mill_ref x[EACH];
 
         for (int i = 0; i < EACH; i++) {
@@ -127,12 +128,16 @@ static mill_err make_update(train_shards *s, int k, const shards_rule *rule)
     for (int b = s->flat->first_bucket[k]; b < s->flat->first_bucket[k + 1]; b++)
         for (int i = 0; i < EACH; i++, n++) {
             snprintf(name[n], sizeof name[n], "%s%d", tails[i], b);
-            place[n] = (exec_place){name[n], flat[i] + s->slice[b].begin,
-                                    (size_t)(lines_of(s, b) * SHARDS_LINE) * sizeof(float), false};
+            place[n] =
+                (exec_place){name[n], flat[i] + s->slice[b].begin,
+                             (size_t)(shards_lines(s, b) * SHARDS_LINE) * sizeof(float), false};
         }
     TRY(mill_graph_new(&s->g[k]));
     TRY(build_update(s, k, rule));
-    const exec_options o = {.pool = s->pool, .place = place, .n_place = n};
+    const exec_options o = {.pool = s->pool,
+                            .flags = getenv("TABMILL_PROFILE") ? EXEC_PROFILE : 0,
+                            .place = place,
+                            .n_place = n};
     return mill_exec_new(&s->e[k], s->g[k], &o);
 }
 
@@ -149,7 +154,7 @@ mill_err shards_open(train_shards *s, const nn_flat *f, const shards_rule *rule,
     *s = (train_shards){.flat = f, .group = group, .pool = pool};
     mill_err err = make_buffers(s, shards);
     if (!err) {
-        if (writes_first_values(s)) put_ones(s);
+        if (shards_writes_first(s)) put_ones(s);
         for (int k = 0; k < f->n_groups && !err; k++)
             if (!is_statistics(f, k)) err = make_update(s, k, &rule[k]);
         err = rank_agree(group, err);
@@ -175,7 +180,7 @@ void shards_close(train_shards *s)
 int shards_places(exec_place *place, const train_shards *s, bool is_part)
 {
     return flat_places(place, s->flat, rank_buffer_data(s->params),
-                       is_part && writes_first_values(s), is_part ? s->left : NULL);
+                       is_part && shards_writes_first(s), is_part ? s->left : NULL);
 }
 
 /* ---- a pass ---- */
@@ -293,7 +298,9 @@ static float *tensor(const train_shards *s, const flat_entry *e, int which, char
     static const char *const tail[] = {"", ".adam_m", ".adam_v"};
     rank_buffer *const from[] = {s->params, s->m, s->v};
 
-    if (e->rate >= 1 || (which && e->rate > 0)) return NULL;
+    const bool is_trained = e->group < s->flat->n_groups && !(e->rate > 0);
+
+    if (e->rate >= 1 || (which && !is_trained)) return NULL;
     snprintf(name, size, "%s%s", e->name, tail[which]);
     return rank_buffer_data(from[which]) + e->at;
 }

@@ -11,7 +11,7 @@
  *     shards_open(&s, f, rules, V, group, pool)
  *     graphs of a part: flat_tell(.., s->hook), compiled with shards_places()
  *     each step, each pass, on every rank:
- *         shards_pass(s, first_group, end_group, run, ctx)
+ *         shards_pass(s, first_group, end_group, run, ctx)    now s->tree has the sums of s->slice
  *         shards_update(s, step, rate, factor)
  */
 #ifndef MILL_TRAIN_SHARDS_H
@@ -54,6 +54,11 @@ void shards_close(train_shards *s); /* also of zeros */
 /* For a graph of a part (is_part), or one that reads the state.  place: 2 * FLAT_MAX_ENTRIES. */
 int shards_places(exec_place *place, const train_shards *s, bool is_part);
 
+/* Whether this rank writes the first values of the parameters; the others wait for it. */
+bool shards_writes_first(const train_shards *s);
+int64_t shards_lines(const train_shards *s,
+                     int bucket); /* of this rank's slice; all have as many */
+
 /* run(ctx, part) runs the graph of a part, or shards_skip()s one without rows. */
 mill_err shards_pass(train_shards *s, int first, int end, mill_err (*run)(void *ctx, int64_t part),
                      void *ctx);
@@ -72,7 +77,7 @@ mill_err shards_read(train_shards *s, const store *f); /* all; or nothing is cha
 mill_err shards_sync(train_shards *s);                 /* the state becomes rank 0's */
 mill_err shards_collect(train_shards *s);              /* rank 0 may write it */
 
-/* What a rank takes, whose parts are all of `shards`. */
-int64_t shards_bytes(const nn_flat *f, int shards);
+/* What a rank of so many parts takes beside its graphs, whose plans count the parameters. */
+int64_t shards_bytes(const nn_flat *f, int parts);
 
 #endif

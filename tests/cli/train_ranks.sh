@@ -87,6 +87,11 @@ else
     if [ -e "$(dirname "$T")/libtabmill_mpi.so" ]; then
         expect over_mpi 0 "2 ranks" env TABMILL_RANK_BODY=mpi "${mpi[@]}" -x TABMILL_RANK_BODY "$T" "${args[@]}" --multi-gpu ddp -o over
         same over_mpi_same_weights over
+        # 2.3 million parameters: two buckets, of each of which a rank has its slice.
+        wide=(train -i "$PENGUINS" -t species --virtual-shards 2 --batch-size 64 --epochs 1 --threads 1 --hidden-dims "1500,1500" -q)
+        "$T" "${wide[@]}" -o wide
+        expect over_mpi_wide 0 "*" env TABMILL_RANK_BODY=mpi "${mpi[@]}" -x TABMILL_RANK_BODY "$T" "${wide[@]}" --multi-gpu ddp -o over_wide
+        holds over_mpi_wide_same_weights test "$(hash_of over_wide)" = "$(hash_of wide)"
     else
         echo "SKIP: built without mpicc"
     fi

@@ -47,10 +47,10 @@ static void add(store_writer *w, const char *name, store_dtype dtype, int64_t n,
 static void keep_states(store_writer *w, const cls_trainer *t, int64_t step)
 {
     for (int i = 0; i < t->layout.n; i++) {
-        const cls_param *p = &t->layout.param[i];
-        check(store_writer_add(w, named("%s@%lld", p->name, step), STORE_F32, p->shape.rank,
-                               p->shape.dim,
-                               copy(rank_buffer_data(t->params) + p->at, (size_t)p->count * 4)));
+        const flat_entry *p = &t->layout.entry[i];
+        check(store_writer_add(
+            w, named("%s@%lld", p->name, step), STORE_F32, p->shape.rank, p->shape.dim,
+            copy(rank_buffer_data(t->shards.params) + p->at, (size_t)p->count * 4)));
     }
 }
 

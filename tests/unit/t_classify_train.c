@@ -90,16 +90,16 @@ static rank_group *alone(void)
 /* All parameters and moments, without what pads them. */
 static uint64_t hash_of(const cls_trainer *t)
 {
-    const float *const flat[] = {rank_buffer_data(t->params), rank_buffer_data(t->m),
-                                 rank_buffer_data(t->v)};
+    const float *const flat[] = {rank_buffer_data(t->shards.params), rank_buffer_data(t->shards.m),
+                                 rank_buffer_data(t->shards.v)};
     uint64_t h = 1;
 
     for (int k = 0; k < 3; k++)
         for (int i = 0; i < t->layout.n; i++)
-            for (int64_t j = 0; j < t->layout.param[i].count; j++) {
-                const int64_t at = t->layout.param[i].at + j;
+            for (int64_t j = 0; j < t->layout.entry[i].count; j++) {
+                const int64_t at = t->layout.entry[i].at + j;
                 uint32_t bits;
-                if (k && at >= t->layout.trained) continue;
+                if (k && t->layout.entry[i].group) continue;
                 memcpy(&bits, &flat[k][at], sizeof bits);
                 h = (h ^ bits) * 0x100000001b3u + 7;
             }
@@ -267,17 +267,17 @@ void test_train__names_the_layer_whose_gradient_overflows(void **state)
     assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
     for (int i = 0; i < t->layout.n;
          i++) { /* huge, then small again: h0 times a gradient goes over */
-        const cls_param *p = &t->layout.param[i];
+        const flat_entry *p = &t->layout.entry[i];
         const float by = !strcmp(p->name, "net.h0.w")   ? 1e22F
                          : !strcmp(p->name, "net.h1.w") ? 1e-25F
                                                         : 1;
-        for (int64_t k = 0; k < p->count; k++) rank_buffer_data(t->params)[p->at + k] *= by;
+        for (int64_t k = 0; k < p->count; k++) rank_buffer_data(t->shards.params)[p->at + k] *= by;
     }
     assert_fails(MILL_EDEVICE, "step 1: the gradient of net.h1.w overflows", cls_step(t, 0));
     for (int i = 0; i < t->layout.n; i++) { /* below it, too: what it spoilt is not to blame */
-        const cls_param *p = &t->layout.param[i];
+        const flat_entry *p = &t->layout.entry[i];
         if (!strncmp(p->name, "net.h0.", 7))
-            rank_buffer_data(rank_tree_buffer(t->tree))[p->at] = (float)INFINITY;
+            rank_buffer_data(rank_tree_buffer(t->shards.tree))[p->at] = (float)INFINITY;
     }
     assert_fails(MILL_EDEVICE, "step 1: the gradient of net.h1.w overflows", cls_not_finite(t, 0));
     cls_trainer_close(t);
@@ -439,14 +439,16 @@ void test_train__frozen_layers_stay_as_they_were_loaded(void **state)
     for (int64_t i = 0; i < 20; i++) assert_ok(cls_step(u, i));
     for (int i = 0; i < t->layout.n; i++)
         for (int k = 0; k < u->layout.n; k++) {
-            const cls_param *a = &t->layout.param[i], *b = &u->layout.param[k];
+            const flat_entry *a = &t->layout.entry[i], *b = &u->layout.entry[k];
             if (strcmp(a->name, b->name) != 0) continue;
-            const bool same =
-                !memcmp(rank_buffer_data(t->params) + a->at, rank_buffer_data(u->params) + b->at,
-                        (size_t)a->count * sizeof(float));
+            const bool same = !memcmp(rank_buffer_data(t->shards.params) + a->at,
+                                      rank_buffer_data(u->shards.params) + b->at,
+                                      (size_t)a->count * sizeof(float));
             assert_int_equal(same, strncmp(a->name, "net.head.", 9) != 0);
         }
-    assert_true(u->layout.n_trained == 2);
+    int n_trained = 0;
+    for (int i = 0; i < u->layout.n; i++) n_trained += u->layout.entry[i].group == 0;
+    assert_int_equal(n_trained, 2);
     cls_trainer_close(u);
     cls_trainer_close(t);
     rank_close(g, MILL_OK);
@@ -494,7 +496,7 @@ void test_train__says_at_which_step_the_numbers_broke(void **state)
     make_data(&m, 64, true, 0);
     assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
     assert_ok(cls_step(t, 0));
-    rank_buffer_data(t->params)[3] = (float)INFINITY;
+    rank_buffer_data(t->shards.params)[3] = (float)INFINITY;
     assert_fails(MILL_EDEVICE, "step 2", cls_step(t, 1));
     cls_trainer_close(t);
     rank_close(g, MILL_OK);
