@@ -221,6 +221,8 @@ static mill_err prepare(loop *l)
                      l->o->run_dir);
     }
     if (!found) TRY(run_clear(l->o));
+    /* Killed between a checkpoint and its links: they still name the one before. */
+    if (found && l->o->links) TRY(checkpoint_link(l->o->run_dir, &l->s));
     TRY(run_write_manifest(l->o, "running"));
     TRY(run_cut_metrics(&l->run, l->s.step));
     if (tensorboard_open(&l->tb, l->o->run_dir, found ? l->s.step : -1))

@@ -101,7 +101,7 @@ bad=0
 tried=0
 faults=(write:{5..60..6} fsync:{3..14..2} rename:{2..16..2})
 [ "${TEST_FULL-0}" = 1 ] && faults=(write:{1..150} fsync:{1..60} rename:{1..60}) # more than there are
-for fault in "${faults[@]}"; do
+for fault in fsync:8 rename:9 "${faults[@]}"; do # these two: the last checkpoint stands, its links do not
     rm -rf torn
     (TABMILL_FAULT=$fault:kill whole torn) 2>/dev/null && continue # it was through before
     whole torn --resume
