@@ -1,5 +1,6 @@
 /* t_exec.c - however a graph is planned and dealt, the bits are the same; nothing is allocated
  * between steps. */
+/* TSAN */
 #include "lib/test.h"
 
 #include "base/cpu.h"
