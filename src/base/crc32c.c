@@ -53,3 +53,29 @@ uint32_t mill_crc32c(uint32_t crc, const void *p, size_t n)
     pthread_once(&table.once, fill_table);
     return ~(table.has_instruction ? by_instruction : by_table)(~crc, p, n);
 }
+
+/*
+ * Behind n zero bits a checksum is its register times x^n modulo the polynomial: squares of x^8 are
+ * multiplied for the bits of the number of bytes.  Bit 31 is x^0, as the checksum is reflected.
+ */
+static uint32_t times(uint32_t a, uint32_t b)
+{
+    uint32_t product = 0;
+
+    for (uint32_t bit = 1u << 31; bit; bit >>= 1) {
+        if (a & bit) product ^= b;
+        b = b >> 1 ^ (b & 1 ? 0x82F63B78u : 0);
+    }
+    return product;
+}
+
+uint32_t mill_crc32c_join(uint32_t a, uint32_t b, int64_t n)
+{
+    uint32_t power = 1u << 23; /* x^8 */
+
+    for (; n > 0; n >>= 1) {
+        if (n & 1) a = times(power, a);
+        power = times(power, power);
+    }
+    return a ^ b;
+}

@@ -298,6 +298,46 @@ mill_err file_commit(mill_file *f)
     return MILL_OK;
 }
 
+mill_err file_publish(mill_file *f)
+{
+    TRY(file_flush(f));
+    if (!f->tmp) return MILL_OK;
+    if (!step(FILE_OP_RENAME) || rename(f->tmp, f->path) != 0) return io_fail(f->path, "rename to");
+    mill_free(f->tmp);
+    f->tmp = NULL;
+    return MILL_OK;
+}
+
+mill_err file_sync_all(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) return io_fail(path, "open");
+    const mill_err err =
+        step(FILE_OP_FSYNC) && syncfs(fd) == 0 ? MILL_OK : io_fail(path, "sync the file system of");
+    close(fd);
+    return err;
+}
+
+mill_err file_patch(mill_file *f, const void *p, size_t n, int64_t at)
+{
+    TRY(file_flush(f));
+    for (size_t done = 0; done < n;) {
+        const ssize_t w = step(FILE_OP_WRITE) ? pwrite(f->fd, (const char *)p + done, n - done,
+                                                       (off_t)(at + (int64_t)done))
+                                              : -1;
+        if (w < 0 && errno == EINTR) continue;
+        if (w < 0) return io_fail(f->path, "write");
+        done += (size_t)w;
+    }
+    return MILL_OK;
+}
+
+void file_start_writeback(mill_file *f)
+{
+    (void)sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int64_t file_tell(const mill_file *f)
 {
     return f->at;

@@ -32,6 +32,16 @@ mill_err file_flush(mill_file *f);
  * failure might still undo the rename.
  */
 mill_err file_commit(mill_file *f);
+/*
+ * file_commit without its fsyncs, for many small files: whole under its name after a killed process,
+ * but not after a power failure until file_sync_all() has returned.
+ */
+mill_err file_publish(mill_file *f);
+mill_err file_sync_all(const char *path); /* everything on the file system that `path` lies on */
+/* Writes over [at, at + n), which was written before: what is only known in the end. */
+mill_err file_patch(mill_file *f, const void *p, size_t n, int64_t at);
+/* Lets the system begin to write out what it holds of the file; does not wait. */
+void file_start_writeback(mill_file *f);
 int64_t file_tell(const mill_file *f);
 /* NULL is allowed; never fails: whoever cares has called flush or commit. */
 void file_close(mill_file *f);
@@ -63,6 +73,8 @@ mill_err file_remove_tree(const char *path);
 mill_err file_list(char ***names, int *n, const char *dir);
 
 uint32_t mill_crc32c(uint32_t crc, const void *p, size_t n); /* Castagnoli; start with 0 */
+/* Of `a` and behind it `n` bytes of which `b` is the checksum. */
+uint32_t mill_crc32c_join(uint32_t a, uint32_t b, int64_t n);
 
 /* Fault injection: the n-th operation of `what` from now fails; 0 never.  With
  * TABMILL_FAULT="write:17:kill" in the environment the process kills itself with SIGKILL there
