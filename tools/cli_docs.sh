@@ -5,6 +5,6 @@ set -eu
 awk -v tabmill="$1" '
     /^```$/ { inside = 0 }
     !inside
-    /^\$ tabmill ([a-z]+ )?-h$/ { call = tabmill " " (NF > 3 ? $3 " " : "") "-h"
+    /^\$ tabmill ([a-z-]+ )*-h$/ { call = tabmill substr($0, length("$ tabmill "))
                                   while ((call | getline line) > 0) print line
                                   close(call); inside = 1 }' "${2-docs/cli.md}"

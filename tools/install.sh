@@ -8,7 +8,8 @@ major=${version%%.*}
 install -d "$to/bin" "$to/lib/pkgconfig" "$to/include" "$to/share/bash-completion/completions"
 if [ -e "$build/tabmill" ]; then
     install "$build/tabmill" "$to/bin/tabmill"
-    ln -sf tabmill "$to/bin/genesis" # `genesis generate ...`
+    ln -sf tabmill "$to/bin/genesis"       # `genesis generate ...`
+    ln -sf tabmill "$to/bin/generate_data" # `generate_data --n_datasets ...`
 fi
 install -m 644 "$build/libtabmill.a" "$to/lib/"
 install "$build/libtabmill.so.$version" "$to/lib/"

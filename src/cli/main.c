@@ -24,6 +24,9 @@ static const command commands[] = {
     {"predict", cmd_predict, &predict_set, "what a trained model says of new rows"},
     {"estimate", cmd_estimate, &estimate_set, "memory that a fit and sampling will take"},
     {"inspect", cmd_inspect, &inspect_set, "what is in a model or a table"},
+    {"prior", cmd_prior, &prior_run_set, "make data sets for pre-training"},
+    {"generate-data", cmd_generate_data, &generate_data_set,
+     "the same as generate_data.py does it"},
     {"launch", cmd_launch, &launch_set, "start ranks of a program, and stand by them"},
     {"bench", cmd_bench, &bench_set, "how much faster many ranks are than one"},
     {"monitor", cmd_monitor, &monitor_set, "sample GPUs, processors and ranks into a table"},
@@ -32,11 +35,11 @@ static const command commands[] = {
 
 static void print_help(FILE *to)
 {
-    fputs("usage: tabmill COMMAND [options]\n\nSynthetic tables, and models trained on tables, on "
-          "the CPU.\n\n",
+    fputs("usage: tabmill COMMAND [options]\n\nSynthetic tables, data sets for pre-training, and "
+          "models trained on tables, on the CPU.\n\n",
           to);
     for (int i = 0; i < OPT_COUNT(commands); i++)
-        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
+        fprintf(to, "  %-14s %s\n", commands[i].name, commands[i].about);
     fputs(
         "\ntabmill COMMAND --help lists the options of a command; tabmill --version the version.\n",
         to);
@@ -80,9 +83,19 @@ static void end(int sig)
     _exit(128 + sig);
 }
 
+/* Installed under this name too it is that command alone: generate_data --n_datasets ... */
+static bool is_called(const char *path, const char *name)
+{
+    const char *slash = strrchr(path, '/');
+
+    return !strcmp(slash ? slash + 1 : path, name);
+}
+
 int main(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "";
+    const bool is_alias = argc > 0 && is_called(argv[0], "generate_data");
+    const char *name = is_alias ? "generate-data" : argc > 1 ? argv[1] : "";
+    const int words = is_alias ? 1 : 2; /* before the command's own */
 
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, end);
@@ -103,7 +116,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "tabmill: %s\n", mill_error());
         return 1;
     }
-    int status = c->run(argc - 2, argv + 2);
+    int status = c->run(argc - words, argv + words);
     if (fflush(stdout) && !status && !cli_reader_went_away("-")) {
         fprintf(stderr, "tabmill %s: stdout: cannot write\n", name);
         status = 1;

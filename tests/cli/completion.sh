@@ -18,5 +18,9 @@ complete_is option "--discriminator-dim --discriminator-lr --discriminator-decay
 complete_is boolean "--log-frequency" fit --log
 complete_is method "ctgan" fit -m c
 complete_is what_of_bench "scaling" bench s
+complete_is alias_command "generate generate-data" gener
+complete_is prior_verb "show stream stats" prior s
+complete_is prior_option "--index" prior show --ind
+complete_is prior_recipe "v2-reg-stage1 v2-reg-stage2 v2-reg-stage3" prior --recipe v2-reg
 touch table.csv
 complete_is file "table.csv" fit -i tab

@@ -5,13 +5,16 @@ if [ ! -x "$TABMILL" ] || [ ! -e docs/cli.md ]; then
     echo "SKIP: the command or docs/cli.md is not there yet"
     exit 0
 fi
-commands=$(sed -n 's/^\$ tabmill \([a-z][a-z-]*\) -h$/\1/p' docs/cli.md)
+commands=$(sed -n 's/^\$ tabmill \([a-z][a-z -]*\) -h$/\1/p' docs/cli.md) # "fit", "prior show"
 [ -n "$commands" ] || echo "FAIL docs/cli.md shows no \`\$ tabmill X -h\`"
-for c in $commands; do
+while read -r c; do
     sed -n "/^\\\$ tabmill $c -h\$/,/^\`\`\`/p" docs/cli.md | sed '1d;$d' >"$TEST_TMP/docs"
-    "$TABMILL" "$c" -h >"$TEST_TMP/help" 2>&1
+    # shellcheck disable=SC2086
+    "$TABMILL" $c -h >"$TEST_TMP/help" 2>&1 </dev/null
     if diff -u "$TEST_TMP/docs" "$TEST_TMP/help"; then echo "ok $c -h"; else echo "FAIL $c -h is not what docs/cli.md says"; fi
-done
+done <<END
+$commands
+END
 # and no command is missing there
 "$TABMILL" -h 2>&1 | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | while read -r c; do
     echo "$commands" | grep -qx "$c" || echo "FAIL docs/cli.md has no block for $c"

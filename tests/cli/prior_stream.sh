@@ -1,0 +1,51 @@
+#!/bin/bash
+# prior_stream.sh - data sets on stdout and a socket: the same bytes however made, at the reader's pace; the examples.
+. tests/lib/cli.sh
+T=$TABMILL
+dummy="--prior dummy --max-features 6 --max-seq 64 --max-classes 3"
+
+# shellcheck disable=SC2086
+{
+"$T" prior stream -n 400 $dummy --max-ahead 0 -q >alone
+"$T" prior stream -n 400 $dummy --max-ahead 5 --nproc 3 -q >three
+"$T" prior stream -n 150 $dummy --start-index 250 -q >last
+}
+holds same_bytes cmp alone three
+tail -c "$(wc -c <last)" alone >end
+holds same_bytes_from_the_middle cmp end last
+holds is_not_empty test "$(wc -c <alone)" -gt 400000
+
+# A reader that leaves is no error; one that does not read makes the workers wait.
+# shellcheck disable=SC2086
+"$T" prior stream $dummy 2>err | head -c 100000 >/dev/null
+holds reader_left test "${PIPESTATUS[0]}" = 0
+cp err out
+says reader_left_words "the reader has left"
+# shellcheck disable=SC2086
+"$T" prior stream $dummy --max-ahead 4 --nproc 2 -q | (sleep 1; cat >/dev/null) &
+sleep 0.7
+busy=0
+for p in $(pgrep -P "$(pgrep -nf "prior stream $dummy --max-ahead 4")"); do
+    busy=$((busy + $(awk '{ print $14 + $15 }' "/proc/$p/stat")))
+done
+holds workers_wait test $busy -lt 20
+pkill -P $$ -f "prior stream $dummy --max-ahead 4"
+wait
+
+# shellcheck disable=SC2086
+"$T" prior stream -n 50 $dummy --socket door -q &
+for _ in 1 2 3 4 5 6 7 8 9 10; do [ -S door ] || sleep 0.1; done
+python3 - <<'PY'
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect("door")
+with open("by_socket", "wb") as f:
+    while block := s.recv(1 << 16):
+        f.write(block)
+PY
+wait
+head -c "$(wc -c <by_socket)" alone >begin
+holds socket_bytes cmp begin by_socket
+holds socket_is_gone test ! -e door
+expect alone 2 "max-ahead 0 there is one process" "$T" prior stream --prior dummy --max-ahead 0 --nproc 2
+expect memory 2 "above --memory-limit" "$T" prior stream --prior dummy --memory-limit 1MB
