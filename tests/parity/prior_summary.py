@@ -53,7 +53,7 @@ def learners(x, y, train, classes):
     return tuple(max(m.fit(a, y[:train]).score(b, y[train:]), -1) for m in (Ridge(), HistGradientBoostingRegressor(**few)))
 
 
-def summarise(x, y, train, classes, attempts=np.nan, filtered=np.nan):
+def summarise(x, y, train, classes, attempts=np.nan, filtered=np.nan, with_learners=True):
     x = np.asarray(x, np.float64)
     rows, d = x.shape
     out = dict.fromkeys(NAMES, np.nan)
@@ -78,6 +78,8 @@ def summarise(x, y, train, classes, attempts=np.nan, filtered=np.nan):
     if not classes:
         s, k, _ = column_moments(targets)
         out.update(y_skew=s[0], y_kurtosis=k[0])
+    if not with_learners:
+        return np.array([out[n] for n in NAMES], np.float16)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a logistic regression that has not converged is one on both sides
         out["linear"], out["trees"] = learners(x, y, train, classes)
