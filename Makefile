@@ -55,7 +55,7 @@ LIBS   += -ldnnl
 endif
 
 export ONEDNN
-.PHONY: all engine config deps check check-san check-all parity demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate
+.PHONY: all engine config deps check check-san check-all parity parity-prior demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior
 .PHONY: tests ops-tests fuzzers need
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -132,11 +132,11 @@ deps:
 	@tools/deps.sh
 check check-san check-all: deps
 	@tools/check.sh $(patsubst check-%,%,$@)
-parity: deps all
-	@tests/parity/run.sh
+parity parity-prior: deps all
+	@tests/parity/run.sh $@
 demo: deps all
 	@tools/demo.sh
-bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate: deps all
+bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior: deps all
 	@tools/bench.sh $@
 fuzz: deps
 	@tools/check.sh fuzz $(T)

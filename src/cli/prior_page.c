@@ -141,47 +141,53 @@ static void draw_histogram(mill_text *t, const float *v, int64_t n, const char *
 }
 
 /*
- * A graph is {"nodes":[..], "edges":[[from, to], ..]}, edges from lower to higher numbers.  A node
- * stands in the column of its longest path from a root.
+ * A graph is [{"node":number, "parents":[numbers], ..}, ..], causes before effects.  A node stands
+ * in the column of its longest path from a root.
  */
 typedef struct {
     int n, depth;
+    int *number;        /* of each node, as its children name it */
     int *level, *place; /* column, and which of it */
     int *size;          /* of each column */
 } layout;
 
-static mill_err lay_out(layout *l, const json_t *edges, int n)
+static int find_node(const layout *l, json_int_t number)
 {
-    size_t i;
-    json_t *e;
+    for (int k = 0; k < l->n; k++)
+        if (l->number[k] == number) return k;
+    return -1;
+}
 
-    *l = (layout){.n = n, .level = mill_alloc((size_t)n, sizeof *l->level)};
+static mill_err lay_out(layout *l, const json_t *graph)
+{
+    const int n = (int)json_array_size(graph);
+    size_t i;
+    json_t *parent;
+
+    *l = (layout){.number = mill_alloc((size_t)n, sizeof *l->number)};
+    l->level = mill_alloc((size_t)n, sizeof *l->level);
     l->place = mill_alloc((size_t)n, sizeof *l->place);
-    l->size = mill_alloc((size_t)n, sizeof *l->size);
-    if (!l->level || !l->place || !l->size) return MILL_ENOMEM;
-    for (int round = 0; round < n; round++) {
-        bool moved = false;
-        json_array_foreach((json_t *)(uintptr_t)edges, i, e)
+    l->size = mill_alloc((size_t)n + 1, sizeof *l->size);
+    if (!l->number || !l->level || !l->place || !l->size) return MILL_ENOMEM;
+    for (; l->n < n; l->n++) {
+        const json_t *node = json_array_get(graph, (size_t)l->n);
+        int level = 0;
+        l->number[l->n] = (int)json_integer_value(json_object_get(node, "node"));
+        json_array_foreach(json_object_get(node, "parents"), i, parent)
         {
-            const json_int_t a = json_integer_value(json_array_get(e, 0));
-            const json_int_t b = json_integer_value(json_array_get(e, 1));
-            if (a < 0 || b < 0 || a >= n || b >= n || l->level[b] > l->level[a]) continue;
-            if (l->level[a] + 1 >= n) continue; /* a cycle: no graph of ours */
-            l->level[b] = l->level[a] + 1;
-            moved = true;
+            const int above = find_node(l, json_integer_value(parent));
+            if (above >= 0 && l->level[above] >= level) level = l->level[above] + 1;
         }
-        if (!moved) break;
-    }
-    for (int k = 0; k < n; k++) {
-        l->place[k] = l->size[l->level[k]]++;
-        if (l->level[k] > l->depth) l->depth = l->level[k];
+        l->level[l->n] = level;
+        l->place[l->n] = l->size[level]++;
+        if (level > l->depth) l->depth = level;
     }
     return MILL_OK;
 }
 
 static double node_x(const layout *l, int k)
 {
-    return 40 + 640.0 * l->level[k] / (l->depth > 0 ? l->depth : 1);
+    return 40 + 620.0 * l->level[k] / (l->depth > 0 ? l->depth : 1);
 }
 
 static double node_y(const layout *l, int k)
@@ -189,49 +195,46 @@ static double node_y(const layout *l, int k)
     return 30 + 300.0 * (l->place[k] + 0.5) / l->size[l->level[k]];
 }
 
-static const char *node_words(char buf[160], const json_t *node, int k)
+static void draw_parents(mill_text *t, const layout *l, const json_t *node, int k)
 {
-    char *text = json_dumps(node, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(4));
+    size_t i;
+    json_t *parent;
 
-    snprintf(buf, 160, "node %d %s", k, text ? text : "");
-    free(text);
-    return buf;
+    json_array_foreach(json_object_get(node, "parents"), i, parent)
+    {
+        const int a = find_node(l, json_integer_value(parent));
+        if (a >= 0) svg_line(t, "grid", node_x(l, a), node_y(l, a), node_x(l, k), node_y(l, k));
+    }
 }
 
-static void draw_nodes(mill_text *t, const layout *l, const json_t *nodes, const json_t *edges)
+static mill_err draw_nodes(mill_text *t, const layout *l, const json_t *graph)
 {
-    char words[160], number[16];
-    size_t i;
-    json_t *e;
+    char number[16];
 
     svg_open(t, &(svg_frame){.width = 720, .height = 350, .title = "The graph"});
     svg_words(t, "title", "start", 20, 18, "The graph: from causes to effects");
-    json_array_foreach((json_t *)(uintptr_t)edges, i, e)
-    {
-        const int a = (int)json_integer_value(json_array_get(e, 0));
-        const int b = (int)json_integer_value(json_array_get(e, 1));
-        if (a < 0 || b < 0 || a >= l->n || b >= l->n) continue;
-        svg_line(t, "grid", node_x(l, a), node_y(l, a), node_x(l, b), node_y(l, b));
-    }
+    for (int k = 0; k < l->n; k++) draw_parents(t, l, json_array_get(graph, (size_t)k), k);
     for (int k = 0; k < l->n; k++) {
-        const json_t *node = json_array_get(nodes, (size_t)k);
-        const bool has_y = json_is_true(json_object_get(node, "y"));
-        svg_dot(t, has_y ? "s1" : "s0", node_x(l, k), node_y(l, k), node_words(words, node, k));
-        snprintf(number, sizeof number, has_y ? "%d: y" : "%d", k);
+        char *words = json_dumps(json_array_get(graph, (size_t)k), JSON_REAL_PRECISION(4));
+        if (!words) return mill_fail(MILL_ENOMEM, "out of memory for a node's words");
+        svg_dot(t, l->level[k] ? "s0" : "s1", node_x(l, k), node_y(l, k), words);
+        free(words);
+        snprintf(number, sizeof number, "%d", l->number[k]);
         svg_words(t, "label", "start", node_x(l, k) + 6, node_y(l, k) + 4, number);
     }
     svg_close(t);
+    return MILL_OK;
 }
 
 static mill_err draw_graph(mill_text *t, const json_t *structure)
 {
     const json_t *graph = json_object_get(structure, "graph");
-    const json_t *nodes = json_object_get(graph, "nodes"), *edges = json_object_get(graph, "edges");
     layout l;
 
-    if (!json_is_array(nodes) || !json_array_size(nodes)) return MILL_OK;
-    const mill_err err = lay_out(&l, edges, (int)json_array_size(nodes));
-    if (!err) draw_nodes(t, &l, nodes, edges);
+    if (!json_is_array(graph) || !json_array_size(graph)) return MILL_OK;
+    mill_err err = lay_out(&l, graph);
+    if (!err) err = draw_nodes(t, &l, graph);
+    mill_free(l.number);
     mill_free(l.level);
     mill_free(l.place);
     mill_free(l.size);

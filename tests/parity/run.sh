@@ -8,4 +8,7 @@ cd "$(dirname "$0")/../.."
 tools/deps.sh --parity || true # a browser to look at pages with
 tools/venv.sh || true # it has said what is missing; run_tests looks for itself
 make -s build/release/tests/parity/step_dump build/release/tests/parity/train_dump
-exec tools/run_tests --jobs 1 parity
+case ${1-parity} in # parity-prior: both generators draw anew; 40 minutes
+parity-prior) exec build/venv/bin/python tests/parity/prior_parity.py ;;
+*) exec tools/run_tests --jobs 1 parity ;;
+esac
