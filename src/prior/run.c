@@ -52,7 +52,7 @@ static mill_err write_set(worker *w, const prior_set *set)
 
     TRY(prior_sink_add(&w->sink, set));
     atomic_fetch_add(&w->seat->written_ns, now_ns() - began);
-    atomic_fetch_add(&w->seat->made, 1);
+    atomic_fetch_add(&w->seat->begun, 1);
     return MILL_OK;
 }
 
@@ -146,6 +146,8 @@ static mill_err make_unit(worker *w, int64_t unit)
     TRY(folder_note(w->folder->o.dir, &w->sink.unit));
     atomic_fetch_add(&w->seat->written_ns, now_ns() - began);
     atomic_fetch_add(&w->seat->bytes, w->sink.unit.bytes);
+    atomic_store(&w->seat->begun, 0);
+    atomic_fetch_add(&w->seat->made, count);
     return MILL_OK;
 }
 
@@ -205,7 +207,7 @@ static sums add_seats(const crew *c)
     sums s = {0};
 
     for (int k = 0; k < c->n_workers; k++) {
-        s.made += c->board->seat[k].made;
+        s.made += c->board->seat[k].made + c->board->seat[k].begun;
         s.bytes += c->board->seat[k].bytes;
         s.busy += 1e-9 * (double)c->board->seat[k].busy_ns;
         s.written += 1e-9 * (double)c->board->seat[k].written_ns;
