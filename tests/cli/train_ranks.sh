@@ -51,7 +51,7 @@ holds one_predicts_all test "$(wc -l <p.csv)" = 345
 
 # A clock that jumps by hours, differently on every rank: nothing is decided by it.
 if command -v gcc >/dev/null && gcc -shared -fPIC -O1 -o skew.so "$ROOT/tests/cli/skewed_clock.c"; then
-    expect clocks_jump 0 "*" env LD_PRELOAD="$PWD/skew.so" "$T" launch -n 2 --hang-warn 2 --hang-timeout 20 -- "$T" "${args[@]}" -o skewed --checkpoint-every 20
+    expect clocks_jump 0 "*" env LD_PRELOAD="$PWD/skew.so" "$T" launch -n 2 --hang-warn 2 --hang-timeout 20 -- "$T" "${args[@]}" -o skewed --checkpoint-every 20 --log-interval 1
     holds clocks_jump_unnoticed sh -c '! grep -E "silent|hangs|goes on" err'
     same clocks_jump_same_weights skewed
     holds clocks_did_jump python3 -c '
