@@ -39,7 +39,8 @@ static const char rules[] =
     "figure{margin:0;background:var(--card);border:1px solid var(--edge);border-radius:8px;"
     "padding:12px;min-width:0;break-inside:avoid}"
     "figure svg{display:block;max-width:100%;height:auto}"
-    "figure.map{grid-column:1/-1;overflow-x:auto;justify-self:start;max-width:100%}"
+    ".maps{display:flex;flex-wrap:wrap;gap:14px;margin:12px 0}"
+    "figure.map{overflow-x:auto;max-width:100%}"
     "figure.map svg{max-width:none}"
     "figcaption{font-size:13.5px;color:var(--quiet);margin-top:6px;overflow-wrap:anywhere}"
     "figcaption table{min-width:0;width:100%}figcaption td,figcaption th{padding:2px 8px 2px 0;"
@@ -80,7 +81,10 @@ void page_cell(page *p, int k, const char *path)
     const json_t *v = eval_at(p->report[k], path);
     char buf[32];
 
-    if (json_is_number(v))
+    if (json_is_integer(v))
+        text_add(p->t, "<td class=\"n\" data-table=\"%d\" data-path=\"%s\">%lld</td>", k, path,
+                 (long long)json_integer_value(v));
+    else if (json_is_number(v))
         text_add(p->t, "<td class=\"n\" data-table=\"%d\" data-path=\"%s\">%s</td>", k, path,
                  page_number(buf, json_number_value(v)));
     else
@@ -152,8 +156,10 @@ void page_group(page *p, const char *group)
     page_table_open(p, group);
     text_add(p->t, "<thead><tr><th scope=\"col\">Metric</th>");
     name_columns(p);
-    text_add(p->t, "<th scope=\"col\" class=\"n\">Expected</th><th scope=\"col\">What it says"
-                   "</th></tr></thead><tbody>\n");
+    text_add(p->t,
+             "<th scope=\"col\" class=\"n\">%s</th><th scope=\"col\">What it says"
+             "</th></tr></thead><tbody>\n",
+             !strcmp(group, "privacy") ? "Real rows" : "Expected");
     for (const eval_headline *h = eval_headlines; h->path; h++)
         if (!strcmp(h->group, group)) group_row(p, h);
     page_table_close(p);

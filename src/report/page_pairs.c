@@ -163,7 +163,7 @@ mill_err page_pairs(page *p)
                      "</p>\n",
                      n);
         if (ranks) worst_pairs(p, order, ranks < WORST ? ranks : WORST);
-        text_add(p->t, "<div class=\"cards\">\n");
+        text_add(p->t, "<div class=\"maps\">\n");
         for (int k = 0; ranks && n <= MOST_MAPPED && k < p->n; k++)
             draw_map(p, k, name, n, value, most);
         text_add(p->t, "</div></section>\n");

@@ -132,6 +132,35 @@ void test_nearest__are_those_of_a_plain_loop_to_the_bit(void **state)
     for (int n = 3; n < 40; n++) assert_as_by_hand(n, 43 - n, 1);
 }
 
+void test_nearest__is_found_where_floats_see_no_difference(void **state)
+{
+    (void)state;
+    enum { N = 320 };
+    double x[N + 2];
+    near_pair found[1];
+    near_scale *s = NULL;
+    near_points *ref = NULL, *query = NULL;
+    mill_table *real = made_table(N + 2, 1), *one = made_table(1, 1);
+
+    for (int i = 0; i < N; i++) x[i] = 0.5 + 1e-10 * (i * 77 % N + 1); /* all are one float */
+    x[N] = 0;
+    x[N + 1] = 1;
+    made_numbers(real, 0, "x", MILL_REAL, x);
+    made_numbers(one, 0, "x", MILL_REAL, &(double){0.3});
+    assert_ok(near_scale_new(&s, real, columns, 1, NEAR_L1, 1));
+    assert_ok(near_points_new(&ref, s, real, NULL, N + 2));
+    assert_ok(near_points_new(&query, s, one, NULL, 1));
+    assert_ok(near_two(found, s, query, ref, false, NULL));
+    assert_near(x[found[0].at], 0.5 + 1e-10, 1e-13);
+    assert_near(found[0].first, 0.2 + 1e-10, 1e-13);
+    assert_near(found[0].second, 0.2 + 2e-10, 1e-13);
+    near_points_free(ref);
+    near_points_free(query);
+    near_scale_free(s);
+    mill_table_free(real);
+    mill_table_free(one);
+}
+
 void test_nearest__of_squares_are_those_of_a_plain_loop(void **state)
 {
     (void)state;
