@@ -280,3 +280,34 @@ void test_prior_filter__knows_noise_from_signal(void **state)
     assert_int_equal(signal, 0);
     assert_int_equal(trivial, 40);
 }
+
+/* Every allocation of an attempt may be the one that does not fit: MILL_ENOMEM, nothing worse. */
+void test_graph_scm__stops_where_memory_ends(void **state)
+{
+    prior_config c = config_of("v2-clf-stage1");
+    int refused = 0;
+
+    (void)state;
+    c.max_seq = 48;
+    c.min_features = c.max_features = 9;
+    for (int64_t limit = 8 << 10;; limit += 2 << 10) {
+        mill_text text = {0};
+        prior_try t = {.c = &c, .stride = 48, .structure = &text, .describe = true};
+        mill_err err = MILL_ENOMEM;
+
+        prior_place_of(&t.at, &c, 3);
+        t.classes = t.at.classes;
+        t.draw = draw_init(t.at.set_key, 0);
+        assert_ok(prior_arena_new(&t.arena, limit));
+        t.x = prior_alloc(t.arena, 9 * t.stride, sizeof *t.x);
+        t.y = prior_alloc(t.arena, t.stride, sizeof *t.y);
+        t.levels = prior_alloc(t.arena, 9, sizeof *t.levels);
+        if (t.x && t.y && t.levels) err = prior_graph_scm(&t);
+        prior_arena_free(t.arena);
+        text_free(&text);
+        if (!err) break;
+        assert_int_equal(err, MILL_ENOMEM);
+        refused++;
+    }
+    assert_true(refused > 20);
+}
