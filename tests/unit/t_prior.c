@@ -304,7 +304,7 @@ void test_prior_post__clamps_and_standardises_as_in_double(void **state)
         for (int kind = 0; kind < 4; kind++) {
             const int n = sizes[s];
             draw_normals(&d, x, n);
-            if (kind & 1) x[n / 2] = 1e3f; /* beyond four deviations of the rest */
+            if (kind & 1) x[n / 2] = s % 2 ? 1e3f : -1e3f; /* beyond four deviations of the rest */
             for (int i = 0; i < n; i++) x[i] = fmaf(3.0f, x[i], 40.0f);
             for (int i = 0; i < n; i++) z[i] = (double)x[i];
             reference_post(z, n, kind & 2);
@@ -368,6 +368,27 @@ void test_prior_labels__have_the_ratio_that_was_asked_for(void **state)
         assert_true((double)(most - 1) / (double)(least + 1) <= p.ratio);
         assert_true((double)(most + 1) / (double)(least - 1) >= p.ratio);
         assert_true(fabs(s.imbalance - (double)most / (double)least) < 1e-12);
+    }
+    prior_maker_free(m);
+}
+
+/* 36 and 4 rows, 36 of 40 for training: of the small class 3.6, but one must be left to test. */
+void test_prior_labels__leave_a_row_of_each_class_to_test(void **state)
+{
+    prior_config c = small_config("dummy");
+    prior_maker *m;
+    prior_set s;
+
+    (void)state;
+    c.max_seq = 40;
+    c.max_classes = 2;
+    c.min_imbalance_ratio = c.max_imbalance_ratio = 9;
+    c.min_train_size = c.max_train_size = 36;
+    c.max_attempts = 1;
+    assert_ok(prior_maker_new(&m, &c));
+    for (int i = 0; i < 20; i++) {
+        assert_ok(prior_make(&s, m, i, false));
+        assert_true(s.imbalance == 9);
     }
     prior_maker_free(m);
 }
