@@ -319,9 +319,9 @@ static mill_err check_memory(const prior_run_options *o)
 
     if (!o->memory_limit || all <= o->memory_limit) return MILL_OK;
     return mill_fail(MILL_EINPUT,
-                     "%d workers may take %s each, %s together, above --memory-limit %s: fewer "
+                     "%d worker%s may take %s each, %s together, above --memory-limit %s: fewer "
                      "--nproc, a smaller --inner-bsz, or fewer rows and features",
-                     o->workers, mill_format_size(a, (double)each),
+                     o->workers, o->workers == 1 ? "" : "s", mill_format_size(a, (double)each),
                      mill_format_size(b, (double)all),
                      mill_format_size(c, (double)o->memory_limit));
 }

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import prior_compare as c  # noqa: E402
 
 TABMILL = os.environ["TABMILL"]
-OURS, LEARNED, FRESH = 2000, 400, 100
+OURS, LEARNED, FRESH = 2000, 200, 100
 
 
 def verdict(name, bad, rows):
