@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # NEEDS: torch tabicl sklearn scipy
-"""p_prior.py: is it the same prior?  2,000 of our data sets of each kind against the checked-in summaries of 2,000 official ones, and as a
-check of these, 100 that the official generator draws now.  `make parity-prior` draws all of them anew.  prior_compare.py has the rules."""
+"""p_prior.py: is it the same prior?  2,000 of our data sets of each kind against the checked-in summaries of official ones, and as a check
+of these, 100 that the official generator draws now.  `make parity-prior` draws all of them anew.  prior_compare.py has the rules."""
 import os
 import sys
 
@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import prior_compare as c  # noqa: E402
 
 TABMILL = os.environ["TABMILL"]
-OURS, LEARNED, FRESH = 2000, 200, 100
+OURS, LEARNED, FRESH = 2000, 400, 100
 
 
 def verdict(name, bad, rows):
