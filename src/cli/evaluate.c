@@ -312,8 +312,8 @@ static mill_err evaluate_tables(evaluate_work *w)
     int n = (int)w->o->evaluate.nproc;
 
     if (n > n_tables(w)) {
-        cli_say("--nproc %d: there are %d synthetic tables, so many processes are started", n,
-                n_tables(w));
+        cli_say("--nproc %d: a process takes whole tables, and there %s %d; its threads share one",
+                n, n_tables(w) == 1 ? "is" : "are", n_tables(w));
         n = n_tables(w);
     }
     if (n > 1) return evaluate_shared(w, n);
