@@ -32,9 +32,10 @@ int cmd_monitor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_prior(int argc, char **argv);
 int cmd_generate_data(int argc, char **argv);
+int cmd_reason(int argc, char **argv);
 extern const opt_set fit_set, sample_set, generate_set, evaluate_set, score_set, estimate_set,
     inspect_set, train_set, predict_set, devices_set, launch_set, monitor_set, bench_set,
-    prior_run_set, generate_data_set;
+    prior_run_set, generate_data_set, reason_set;
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
 typedef struct {
