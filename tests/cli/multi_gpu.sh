@@ -53,7 +53,7 @@ while read -r line; do
     case $line in *--resume*) ;; *) rm -rf run ;; esac
     expect "$line" 0 "*" bash -c "$line"
 done <commands
-wait $terminal
+wait "$terminal"
 verdict "both terminals end" $? "$(cat terminal)"
 rm -rf run
 expect "a launcher speaks as its command" 137 "tabmill train: rank 0 (process" env TABMILL_FAULT=rename:1:kill \
