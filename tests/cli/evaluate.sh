@@ -24,6 +24,9 @@ expect no_such_target 1 "colour" "$T" evaluate "$PENGUINS" s.csv --target colour
 expect one_table 2 "REAL or SYNTHETIC is missing" "$T" evaluate "$PENGUINS"
 expect absent 1 "none.csv" "$T" evaluate "$PENGUINS" none.csv
 
+expect level 0 "*" env TABMILL_ISA=v3 "$T" evaluate "$PENGUINS" s.csv --json -
+holds level_same_bytes cmp out one.json
+
 # Several tables, a model, a page, bounds.
 "$T" fit -i "$PENGUINS" -o m.mill -q
 "$T" sample m.mill -n 300 -o t.csv -q
