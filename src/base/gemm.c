@@ -109,6 +109,16 @@ void gemm_bf16(const gemm_args *g)
     }
 }
 
+void gemm_pack_rows(void *pairs, const float *a, int64_t lda, int64_t m, int64_t k)
+{
+    gemm_rows_bf16_v4(pairs, a, lda, m, k);
+}
+
+void gemm_pack_panels(void *panels, const gemm_panels *p, int64_t begin, int64_t end)
+{
+    gemm_panels_bf16_v4(panels, p, begin, end);
+}
+
 void gemm_f64(const gemm_args_f64 *g)
 {
     own_f64[mill_cpu_level()](g);

@@ -26,7 +26,25 @@ typedef struct {
     const float *a, *b, *from; /* from: NULL for zero */
     int64_t m, n, k, lda, ldb, ldc, ld_from;
     bool ta, tb;
+    /* For gemm_bf16, where the processor has its products: packed before, in the place of a (then
+     * not ta) or b; or NULL. */
+    const float *a_pairs, *b_panels;
 } gemm_args;
+
+/*
+ * Packed operands: rounded to bfloat16, neighbours along k as pairs in the place of a float, an odd
+ * k filled up with a zero.
+ *
+ *     a_pairs    (m, pairs)
+ *     b_panels   for each 32 columns (pairs, 32), the last ones too
+ */
+enum { GEMM_PANEL = 32 };
+
+typedef struct { /* op(B) (k,n) */
+    const float *b;
+    int64_t k, n, ldb;
+    bool tb;
+} gemm_panels;
 
 typedef struct {
     double *c;
@@ -41,6 +59,11 @@ void gemm_f32(const gemm_args *g);
  * gemm_f32; the processor adds pairs of products and takes denormals as 0.  Elsewhere the products
  * are f32, not faster. */
 void gemm_bf16(const gemm_args *g);
+
+/* Packs, where mill_cpu_has_bf16(): all of A (m,k); of B what its stored rows [begin, end) are.  A
+ * part begins at an even row, or, if B is stored (n,k), at a multiple of GEMM_PANEL. */
+void gemm_pack_rows(void *pairs, const float *a, int64_t lda, int64_t m, int64_t k);
+void gemm_pack_panels(void *panels, const gemm_panels *p, int64_t begin, int64_t end);
 
 /* For the gradient tests and for statistics: one chain of FMA in the order of k, not fast. */
 void gemm_f64(const gemm_args_f64 *g);
@@ -64,5 +87,7 @@ bool gemm_onednn(const gemm_args *g);
 MILL_LEVEL_DECLARE(void, gemm_tile, (const gemm_args *g, bool round_to_bf16));
 MILL_LEVEL_DECLARE(void, gemm_tile_f64, (const gemm_args_f64 *g));
 void gemm_tile_bf16_v4(const gemm_args *g);
+void gemm_rows_bf16_v4(void *out, const float *a, int64_t lda, int64_t m, int64_t k);
+void gemm_panels_bf16_v4(void *out, const gemm_panels *p, int64_t begin, int64_t end);
 
 #endif

@@ -27,7 +27,7 @@ static int64_t first_bad(const exec_tensor *t)
 {
     const int64_t n = mill_elems(&t->shape);
 
-    if (t->dtype == MILL_T_I32) return -1;
+    if (t->dtype == MILL_T_I32 || t->dtype == MILL_T_BF16) return -1; /* the latter: a copy */
     for (int64_t i = 0; i < n; i++) {
         const double x = t->dtype == MILL_T_F64 ? ((const double *)t->data)[i]
                                                 : (double)((const real *)t->data)[i];

@@ -30,7 +30,8 @@ enum { MILL_MAX_SRC = 6, MILL_MAX_DIM = 4, MILL_MAX_ATTR = 6 };
 /* Where a kernel runs; one table of pointers a descriptor. ORDER DEVICE */
 enum { MILL_CPU_V3, MILL_CPU_V4, MILL_CUDA, MILL_N_DEVICE };
 
-typedef enum { MILL_T_REAL, MILL_T_F64, MILL_T_I32, MILL_N_DTYPE } mill_dtype;
+/* BF16: packed operands of products alone (ops/pack.c). */
+typedef enum { MILL_T_REAL, MILL_T_F64, MILL_T_I32, MILL_T_BF16, MILL_N_DTYPE } mill_dtype;
 
 #define KEEP_Y       (1u << MILL_MAX_SRC)
 #define KEEP_SRC(i)  (1u << (i))
@@ -87,6 +88,14 @@ enum {
                           a path is an error */
 };
 
+/* What a product becomes under mill_pass_cast: these attributes, and node `with` in the place of
+ * source `source`; 0: it stays. */
+typedef struct {
+    mill_ref with;
+    int source;
+    mill_attr attr;
+} mill_cast;
+
 typedef struct {
     const char *name;
     int n_src;        /* at least; a node has exactly node->n_src */
@@ -105,6 +114,7 @@ typedef struct {
     /* Add the nodes of the gradient: dsrc[i] = d loss / d src[i], or 0 for "none".  NULL: no
      * gradient. */
     void (*vjp)(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc);
+    mill_cast (*cast)(mill_graph *g, const mill_node *node); /* may add one node; NULL: none */
     mill_kernel run[MILL_N_DEVICE];
 } mill_op;
 

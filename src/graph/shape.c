@@ -36,7 +36,7 @@ bool mill_shape_equal(const mill_shape *a, const mill_shape *b)
 
 size_t mill_dtype_size(mill_dtype t)
 {
-    static const size_t size[MILL_N_DTYPE] = {sizeof(real), sizeof(double), sizeof(int32_t)};
+    static const size_t size[MILL_N_DTYPE] = {sizeof(real), sizeof(double), sizeof(int32_t), 2};
     return size[t];
 }
 

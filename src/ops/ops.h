@@ -54,6 +54,10 @@ mill_ref mill_addmm(mill_graph *g, mill_ref c, mill_ref a, mill_ref b, bool ta, 
 /* x (..., k), w (k, m), b (m) or 0 for none -> (..., m) */
 mill_ref mill_linear(mill_graph *g, mill_ref x, mill_ref w, mill_ref b);
 
+/* Operands of products in bfloat16, for mill_pass_cast (pack.c). */
+mill_ref mill_pack_rows(mill_graph *g, mill_ref x);
+mill_ref mill_pack_panels(mill_graph *g, mill_ref x, bool tb);
+
 /* ---- sparse first layers: codes in, never a dense one-hot ---- */
 /* y[i,:] = c[i,:] + sum_j val[i,j] w[codes[i,j],:]   w (V, m), codes i32 (n, s), code -1 adds
  * nothing. c: (n, m), or a row vector (m), or 0 for none; val: (n, s), or 0 for all ones.  -> (n,

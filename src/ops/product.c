@@ -20,12 +20,17 @@
  * read
  *
  * The bits are those of base/gemm.h: for one provider independent of tiles and threads.
+ *
+ * Under mill_pass_cast the operand that every tile reads in full comes packed (pack.c): b for rows
+ * and inner, a for cols.  The bits are those without.  Such a product has no gradient any more.
  */
+#include "base/cpu.h"
 #include "base/gemm.h"
 #include "ops/inner.h"
 #include <string.h>
 
-enum { I_TA, I_TB, I_HAS_C }; /* attributes */
+enum { I_TA, I_TB, I_HAS_C, I_PACKED, I_M }; /* attributes; m is kept where b does not say it */
+enum { PACKED_A = 1, PACKED_B };
 enum { WIDE = 64 }; /* columns of a block; rows below which blocks of columns are dealt: */
 enum { FEW_ROWS = 128 };
 enum { MANY_ROWS = 256 }; /* four tiles */
@@ -42,14 +47,43 @@ static int64_t leading(const mill_shape *s) /* product of all but the last two d
     return n;
 }
 
+/* The shape that a source had before it was packed. */
+static mill_shape unpacked(const mill_graph *g, const mill_node *node, int i)
+{
+    const int packed = (int)node->attr.i[I_PACKED], at = node->attr.i[I_HAS_C] ? 1 : 0;
+    const int64_t m = node->attr.i[I_M];
+    mill_shape s = *src_shape(g, node, i);
+
+    if (packed == PACKED_A && i == at)
+        s.dim[s.rank - 1] = src_shape(g, node, at + 1)->dim[node->attr.i[I_TB]];
+    if (packed == PACKED_B && i == at + 1) {
+        const mill_shape *a = src_shape(g, node, at);
+        const int64_t k = a->dim[a->rank - (node->attr.i[I_TA] ? 2 : 1)];
+        s = node->attr.i[I_TB] ? SHAPE(m, k) : SHAPE(k, m);
+    }
+    return s;
+}
+
+static mill_err check_packed(const mill_graph *g, const mill_node *node)
+{
+    const int packed = (int)node->attr.i[I_PACKED], at = node->attr.i[I_HAS_C] ? 1 : 0;
+
+    for (int i = 0; i < node->n_src; i++) {
+        const bool is_packed = packed && i == at + packed - 1;
+        const mill_dtype want = is_packed ? MILL_T_BF16 : MILL_T_REAL;
+        WANT(g, node, mill_get(g, node->src[i])->dtype == want, "real, or packed, operands");
+    }
+    return MILL_OK;
+}
+
 static mill_err shape_product(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
                               const mill_node *node)
 {
     const int at = node->attr.i[I_HAS_C] ? 1 : 0;
-    const mill_shape *a = src_shape(g, node, at), *b = src_shape(g, node, at + 1);
     const bool ta = node->attr.i[I_TA], tb = node->attr.i[I_TB];
 
-    TRY(ops_check_dtypes(g, node, 0));
+    TRY(check_packed(g, node));
+    const mill_shape sa = unpacked(g, node, at), sb = unpacked(g, node, at + 1), *a = &sa, *b = &sb;
     WANT(g, node, a->rank >= 2 && b->rank >= 2, "operands are matrices");
     WANT(g, node, a->dim[a->rank - (ta ? 2 : 1)] == b->dim[b->rank - (tb ? 1 : 2)],
          "inner dimensions differ");
@@ -102,6 +136,8 @@ static void multiply(const mill_call *call, int64_t row, int64_t col, const real
         .accumulate = at,
 #else
     const gemm_args args = {
+        .a_pairs = attr->i[I_PACKED] == PACKED_A ? a : NULL,
+        .b_panels = attr->i[I_PACKED] == PACKED_B ? b : NULL,
         .from = from,
         .ld_from = full ? m : 0,
 #endif
@@ -156,8 +192,8 @@ static void product_rows(const mill_call *c)
 static void product_cols(const mill_call *c)
 {
     const bool tb = c->node->attr.i[I_TB], has_c = c->node->attr.i[I_HAS_C];
-    const mill_shape *y = &c->node->shape, *a = c->src_shape[has_c];
-    const int64_t rows = mill_rows(y), k = mill_cols(a), cols = c->end - c->begin;
+    const int64_t rows = mill_rows(&c->node->shape), cols = c->end - c->begin;
+    const int64_t k = c->src_shape[has_c + 1]->dim[tb];
     const real *b = (const real *)c->src[has_c + 1];
 
     multiply(c, 0, c->begin, c->src[has_c], b + (tb ? c->begin * k : c->begin),
@@ -167,6 +203,7 @@ static void product_cols(const mill_call *c)
 /* ---- descriptors ---- */
 
 static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc);
+static mill_cast cast_product(mill_graph *g, const mill_node *node);
 
 #define PRODUCT(row, rows_of_a, splits, kernel)               \
     static const mill_op op_matmul_##row = {                  \
@@ -178,6 +215,7 @@ static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc);
         .shape = shape_product,                               \
         .split = splits,                                      \
         .vjp = product_vjp,                                   \
+        .cast = cast_product,                                 \
         .run = {kernel, kernel, 0},                           \
     };                                                        \
     static const mill_op op_addmm_##row = {                   \
@@ -190,6 +228,7 @@ static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc);
         .shape = shape_product,                               \
         .split = splits,                                      \
         .vjp = product_vjp,                                   \
+        .cast = cast_product,                                 \
         .run = {kernel, kernel, 0},                           \
     };
 PRODUCT(rows, 1, NULL, product_rows)
@@ -204,6 +243,10 @@ static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc)
     const mill_attr attr = mill_get(g, y)->attr;
     const bool ta = attr.i[I_TA], tb = attr.i[I_TB];
     const int at = attr.i[I_HAS_C] ? 1 : 0;
+    if (attr.i[I_PACKED]) {
+        mill_poison(g, MILL_ESHAPE, "product: gradients come before the cast");
+        return;
+    }
     const mill_ref a = mill_src(g, y, at), b = mill_src(g, y, at + 1);
     const mill_shape sa = *mill_shape_of(g, a), sb = *mill_shape_of(g, b);
 
@@ -226,6 +269,25 @@ static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc)
     }
     const mill_ref db = tb ? mill_matmul(g, dy, a, true, ta) : mill_matmul(g, a, dy, !ta, false);
     dsrc[at + 1] = mill_sum_to(g, db, &sb);
+}
+
+/* The operand that every tile reads in full, packed; none if it is read once. */
+static mill_cast cast_product(mill_graph *g, const mill_node *node)
+{
+    const int at = node->attr.i[I_HAS_C] ? 1 : 0;
+    const mill_ref a = node->src[at], b = node->src[at + 1];
+    const bool by_columns = node->op == &op_matmul_cols || node->op == &op_addmm_cols;
+    const int64_t rows = mill_rows(&node->shape);
+    mill_cast cast = {.attr = node->attr};
+
+    if (sizeof(real) != sizeof(float) || mill_cpu_init() || !mill_cpu_has_bf16()) return cast;
+    if (mill_shape_of(g, b)->rank != 2 || node->attr.i[I_PACKED]) return cast;
+    if (by_columns ? rows < FEW_ROWS : rows <= mill_grain(rows)) return cast;
+    cast.attr.i[I_PACKED] = by_columns ? PACKED_A : PACKED_B;
+    cast.attr.i[I_M] = mill_cols(&node->shape);
+    cast.source = by_columns ? at : at + 1;
+    cast.with = by_columns ? mill_pack_rows(g, a) : mill_pack_panels(g, b, node->attr.i[I_TB]);
+    return cast;
 }
 
 /* ---- constructors ---- */

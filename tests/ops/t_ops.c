@@ -318,6 +318,12 @@ static void see_all(void) /* the descriptors that the rows and their gradients r
         run_plain(&v, &op_rows[i], 65, 33, MILL_CPU_V3);
         free_values(&v);
     }
+    mill_graph *g; /* made by mill_pass_cast alone: tests/unit/t_cast.c */
+    assert_int_equal(mill_graph_new(&g), MILL_OK);
+    const mill_ref x = mill_input(g, "x", MILL_T_REAL, SHAPE(65, 33));
+    note_op(mill_get(g, mill_pack_rows(g, x))->op);
+    note_op(mill_get(g, mill_pack_panels(g, x, false))->op);
+    mill_graph_free(g);
 }
 
 void test_ops__have_a_row_each(void **state)

@@ -254,6 +254,43 @@ void test_gemm__bf16_is_exact_for_small_integers(void **state)
     }
 }
 
+/* What is packed once, in parts, gives the bits of what every call packs for itself. */
+void test_gemm__packed_operands_change_no_bit(void **state)
+{
+    (void)state;
+    assert_ok(mill_cpu_init());
+    if (!mill_cpu_has_bf16()) skip_because("no products of bfloat16 here");
+    for (int s = 0; s < N_SHAPES; s++)
+        for (int kind = 0; kind < 12; kind++) {
+            problem p = make(shapes[s][0], shapes[s][1], shapes[s][2], kind, (uint64_t)s);
+            problem q = make(shapes[s][0], shapes[s][1], shapes[s][2], kind, (uint64_t)s);
+            const gemm_panels b = {q.g.b, q.g.k, q.g.n, q.g.ldb, q.g.tb};
+            const int64_t pairs = (q.g.k + 1) / 2, rows = q.g.tb ? q.g.n : q.g.k;
+            float *a_pairs = filled(q.g.m * pairs + 1, &(mill_rng){0}),
+                  guard = a_pairs[q.g.m * pairs];
+            float *panels = filled((q.g.n + 31) / 32 * 32 * pairs, &(mill_rng){0});
+
+            gemm_bf16(&p.g);
+            if (s % 2 || q.g.ta) {
+                for (int64_t i = 0; i < rows; i += GEMM_PANEL)
+                    gemm_pack_panels(panels, &b, i, i + GEMM_PANEL < rows ? i + GEMM_PANEL : rows);
+                q.g.b_panels = panels;
+                q.g.b = NULL;
+            } else {
+                gemm_pack_rows(a_pairs, q.g.a, q.g.lda, q.g.m, q.g.k);
+                assert_int_equal(mill_bits_of(a_pairs[q.g.m * pairs]), mill_bits_of(guard));
+                q.g.a_pairs = a_pairs;
+                q.g.a = NULL;
+            }
+            gemm_bf16(&q.g);
+            assert_memory_equal(p.c, q.c, (size_t)p.c_size * sizeof *p.c);
+            free(a_pairs);
+            free(panels);
+            release(&p);
+            release(&q);
+        }
+}
+
 /* The bytes that every level and every build has to give. */
 void test_gemm__ours_gives_the_golden_bytes(void **state)
 {

@@ -7,7 +7,8 @@
  * The same tiles as gemm.c, with a pair of bfloat16 in the place of a float.  Both operands are
  * rounded (to nearest even) while they are packed; an odd k is filled up with a zero.  The
  * instruction takes denormals as 0, so the native conversion, which does so too, loses nothing.  A
- * is packed (rows, pairs), or (pairs, rows) if it is stored (k,m); B's panels (pairs, NR).
+ * is packed (rows, pairs), or (pairs, rows) if it is stored (k,m); B's panels (pairs, NR).  What
+ * came packed is read where it is: the same chains, the same bits.
  */
 #include "base/vec16.h"
 #define MUL_ADD(x, y, sum) (v_f) _mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y))
@@ -48,13 +49,13 @@ VI void pack_across(float *out, int stride, const float *p, int64_t ld, int64_t 
         }
 }
 
-/* out (rows, PAIRS): a matrix (rows, k) in pairs along k. */
-VI void pack_along(float *out, const float *p, int64_t ld, int64_t rows, int64_t kc)
+/* out (rows, stride): a matrix (rows, k) in pairs along k; whole vectors are written. */
+VI void pack_along(float *out, int64_t stride, const float *p, int64_t ld, int64_t rows, int64_t kc)
 {
     for (int64_t i = 0; i < rows; i++)
         for (int64_t k = 0; k < kc; k += 32) {
             const int n = kc - k < 32 ? (int)(kc - k) : 32;
-            _mm512_storeu_ps(out + i * PAIRS + k / 2, pairs_along(p + i * ld + k, n));
+            _mm512_storeu_ps(out + i * stride + k / 2, pairs_along(p + i * ld + k, n));
         }
 }
 
@@ -75,30 +76,52 @@ VI void pack_transposed(float *out, const float *p, int64_t ld, int64_t kc, int 
         }
 }
 
+VI void pack_panel(float *out, const gemm_args *g, int64_t k0, int64_t kc, int64_t j, int cols)
+{
+    if (g->tb) {
+        pack_transposed(out, g->b + j * g->ldb + k0, g->ldb, kc, cols);
+    } else {
+        pack_across(out, NR, g->b + k0 * g->ldb + j, g->ldb, kc, cols);
+    }
+}
+
+VI void pack_a(float *out, const gemm_args *g, int64_t i, int64_t rows, int64_t k0, int64_t kc)
+{
+    if (g->ta) {
+        pack_across(out, A_STRIDE, g->a + k0 * g->lda + i, g->lda, kc, (int)rows);
+    } else {
+        pack_along(out, PAIRS, g->a + i * g->lda + k0, g->lda, rows, kc);
+    }
+}
+
 VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int64_t kc)
 {
+    const int64_t all_pairs = (g->k + 1) / 2;
     float panel[PAIRS * NR] __attribute__((aligned(64)));
     float a[PAIRS * A_STRIDE] __attribute__((aligned(64)));
     const float *from = k0 > 0 ? g->c : g->from;
-    tile t = {.k = (kc + 1) / 2, .c_stride = g->ldc, .from_stride = k0 > 0 ? g->ldc : g->ld_from};
+    tile t = {.a = a,
+              .a_stride = g->ta ? A_STRIDE : PAIRS,
+              .b = panel,
+              .b_stride = NR,
+              .k = (kc + 1) / 2,
+              .c_stride = g->ldc,
+              .from_stride = k0 > 0 ? g->ldc : g->ld_from};
 
-    t.a = a;
-    t.a_stride = g->ta ? A_STRIDE : PAIRS;
-    if (g->ta) {
-        pack_across(a, A_STRIDE, g->a + k0 * g->lda + i0, g->lda, kc, (int)rows);
+    if (g->a_pairs) {
+        t.a = g->a_pairs + i0 * all_pairs + k0 / 2;
+        t.a_stride = all_pairs;
     } else {
-        pack_along(a, g->a + i0 * g->lda + k0, g->lda, rows, kc);
+        pack_a(a, g, i0, rows, k0, kc);
     }
-    t.b = panel;
-    t.b_stride = NR;
     for (int64_t j = 0; j < g->n; j += NR) {
         t.cols = g->n - j < NR ? (int)(g->n - j) : NR;
         t.c = g->c + i0 * g->ldc + j;
         t.from = from ? from + i0 * t.from_stride + j : NULL;
-        if (g->tb) {
-            pack_transposed(panel, g->b + j * g->ldb + k0, g->ldb, kc, t.cols);
+        if (g->b_panels) {
+            t.b = g->b_panels + j * all_pairs + k0 / 2 * NR;
         } else {
-            pack_across(panel, NR, g->b + k0 * g->ldb + j, g->ldb, kc, t.cols);
+            pack_panel(panel, g, k0, kc, j, t.cols);
         }
         run_panel(t, rows, g->ta);
     }
@@ -107,9 +130,40 @@ VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int6
 /* m, n, k >= 1 */
 void gemm_tile_bf16_v4(const gemm_args *g)
 {
+    const int64_t most = g->a_pairs ? g->m : MAX_ROWS;
+
     for (int64_t k = 0; k < g->k; k += 2 * PAIRS) {
         const int64_t kc = g->k - k < 2 * PAIRS ? g->k - k : 2 * PAIRS;
-        for (int64_t i = 0; i < g->m; i += MAX_ROWS)
-            run_block(g, i, g->m - i < MAX_ROWS ? g->m - i : MAX_ROWS, k, kc);
+        for (int64_t i = 0; i < g->m; i += most)
+            run_block(g, i, g->m - i < most ? g->m - i : most, k, kc);
+    }
+}
+
+void gemm_rows_bf16_v4(void *out, const float *a, int64_t lda, int64_t m, int64_t k)
+{
+    const int64_t all = k / 32 * 32, stride = (k + 1) / 2;
+
+    for (int64_t i = 0; i < m; i++) {
+        float *to = (float *)out + i * stride;
+        pack_along(to, stride, a + i * lda, lda, 1, all);
+        if (all == k) continue;
+        const int pairs = (int)(k - all + 1) / 2;
+        r_store_n(to + all / 2, (v_f)pairs_along(a + i * lda + all, (int)(k - all)), pairs);
+    }
+}
+
+void gemm_panels_bf16_v4(void *out, const gemm_panels *p, int64_t begin, int64_t end)
+{
+    const int64_t all_pairs = (p->k + 1) / 2;
+
+    for (int64_t j = p->tb ? begin : 0; j < (p->tb ? end : p->n); j += NR) {
+        const int cols = p->n - j < NR ? (int)(p->n - j) : NR;
+        float *to = (float *)out + j * all_pairs;
+        if (p->tb) {
+            pack_transposed(to, p->b + j * p->ldb, p->ldb, p->k, cols);
+        } else {
+            pack_across(to + begin / 2 * NR, NR, p->b + begin * p->ldb + j, p->ldb, end - begin,
+                        cols);
+        }
     }
 }
