@@ -32,6 +32,10 @@ def ours(data, folder, ranks, *more):
     return (lines[-1]["ts"] - lines[0]["ts"]) / (lines[-1]["step"] - lines[0]["step"]) * 1e3
 
 
+def products(amp):
+    return float(subprocess.run([BUILD + "/bench/train_products", amp], capture_output=True, text=True, check=True).stdout)
+
+
 def peer(data, amp):
     run = subprocess.run([PEER, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "bench/peer/train_ddp.py", data, str(STEPS // 2),
                           amp], check=True, capture_output=True, text=True)
@@ -43,7 +47,7 @@ def main():
         data, rng = folder + "/data.npz", np.random.default_rng(0)
         x = rng.standard_normal((12288, 512)).astype("f4")
         np.savez(data, x=x, y=(x @ rng.standard_normal((512, 10))).argmax(1))
-        runs = [("products", lambda: float(subprocess.run([BUILD + "/bench/train_products"], capture_output=True, text=True, check=True).stdout)),
+        runs = [("products", lambda: products("off")), ("products_bf16", lambda: products("bf16")),
                 ("one", lambda: ours(data, folder + "/1", 1)), ("two", lambda: ours(data, folder + "/2", 2)),
                 ("bf16", lambda: ours(data, folder + "/b", 2, "--amp", "bf16"))]
         if PEER:
@@ -58,9 +62,10 @@ def main():
             return statistics.median(x / y for x, y in zip(seen[a], seen[b]))
 
         print("products alone, one thread                          %.1f ms" % ms["products"])
+        print("products alone, one thread, bf16                    %.1f ms" % ms["products_bf16"])
         print("ours, 1 rank                                        %.1f ms  (%.0f %% of the products' rate)" % (ms["one"], 100 * ratio("products", "one")))
         print("ours, 2 ranks                                       %.1f ms  (weak scaling %.1f %%)" % (ms["two"], 100 * ratio("one", "two")))
-        print("ours, 2 ranks, bf16                                 %.1f ms" % ms["bf16"])
+        print("ours, 2 ranks, bf16                                 %.1f ms  (%.0f %% of the products' rate)" % (ms["bf16"], 100 * ratio("products_bf16", "bf16")))
         if PEER:
             print("PyTorch DDP with gloo, 2 ranks                      %.1f ms  (ours %.2fx)" % (ms["peer"], ratio("peer", "two")))
             print("PyTorch DDP with gloo, 2 ranks, bf16 autocast       %.1f ms  (ours %.2fx)" % (ms["peer_bf16"], ratio("peer_bf16", "bf16")))
