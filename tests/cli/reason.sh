@@ -35,7 +35,7 @@ cat >want <<'END'
 {"record":4,"id":"t","verdict":"no_gold","gold":"proof"}
 {"record":5,"id":"u","verdict":"no_gold"}
 {"record":6,"id":"v","verdict":"unreadable","gold":"1","why":"there is no field \"solution\""}
-{"record":7,"verdict":"unreadable","why":"a.jsonl:8: invalid token near 'not'"}
+{"record":7,"verdict":"unreadable","why":"a.jsonl:8: '[' or '{' expected near 'not'"}
 {"record":8,"id":"w","verdict":"equal","gold":"4","given":"2^2"}
 END
 holds verdicts_are_right cmp v.jsonl want
