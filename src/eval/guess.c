@@ -9,6 +9,8 @@
 #include "learn/linear.h"
 #include "learn/logistic.h"
 
+enum { MOST_TREES = 1000, LEAST_ROUNDS = 20 };
+
 /* A guess for every row of test: (rows, k) probabilities, or (rows) values for k = 0. */
 static mill_err linear_guess(double *guess, const mill_features *train, const double *y,
                              const mill_features *test, int k, mill_pool *pool)
@@ -51,6 +53,8 @@ static mill_err boosted_guess(double *guess, const mill_features *train, const d
 
     o.loss = k == 0 ? BOOST_SQUARED : k == 2 ? BOOST_LOGISTIC : BOOST_SOFTMAX;
     o.n_classes = k;
+    if (k * o.trees > MOST_TREES) /* a tree a class and round: fewer rounds of many classes */
+        o.trees = MOST_TREES / k > LEAST_ROUNDS ? MOST_TREES / k : LEAST_ROUNDS;
     TRY(boost_fit(&m, train, y, &o, pool));
     const mill_err err = boost_predict(guess, m, test, pool);
     boost_free(m);
