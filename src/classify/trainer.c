@@ -221,7 +221,7 @@ mill_err cls_trainer_bytes(int64_t *bytes, const cls_config *c, const cls_data *
     if (!err) err = cls_net_init(&net, c, d->encoder);
     if (!err) err = cls_layout_make(layout, &net, (int64_t)SHARDS_LINE * CLS_GROUP * world);
     if (!err) err = mill_graph_new(&g);
-    if (!err) err = cls_build_part(g, &net, layout, c->batch_size, false, NULL);
+    if (!err) err = cls_build_part(g, &net, layout, c->batch_size, !strcmp(c->amp, "bf16"), NULL);
     if (!err) err = plan_bytes(bytes, g, threads);
     if (!err) *bytes += shards_bytes(layout, (int)(plan.parts / world));
     mill_graph_free(g);
