@@ -79,7 +79,7 @@ static bool is_sound(const synth_coder *c, int32_t n)
 {
     bool good = c->at[0] == 0;
     for (int32_t k = 0; k < n && good; k++) {
-        const int32_t points = c->at[k + 1] - c->at[k];
+        const int64_t points = (int64_t)c->at[k + 1] - c->at[k];
         good = c->kind[k] < CODE_N_KIND && points >= (c->kind[k] == CODE_RANGE ? 2 : 1) &&
                points <= CODE_MAX_POINTS && c->first[k] <= c->last[k] &&
                (k == 0 || c->last[k - 1] < c->first[k]);
