@@ -261,13 +261,20 @@ const char *end_of_rank(char buf[160], const launcher *l, int r)
     return buf;
 }
 
-/* A rank of ours that ends without a word has failed, whatever its status. */
+/* It had a signal that was passed on to it, and ended by itself with the status that says so. */
+static bool ended_as_told(const launcher *l, int r)
+{
+    const int status = l->c[r].status;
+    return l->signal && WIFEXITED(status) && WEXITSTATUS(status) == 128 + l->signal;
+}
+
+/* A rank of ours that ends without a word has failed, whatever its status.  One that ended as it
+ * was told has not: the others keep their time of grace. */
 static bool has_failed(const launcher *l, int r)
 {
-    const child *c = &l->c[r];
-    const int code = code_of(c->status);
+    const int code = code_of(l->c[r].status);
 
-    if (code != 0 && code != STATUS_SAVED) return true;
+    if (code != 0 && code != STATUS_SAVED && !ended_as_told(l, r)) return true;
     return l->board.at && l->board.at->seat[r].state == SEAT_TAKEN;
 }
 
@@ -413,7 +420,7 @@ static void report(launcher *l)
 /* The exit status of an attempt that is over. */
 static int status_of(const launcher *l)
 {
-    bool any_saved = false;
+    bool any_saved = false, any_told = false;
 
     if (l->verdict >= 0) return l->verdict;
     if (l->culprit >= 0) {
@@ -422,8 +429,11 @@ static int status_of(const launcher *l)
         if (!(c->was_ended && WIFSIGNALED(c->status)) && code != 0) return code;
         return l->signal ? 128 + l->signal : STATUS_FAILED;
     }
-    for (int r = 0; r < l->n; r++) any_saved |= code_of(l->c[r].status) == STATUS_SAVED;
-    return any_saved ? STATUS_SAVED : 0;
+    for (int r = 0; r < l->n; r++) {
+        any_saved |= code_of(l->c[r].status) == STATUS_SAVED;
+        any_told |= ended_as_told(l, r);
+    }
+    return any_saved ? STATUS_SAVED : any_told ? 128 + l->signal : 0;
 }
 
 /* Restarts that count: the last of them `window` seconds long; times of all that were. */
