@@ -16,8 +16,12 @@ static char folder[] = "/tmp/t_records_XXXXXX";
 
 static const char *path_of(const char *name)
 {
+    static bool is_made;
     static char path[200];
-    if (!strchr(folder, 'X') || mkdtemp(folder)) snprintf(path, sizeof path, "%s/%s", folder, name);
+
+    if (!is_made) assert_non_null(mkdtemp(folder));
+    is_made = true;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
 }
 
