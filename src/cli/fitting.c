@@ -313,7 +313,9 @@ static int fit_table(fitted *out, const fitting *f, mill_pool *pool)
     mill_err err = read_table(&w);
     if (!err && (status = choose_method(&w))) goto done;
     if (!err && !is_follower(&w)) err = look_at_run(&w);
-    if (!err && out->was_finished && f->group) err = team_end(&(train_team){.group = f->group});
+    /* Whether there is anything to do is rank 0's to say, before a fit is shared. */
+    if (!err && f->group)
+        err = rank_broadcast(f->group, &out->was_finished, sizeof out->was_finished, 0);
     if (!err && !out->was_finished) {
         err = check_memory(&w);
         if (!err && train_signal_received())

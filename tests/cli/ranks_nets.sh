@@ -23,6 +23,8 @@ for m in ctgan tvae; do
     holds ${m}_died test ! -e $m.k
     expect ${m}_resumed 0 "going on from step" fit $m.k --nproc 4 --resume
     holds ${m}_resumed_same_bytes cmp $m.1 $m.k
+    expect ${m}_finished 0 "there is nothing to do" fit $m.k --nproc 2 --resume
+    holds ${m}_finished_same_bytes cmp $m.1 $m.k
     # Early stop loads the best state on every rank.
     fit $m.b1 --early-stop 1 --probe-every 1 -q && fit $m.b2 --early-stop 1 --probe-every 1 -q --nproc 2
     holds ${m}_early_stop_same_bytes cmp $m.b1 $m.b2
