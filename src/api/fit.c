@@ -6,6 +6,8 @@
  */
 #include "api/api.h"
 
+#include "base/option.h"
+
 #include "train/checkpoint.h"
 
 #include <math.h>
@@ -43,7 +45,7 @@ static mill_err read_config(synth_config *c, const char *const *options, const m
     for (int i = 0; options && options[i]; i++) { /* now it is known what they are to act on */
         TRY(split(name, &value, options[i]));
         TRY(synth_option_check(name, c->method));
-        if (synth_same_name(name, "probe-every")) probe_is_given = true;
+        if (option_same_name(name, "probe-every")) probe_is_given = true;
     }
     synth_config_settle(c, probe_is_given);
     if (c->early_stop && !c->probe_every)

@@ -9,6 +9,7 @@
 #include "cli/prior.h"
 
 #include "base/log.h"
+#include "base/option.h"
 #include "base/text.h"
 
 #include <stdarg.h>
@@ -185,7 +186,7 @@ static int check_used(const opt_parsed *p, const char *prior)
     for (int i = 0; (r = opt_row_at(p->set, i, &g)); i++) {
         const char *name = strcmp(r->name, "no-causal") ? r->name : "is-causal";
         const char *who = prior_option_who(name);
-        if (!p->is_given[i] || !who || prior_is_for(who, prior)) continue;
+        if (!p->is_given[i] || !who || option_is_for(who, prior)) continue;
         return opt_usage_error(p->set, "--%s does nothing with the prior %s: it is an option of %s",
                                r->name, prior, who);
     }

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/cpu.h"
+#include "base/option.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -53,7 +54,7 @@ int cli_check_device(const opt_set *set, const char *device)
 
 bool cli_row_is_used(const opt_row *r, const char *method)
 {
-    return synth_is_for(r->value, method);
+    return option_is_for(r->value, method);
 }
 
 int cli_check_used(const opt_parsed *p, const char *method)

@@ -5,6 +5,7 @@
 
 #include "base/cpu.h"
 #include "base/log.h"
+#include "base/option.h"
 #include "base/text.h"
 #include "rank/nvml.h"
 
@@ -109,7 +110,7 @@ static int check_used(const opt_parsed *p, const prior_config *c)
     const opt_row *r;
 
     for (int i = 0; (r = opt_row_at(p->set, i, &g)); i++) {
-        if (g->row != prior_rows || !p->is_given[i] || prior_is_for(r->value, c->prior)) continue;
+        if (g->row != prior_rows || !p->is_given[i] || option_is_for(r->value, c->prior)) continue;
         return opt_usage_error(p->set, "--%s does nothing with the prior %s: it is an option of %s",
                                r->name, c->prior, r->value);
     }

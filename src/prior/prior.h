@@ -37,9 +37,7 @@ prior_config prior_config_default(void);
 /* One option by its long name (- and _ are alike; also "seed"), checked against its range; text is
  * borrowed.  MILL_EINPUT names the option, and *c is then as it was. */
 mill_err prior_config_set(prior_config *c, const char *name, const char *value);
-/* Whether the priors of an option's row ("mlp_scm mix_scm", "all") have this one; NULL: no such
- * option. */
-bool prior_is_for(const char *who, const char *prior);
+/* The priors that it is an option of ("mlp_scm mix_scm", "all"); NULL: no such option. */
 const char *prior_option_who(const char *name);
 /* "v1-stage1", ..., "v2-reg-stage3": sets the options that the recipe names (tabicl.md 4.2, 4.3),
  * leaves the others.  MILL_EINPUT lists the names. */

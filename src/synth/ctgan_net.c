@@ -23,6 +23,7 @@
 #include "synth/ctgan_net.h"
 
 #include "base/mem.h"
+#include "base/option.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,8 +40,8 @@ mill_err ctgan_net_init(ctgan_net *n, mill_graph *g, const synth_config *c, cons
     n->momentum = 0.1;
     n->g_params = (nn_params){.g = g, .prefix = "g"};
     n->d_params = (nn_params){.g = g, .prefix = "d"};
-    TRY(synth_dims(n->gen, &n->n_gen, CTGAN_MAX_LAYERS, c->generator_dim));
-    return synth_dims(n->disc, &n->n_disc, CTGAN_MAX_LAYERS, c->discriminator_dim);
+    TRY(option_dims(n->gen, &n->n_gen, CTGAN_MAX_LAYERS, c->generator_dim));
+    return option_dims(n->disc, &n->n_disc, CTGAN_MAX_LAYERS, c->discriminator_dim);
 }
 
 /* ---- generator ---- */

@@ -13,7 +13,7 @@
 #include "table/table.h"
 #include "train/job.h"
 
-/* The options of options.def. DIMS are text; synth_dims() reads them. */
+/* The options of options.def. DIMS are text; option_dims() reads them. */
 typedef struct {
 #define FIELD_INT(f)                                                int64_t f
 #define FIELD_REAL(f)                                               double f
@@ -28,16 +28,12 @@ typedef struct {
 } synth_config;
 
 synth_config synth_config_default(void);
-mill_err synth_dims(int64_t *dim, int *n, int max, const char *text); /* "256,256" */
 /*
  * One option by its long name ("batch-size" or "batch_size"; also "method" and "seed"), checked
  * against its range; text values are borrowed.  MILL_EINPUT names the option, and *c is then as it
  * was.
  */
 mill_err synth_config_set(synth_config *c, const char *name, const char *value);
-bool synth_same_name(const char *a, const char *b); /* - and _ are alike */
-/* Whether the list of methods in an option's row ("ctgan tvae") has this one. */
-bool synth_is_for(const char *who, const char *method);
 /* MILL_EINPUT if the method does not use the option. */
 mill_err synth_option_check(const char *name, const char *method);
 /* The largest number of ranks up to n that can share the steps of a fit by these options. */

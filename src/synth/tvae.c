@@ -16,6 +16,7 @@
  * unit of each span; u ~ N(tanh o, s), clipped.
  */
 #include "base/mem.h"
+#include "base/option.h"
 #include "nn/param.h"
 #include "synth/net.h"
 
@@ -83,8 +84,8 @@ static mill_err tvae_init(tvae_net *n, mill_graph *g, const tvae_parts *p)
     int64_t enc[TVAE_MAX_LAYERS], dec[TVAE_MAX_LAYERS + 1], latent = p->c->embedding_dim;
     int n_enc, n_dec;
 
-    TRY(synth_dims(enc, &n_enc, TVAE_MAX_LAYERS, p->c->compress_dims));
-    TRY(synth_dims(dec, &n_dec, TVAE_MAX_LAYERS, p->c->decompress_dims));
+    TRY(option_dims(enc, &n_enc, TVAE_MAX_LAYERS, p->c->compress_dims));
+    TRY(option_dims(dec, &n_dec, TVAE_MAX_LAYERS, p->c->decompress_dims));
     dec[n_dec++] = p->s->width;
     *n = (tvae_net){.p = {.g = g, .prefix = "v"}, .sigma = -1};
     n->encoder = dense_init(&n->p, "enc", p->s->width, enc, n_enc);
@@ -222,7 +223,7 @@ static mill_err build_sample(mill_graph *g, const void *ctx)
     int n_dec;
     tvae_net n = {.p = {.g = g, .prefix = "v"}};
 
-    TRY(synth_dims(dec, &n_dec, TVAE_MAX_LAYERS, p->c->decompress_dims));
+    TRY(option_dims(dec, &n_dec, TVAE_MAX_LAYERS, p->c->decompress_dims));
     dec[n_dec++] = s->width;
     n.decoder = dense_init(&n.p, "dec", p->c->embedding_dim, dec, n_dec);
     const mill_ref z = mill_normal(g, SHAPE(NET_TILE, p->c->embedding_dim));

@@ -1,6 +1,7 @@
 /* t_synth_schema.c - options, schemas, identifiers, conditions, and the model file around them. */
 #include "lib/planted.h"
 
+#include "base/option.h"
 #include "base/text.h"
 
 static mill_table *ids(const char *const *value, int n)
@@ -163,10 +164,10 @@ void test_options__go_to_json_and_back(void **state)
 
     int64_t dim[4];
     int n;
-    assert_ok(synth_dims(dim, &n, 4, "256,256"));
+    assert_ok(option_dims(dim, &n, 4, "256,256"));
     assert_int_equal(n, 2);
     assert_int_equal(dim[1], 256);
-    assert_fails(MILL_EINPUT, "more than 1 widths", synth_dims(dim, &n, 1, "1,2"));
+    assert_fails(MILL_EINPUT, "more than 1 widths", option_dims(dim, &n, 1, "1,2"));
 }
 
 /* No training value of the wide column lies in the file but at most a fourth, and no identifier at
@@ -259,16 +260,16 @@ void test_dims__are_positive_integers_between_commas(void **state)
     int n = -1;
 
     (void)state;
-    assert_ok(synth_dims(dim, &n, 4, " 32 ,24,  1048576 "));
+    assert_ok(option_dims(dim, &n, 4, " 32 ,24,  1048576 "));
     assert_int_equal(n, 3);
     assert_true(dim[0] == 32 && dim[1] == 24 && dim[2] == 1048576);
-    assert_ok(synth_dims(dim, &n, 4, "1,2,3,4"));
+    assert_ok(option_dims(dim, &n, 4, "1,2,3,4"));
     assert_int_equal(n, 4);
-    assert_fails(MILL_EINPUT, "more than 4 widths", synth_dims(dim, &n, 4, "1,2,3,4,5"));
-    assert_fails(MILL_EINPUT, "missing at the end", synth_dims(dim, &n, 4, "32,"));
+    assert_fails(MILL_EINPUT, "more than 4 widths", option_dims(dim, &n, 4, "1,2,3,4,5"));
+    assert_fails(MILL_EINPUT, "missing at the end", option_dims(dim, &n, 4, "32,"));
     static const char *const bad[] = {"0", ",32", "32,,24", "3 2", "-1", "1.5", "1048577"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_fails(MILL_EINPUT, "positive integers", synth_dims(dim, &n, 4, bad[i]));
+        assert_fails(MILL_EINPUT, "positive integers", option_dims(dim, &n, 4, bad[i]));
 }
 
 /* NaN comes out of a model with broken weights; the ends of int64 have no exact double. */
