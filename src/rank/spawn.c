@@ -556,7 +556,8 @@ mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
                     .signal_fd = -1,
                     .guard_fd = -1};
     l->c = mill_alloc((size_t)l->n, sizeof *l->c);
-    for (int r = 0; l->c && r < l->n; r++) l->c[r].pidfd = l->c[r].error_fd = -1;
+    for (int r = 0; l->c && r < l->n; r++)
+        l->c[r] = (child){.pidfd = -1, .error_fd = -1, .out.fd = -1, .err.fd = -1};
     sigprocmask(SIG_SETMASK, NULL, &mask);
     mill_err err = l->c ? prepare(l, &mask) : MILL_ENOMEM;
     if (!err) err = run_attempts(l, &is_child, &mask, status);

@@ -22,6 +22,8 @@ expect "--no-python" 126 "plain.py: Permission denied" "${L[@]}" --no-python ./p
 printf '#!/bin/sh\necho itself\n' >args2.py && chmod +x args2.py
 expect "--no-python runs the file" 0 "" "${L[@]}" --no-python ./args2.py
 says itself itself
+expect stdin 0 "" sh -c 'echo words | "$0" launch -n 2 -- sh -c "cat; sleep 0.1"' "$TABMILL"
+says "rank 0 has the pipe, the others nothing" words
 expect module 0 "" "${L[@]}" -m json.tool --help
 says "module's help" "json.tool"
 
