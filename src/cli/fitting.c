@@ -72,7 +72,7 @@ static bool is_follower(const work *w)
 }
 
 /* Refusals before anything is read, or one of n ranks is started. */
-static int check_flags(const fitting *f, int n)
+static int check_flags(const fitting *f)
 {
     const opt_set *set = f->p->set;
     const char *amp = f->synth->amp;
@@ -90,9 +90,6 @@ static int check_flags(const fitting *f, int n)
         return opt_usage_error(set, "--early-stop needs probes: --probe-every is 0");
     if (strcmp(f->run->strategy, "data_parallel") != 0 && strcmp(f->run->strategy, "data-parallel"))
         return opt_usage_error(set, "--strategy %s: there is data_parallel", f->run->strategy);
-    if (n > 1 && !strcmp(f->input, "-"))
-        return opt_usage_error(set, "--nproc with a table on stdin: each process reads it, so give "
-                                    "it as a file");
     if (!strcmp(f->output, "-") && !f->run->run_dir && f->run->resume)
         return opt_usage_error(set, "--resume with the output on stdout needs --run-dir");
     /* With --resume the output may be there: whether it is this run's is looked at when the
@@ -378,10 +375,10 @@ int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, m
     if (!f->output)
         return opt_usage_error(set, "-o %s is missing", f->model_in_run ? "OUTPUT" : "MODEL");
     cli_talk(set, f->talk->quiet);
-    if ((status = cli_ranks_count(&n, set, f->run->nproc)) || (status = check_flags(f, n)))
+    if ((status = cli_ranks_count(&n, set, f->run->nproc)) || (status = check_flags(f)))
         return status;
     if (n > 1 && !strcmp(f->run->nproc, "auto")) n = fit_ranks(f, n);
-    if (!cli_ranks_start(&status, set, n)) return status;
+    if (!cli_ranks_start(&status, set, n, f->input)) return status;
     if (!(status = cli_ranks_meet(&r, set, f->talk))) {
         f->group = r.group;
         status = fit_table(&done, f, r.pool);

@@ -2,7 +2,8 @@
  * input.c - where a table comes from, what it is known by, and where results may go.
  *
  * A table on stdin is copied to an unnamed file which then takes stdin's place: types are inferred
- * over all of it, so it is read more than once.  The fingerprint is size and hash of the bytes as
+ * over all of it, so it is read more than once; for ranks that is done before they are forked, and
+ * each reads the same file.  The fingerprint is size and hash of the bytes as
  * they are (compressed or not).
  */
 #include "cli/cli.h"
@@ -76,10 +77,20 @@ static mill_err spool_stdin(cli_input *in)
     return err;
 }
 
+static cli_input kept; /* .path: stdin was spooled before the ranks were forked */
+
+mill_err cli_input_keep(const char *path)
+{
+    if (!path || strcmp(path, "-")) return MILL_OK;
+    kept.path = path;
+    return spool_stdin(&kept);
+}
+
 mill_err cli_input_open(cli_input *in, const char *path)
 {
     *in = (cli_input){.path = path};
-    if (!strcmp(path, "-")) return spool_stdin(in);
+    if (!strcmp(path, "-") && kept.path) *in = kept;
+    if (!strcmp(path, "-")) return kept.path ? MILL_OK : spool_stdin(in);
     return cli_hash_file(in->hash, &in->bytes, path);
 }
 

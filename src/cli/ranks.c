@@ -23,15 +23,15 @@ int cli_ranks_count(int *n, const opt_set *set, const char *text)
     return 0;
 }
 
-bool cli_ranks_start(int *status, const opt_set *set, int n)
+bool cli_ranks_start(int *status, const opt_set *set, int n, const char *input)
 {
-    const rank_job job = {.n = n};
+    const rank_job job = {.n = n, .share_stdin = input && !strcmp(input, "-")};
     rank_side side = RANK_CHILD;
 
     *status = 0;
     if (n <= 1 || rank_is_spawned()) return true;
     fflush(NULL);
-    if (rank_spawn(&side, status, &job)) *status = cli_error(set);
+    if (cli_input_keep(input) || rank_spawn(&side, status, &job)) *status = cli_error(set);
     return !*status && side == RANK_CHILD;
 }
 

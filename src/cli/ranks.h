@@ -2,7 +2,7 @@
  * ranks.h - commands that run as several ranks.
  *
  *     int n;  cli_ranks_count(&n, set, "auto");
- *     if (!cli_ranks_start(&status, set, n)) return status;      forked, waited for, all gone
+ *     if (!cli_ranks_start(&status, set, n, "-")) return status;  forked, waited for, all gone
  *     cli_ranks_meet(&team, set, &talk, n)  ...  cli_ranks_part(&team, err)
  */
 #ifndef MILL_CLI_RANKS_H
@@ -23,8 +23,9 @@ typedef struct {
 int cli_ranks_count(int *n, const opt_set *set, const char *text);
 
 /* With n > 1, in a process that is not a rank yet: starts n ranks and returns true in each of them;
- * in the launcher it returns false when all are gone.  Otherwise true.  Before any thread. */
-bool cli_ranks_start(int *status, const opt_set *set, int n);
+ * in the launcher it returns false when all are gone.  Otherwise true.  Before any thread.
+ * `input` is the table that all of them read, or NULL: if it is "-", each finds it on its stdin. */
+bool cli_ranks_start(int *status, const opt_set *set, int n, const char *input);
 
 /*
  * Log, threads (a rank has its share of the cores) and, if this is a rank of several, the group.

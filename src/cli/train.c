@@ -109,6 +109,16 @@ static int check_ranks(train_command *o, int *nproc)
     return 0;
 }
 
+/* How many of the files are stdin. */
+static int count_stdin(const train_flags *f)
+{
+    const char *const file[] = {f->data, f->val_data, f->test_data};
+    int n = 0;
+
+    for (int k = 0; k < 3; k++) n += file[k] && !strcmp(file[k], "-");
+    return n;
+}
+
 static int check_flags(train_work *w, int *nproc)
 {
     train_command *o = w->o;
@@ -127,6 +137,9 @@ static int check_flags(train_work *w, int *nproc)
         return opt_usage_error(&train_set, "--val-data and --val-fraction: one of them");
     if (o->run.test_data && opt_is_given(w->p, &o->cls.test_fraction))
         return opt_usage_error(&train_set, "--test-data and --test-fraction: one of them");
+    if (count_stdin(&o->run) > 1)
+        return opt_usage_error(&train_set,
+                               "one of --data, --val-data and --test-data can be stdin");
     const size_t n = strlen(o->run.data);
     if (opt_is_given(w->p, &o->cls.mode) && (n < 4 || strcmp(o->run.data + n - 4, ".npz")))
         return opt_usage_error(&train_set, "--mode is for arrays (.npz), and %s is a table",
@@ -354,9 +367,12 @@ int cmd_train(int argc, char **argv)
     if (opt_parse(&p, &status, &train_set, &o, argc, argv) == OPT_STOP) return status;
     status = check_flags(&w, &nproc);
     if (!status && !strcmp(o.ranks.multi_gpu, "ddp") && nproc > 1 && !is_rank()) {
-        const rank_job job = {.n = nproc, .max_restarts = (int)o.ranks.max_restarts};
+        const rank_job job = {.n = nproc,
+                              .max_restarts = (int)o.ranks.max_restarts,
+                              .share_stdin = count_stdin(&o.run) > 0};
         cli_talk(&train_set, o.talk.quiet); /* the launcher's words are train's */
-        if (rank_spawn(&side, &status, &job)) status = cli_error(&train_set);
+        if ((job.share_stdin && cli_input_keep("-")) || rank_spawn(&side, &status, &job))
+            status = cli_error(&train_set);
     }
     if (!status && side == RANK_CHILD) status = run_rank(&w);
     mill_pool_free(w.pool);

@@ -262,6 +262,8 @@ typedef struct {
     int64_t log_bytes;   /* a log that is longer is renamed to NAME.1, and begun anew; 0: never */
     bool tee;            /* with log_dir: on the console too, with the rank before each line */
     const char *ranks;   /* "0,3": only these on the console; NULL: all */
+    bool share_stdin;    /* it is a file that every rank reads, each from its beginning; else one
+                            rank at most has stdin, the others /dev/null */
     bool capture;        /* keep the last 64 KiB of stderr as last words: it goes through a pipe */
     rank_usage *usage;   /* n of them, as of the last attempt's end; NULL: not wanted */
     const char *const *env; /* "NAME=value" for all ranks; NULL-terminated, or NULL */

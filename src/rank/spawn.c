@@ -162,15 +162,25 @@ static void drop_launcher(launcher *l)
     mill_free(l);
 }
 
+/* A terminal or a pipe has one reader.  Of a file each rank has a place of its own to read at. */
+static mill_err take_stdin(const launcher *l, int r)
+{
+    const bool share = l->job->share_stdin;
+    int fd = 0;
+
+    if (share || r > 0 || isatty(0))
+        fd = open(share ? "/proc/self/fd/0" : "/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || dup2(fd, 0) < 0) return mill_fail(MILL_EIO, "stdin: %s", strerror(errno));
+    if (fd > 0) close(fd);
+    return MILL_OK;
+}
+
 static mill_err become_rank(launcher *l, int r, const int child_fd[2], pid_t parent,
                             const sigset_t *mask)
 {
-    const int nothing = r > 0 || isatty(0) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
-
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (nothing >= 0) dup2(nothing, 0); /* a terminal has one reader */
-    if (nothing >= 0) close(nothing);
+    TRY(take_stdin(l, r));
     for (int i = 0; i < 2; i++) {
         if (child_fd[i] < 0) continue;
         dup2(child_fd[i], 1 + i);

@@ -20,6 +20,8 @@ for n in 2 3; do
     expect "nproc_$n" 0 "" fit "n$n.mill" --nproc $n
     holds "nproc_${n}_same_bytes" cmp one.mill "n$n.mill"
 done
+expect stdin 0 "" sh -c "gzip -c t.csv | '$T' fit -i - -o piped.mill -m mixture --components 20 -q --nproc 2"
+holds stdin_same_bytes cmp one.mill piped.mill
 expect under_launch 0 "*" "$T" launch -n 2 -- "$T" fit -i "$TEST_TMP/t.csv" -o l.mill -m mixture --components 20
 holds under_launch_same_bytes cmp one.mill l.mill
 expect finished 0 "this run is finished" "$T" fit -i "$TEST_TMP/t.csv" -o n2.mill -m mixture --components 20 --nproc 3 --resume

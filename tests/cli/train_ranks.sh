@@ -16,6 +16,9 @@ expect four 0 "more ranks will not help" "$T" "${args[@]}" -o four --multi-gpu d
 same four_same_weights four
 expect launched 0 "2 ranks" "$T" launch -n 2 -- "$T" "${args[@]}" -o launched --multi-gpu ddp
 same launched_same_weights launched
+expect stdin 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill \
+    sh -c 't=$0 from=$1; shift; cat "$from" | "$t" train --data - "$@" -o piped --checkpoint-every 0 --multi-gpu ddp --nproc 2 --max-restarts 9' "$T" "$PENGUINS" "${args[@]:3}"
+same stdin_same_weights piped
 expect three 1 "1, 2, 4, 8" "$T" "${args[@]}" -o three --multi-gpu ddp --nproc 3
 expect too_few_shards 1 "not enough for 8 ranks" "$T" "${args[@]}" -o eight --multi-gpu ddp --nproc 8
 expect dp_of_ranks 2 "dp is one process" "$T" launch -n 2 -- "$T" "${args[@]:0:5}" --multi-gpu dp --nproc 2 -o dp

@@ -39,7 +39,7 @@ expect score_needs_rows 2 "-i TABLE is missing" "$T" score m.mill
 expect method_unknown 2 "did you mean mixture?" "$T" fit -i x.csv -o m.mill -m mixtur
 expect method_copula 2 "no Gaussian copula yet" "$T" generate -i x.csv -o s.csv -m gaussian_copula
 expect nproc_word 2 "auto, or 1 to" "$T" fit -i x.csv -o m.mill --nproc many
-expect nproc_stdin 2 "give it as a file" "$T" fit -i - -o m.mill --nproc 2
+expect two_on_stdin 2 "can be stdin" "$T" train --data - --val-data - --target y
 expect strategy 2 "there is data_parallel" "$T" fit -i x.csv -o m.mill --strategy pipeline
 expect privacy 2 "no training with differential privacy" "$T" generate -i x.csv -o s.csv --privacy
 expect epsilon 2 "no training with differential privacy" "$T" generate -i x.csv -o s.csv --epsilon 1.0
