@@ -74,14 +74,6 @@ def run(name, real, syn):
 
 
 def main():
-    if not os.path.exists(TABMILL):
-        print(f"SKIP: {TABMILL} is not built")
-        return 0
-    try:
-        import mostlyai.qa  # noqa: F401
-    except ImportError as e:
-        print(f"SKIP: {e}")
-        return 0
     real = table(3000, 1)
     good = run("the same table", real, real)
     good &= run("another sample", real, table(2000, 2))
