@@ -17,7 +17,8 @@ endif
 has     = $(shell echo '\#include <$(1)>' | $(CC) -E - >/dev/null 2>&1 && echo 1 || echo 0)
 ONEDNN ?= $(call has,dnnl.h)
 PKGS   := jansson libzstd zlib libzip libxxhash
-LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo MISSING)
+OPENED := libcurl sqlite3 libpq libmicrohttpd # only their headers: opened when needed (base/library.h)
+LIBS   := $(shell pkg-config --exists $(OPENED) && pkg-config --libs $(PKGS) 2>/dev/null || echo MISSING)
 B      := build/$(CONFIG)$(if $(filter 0,$(ONEDNN)),-onednn0)
 
 ROOMS  := $(if $(filter f64,$(CONFIG)),base graph ops exec nn,*)
@@ -41,7 +42,8 @@ SAN    := $(filter -fsanitize=%,$(OPT))
 # -ffp-contract=off: the same bytes from every level (docs/processors.md); never a fast-math flag beyond these three.
 CFLAGS := -std=c11 -D_GNU_SOURCE -g -fPIC -fno-semantic-interposition -pthread -MMD -MP -Isrc -Iinclude \
           -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wdouble-promotion -Werror \
-          -ffp-contract=off -fno-math-errno -fno-trapping-math -DMILL_VERSION='"$(VERSION)"' $(EXTRA)
+          -ffp-contract=off -fno-math-errno -fno-trapping-math -DMILL_VERSION='"$(VERSION)"' \
+          $(shell pkg-config --cflags-only-I libpq 2>/dev/null) $(EXTRA)
 # Level files: kernels of vectors at -O3 take the sanitizers minutes to compile, at -O1 half a minute for the largest (vrow.c at
 # v3); a fuzzed parser never meets them, so fuzzing leaves them plain.
 LEVELO := $(filter-out -O2 $(if $(filter fuzz,$(CONFIG)),-fsanitize=%),$(OPT)) \
@@ -65,7 +67,7 @@ engine: $(B)/libtabmill.a
 
 ifneq ($(filter MISSING,$(LIBS)),)
 $(OBJ) $(CLIOBJ): need
-need: ; @echo 'tabmill: libraries are missing ($(PKGS)); run `make deps`' >&2; exit 1
+need: ; @echo 'tabmill: libraries are missing ($(PKGS) $(OPENED)); run `make deps`' >&2; exit 1
 endif
 
 # Rewritten only when they change: the command line, on which all objects depend, and the list of objects, for what is linked.
