@@ -52,6 +52,7 @@ typedef struct {
     int64_t created;                                         /* of the response; 0: not told */
     int64_t context_left; /* CHAT_TOO_LONG: tokens that would have fitted, if it says so; else -1 */
     int64_t events;       /* of the stream */
+    http_end end; /* of the request: a time-out is another thing to a server than a refusal */
     int status;
     http_rates rates;
     double seconds, first_byte;

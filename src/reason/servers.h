@@ -20,14 +20,17 @@ typedef struct {
     int n_url;
     const char
         *serve;  /* a preset's name or a command with {model} {port} {gpu} {socket}; NULL: none */
-    int n_serve; /* how many to start */
-    const char *model;
+    int n_serve; /* how many to start; 0: one on each GPU that is visible, 1 where there is none */
+    const char *model;  /* NULL: the only one that is served */
     const char *key;    /* from the environment */
     const char *folder; /* for logs and sockets of servers started here */
     int64_t window;     /* at most in flight for each; 0: automatic */
     int64_t most;       /* of automatic windows; 0: 256 */
     double requests_per_minute, tokens_per_minute; /* of each server; 0: as its headers say */
-    double start_seconds;   /* a server not ready by then has failed; 0: 900 */
+    double start_seconds;   /* a server not ready by then has failed; 0: 900, and 60 for one that is
+                               given by URL and was never ready */
+    double hang_seconds;    /* neither health nor an answer for so long: it hangs; 0: 60 */
+    double restart_seconds; /* the first pause, which doubles; 0: 1 */
     double cleanup_seconds; /* from SIGTERM to SIGKILL; 0: at once */
     int64_t most_restarts;  /* of one server without an answer in between; then it is given up */
     bool is_judge;          /* words for people: "judge server" */
@@ -50,15 +53,16 @@ int servers_n(const servers *s);
 /* A server with room, `prefer` first (-1: none), else the least loaded by share of its window; its
  * slot is taken. -1: none now.  `tokens`: what the request may cost, for limits. */
 int servers_take(servers *s, int prefer, int64_t tokens);
-/* The slot back, with what came; `used` tokens in all. */
-void servers_give(servers *s, int i, const chat_reply *r, int64_t used);
-void servers_give_unused(servers *s, int i);
+/* The slot back, with what came; `tokens` as it was taken for, `used` in all. */
+void servers_give(servers *s, int i, int64_t tokens, const chat_reply *r, int64_t used);
+void servers_give_unused(servers *s, int i, int64_t tokens);
 double
 servers_wait(const servers *s); /* seconds until a limit leaves room; < 0: nothing to wait for */
 
 typedef struct {
     const char *url, *socket, *key, *name; /* borrowed; for chat_request.  name: for people */
-    bool schema_as_object;                 /* chat_params */
+    const char *model;     /* as the server lists it: what requests name; NULL before it is ready */
+    bool schema_as_object; /* chat_params */
     bool is_ready;
     int64_t context; /* max_model_len, if told; else 0 */
     int64_t window, in_flight;
@@ -68,6 +72,7 @@ typedef struct {
     double cache_share;       /* of the KV cache in use; -1: not told */
     double idle_seconds;      /* ready, with nothing in flight */
 } server_view;
+/* Asked for with each request: a server that was started again may listen elsewhere. */
 void servers_view(const servers *s, int i, server_view *out);
 
 #endif
