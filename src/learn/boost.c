@@ -108,7 +108,7 @@ static void gradients(void *ctx, int64_t chunk, int thread)
         } else {
             double *p = j->out + i * k;
             memcpy(p, j->score + i * k, (size_t)k * sizeof *p);
-            glm_softmax(p, k);
+            glm_softmax(p, 1, k);
             for (int c = 0; c < k; c++) {
                 j->g[c * j->rows + i] = (float)(p[c] - (j->y[i] == c));
                 j->h[c * j->rows + i] = (float)(p[c] * (1 - p[c]));
@@ -197,10 +197,9 @@ static void predict_chunk(void *ctx, int64_t chunk, int thread)
     for (int t = 0; t < m->n_trees; t++)
         for (int64_t i = begin; i < end; i++)
             j->out[i * m->k + t % m->k] += tree_value(&m->trees[t], j->bin, j->rows, i);
-    for (int64_t i = begin; i < end; i++) {
-        if (m->o.loss == BOOST_LOGISTIC) j->out[i] = mill_sigmoid_f64(j->out[i]);
-        if (m->o.loss == BOOST_SOFTMAX) glm_softmax(j->out + i * m->k, m->k);
-    }
+    if (m->o.loss == BOOST_SOFTMAX) glm_softmax(j->out + begin * m->k, end - begin, m->k);
+    for (int64_t i = begin; i < end && m->o.loss == BOOST_LOGISTIC; i++)
+        j->out[i] = mill_sigmoid_f64(j->out[i]);
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): written through the job */

@@ -14,10 +14,10 @@
  * Rows are cut into chunks by shape alone; every chunk has its own sums, added in chunk order: the
  * same bits for any number of threads.
  */
-#include "learn/glm.h"
+#include "learn/glm_rows.h"
 
+#include "base/cpu.h"
 #include "base/mem.h"
-#include "base/vmath.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,175 +25,57 @@
 enum { MAX_CHUNKS = 64, CHUNK_ROWS = 2048, MAX_CG = 500 };
 #define MAX_PARTIAL ((int64_t)1 << 24) /* numbers in all chunks' sums together: 128 MiB */
 
-typedef enum { AT_POINT, TIMES_HESSIAN, ALONG_STEP, TRY_STEP, SCORES_ONLY } pass_kind;
+static double (*const rows_pass[MILL_N_LEVEL])(const glm_rows *, int64_t, int64_t, double *,
+                                               double *, double *) = MILL_LEVELS(glm_rows_pass);
+static void (*const rows_softmax[MILL_N_LEVEL])(double *, int64_t,
+                                                int) = MILL_LEVELS(glm_rows_softmax);
 
 typedef struct {
+    glm_rows rows;
     const design_rows *x;
     const glm_problem *p;
-    int k;
-    int64_t size, n_chunks, chunk_rows;
-    double *z, *prob, *zd; /* (rows, k): scores, probabilities, scores of the step */
-    double *partial;       /* (chunks, size) */
-    double *partial_diag;  /* (chunks, size) */
-    double *chunk_loss;    /* (chunks) */
-    double *scaled;        /* (size) weights times unit */
-    pass_kind pass;
-    double step;
-    double *out; /* of SCORES_ONLY */
+    int k, lanes;
+    int64_t size, padded; /* numbers of all weights: by k, by lanes */
+    int64_t n_chunks, chunk_rows;
+    double *partial;      /* (chunks, padded) */
+    double *partial_diag; /* (chunks, padded) */
+    double *chunk_loss;   /* (chunks) */
+    double *scaled;       /* (padded) weights times unit; then each thread's room (lanes) */
 } glm;
 
-void glm_softmax(double *z, int k)
+void glm_softmax(double *z, int64_t rows, int k)
 {
-    double max = z[0], sum = 0;
-
-    for (int c = 1; c < k; c++) max = z[c] > max ? z[c] : max;
-    for (int c = 0; c < k; c++) sum += z[c] = mill_exp_f64(z[c] - max);
-    for (int c = 0; c < k; c++) z[c] /= sum;
-}
-
-/* z (k) = x_i w, w (width + 1, k) scaled. */
-static void row_scores(double *z, const design_rows *x, int64_t i, const double *w, int k)
-{
-    const double *num = x->num + i * x->n_num;
-    const int32_t *slot = x->slot + i * x->n_cat;
-    const double *bias = w + (int64_t)x->width * k;
-
-    if (k == 1) {
-        double s = bias[0];
-        for (int j = 0; j < x->n_num; j++) s += num[j] * w[j];
-        for (int j = 0; j < x->n_cat; j++) s += slot[j] < 0 ? 0 : w[slot[j]];
-        z[0] = s;
-        return;
-    }
-    for (int c = 0; c < k; c++) z[c] = bias[c];
-    for (int j = 0; j < x->n_num; j++)
-        for (int c = 0; c < k; c++) z[c] += num[j] * w[j * k + c];
-    for (int j = 0; j < x->n_cat; j++) {
-        if (slot[j] < 0) continue;
-        for (int c = 0; c < k; c++) z[c] += w[(int64_t)slot[j] * k + c];
-    }
-}
-
-/* sum (width + 1, k) += x_i' t; with `square`, the squares of x_i. */
-static void row_add(double *sum, const design_rows *x, int64_t i, const double *t, int k,
-                    bool square)
-{
-    const double *num = x->num + i * x->n_num;
-    const int32_t *slot = x->slot + i * x->n_cat;
-
-    for (int j = 0; j < x->n_num; j++) {
-        const double v = square ? num[j] * num[j] : num[j];
-        for (int c = 0; c < k; c++) sum[j * k + c] += v * t[c];
-    }
-    for (int j = 0; j < x->n_cat; j++) {
-        if (slot[j] < 0) continue;
-        for (int c = 0; c < k; c++) sum[(int64_t)slot[j] * k + c] += t[c];
-    }
-    for (int c = 0; c < k; c++) sum[(int64_t)x->width * k + c] += t[c];
-}
-
-/* Loss of row i at scores z; p: its probabilities (k), if asked for. */
-static double row_loss(double *p, const glm *g, int64_t i, const double *z)
-{
-    const glm_problem *o = g->p;
-
-    if (o->kind == GLM_SQUARED) return 0.5 * (z[0] - o->y[i]) * (z[0] - o->y[i]);
-    if (o->kind == GLM_LOGISTIC) {
-        if (p) p[0] = mill_sigmoid_f64(z[0]);
-        return mill_softplus_f64(o->label[i] ? -z[0] : z[0]);
-    }
-    double max = z[0], sum = 0;
-    for (int c = 1; c < g->k; c++) max = z[c] > max ? z[c] : max;
-    for (int c = 0; c < g->k; c++) {
-        const double e = mill_exp_f64(z[c] - max);
-        if (p) p[c] = e;
-        sum += e;
-    }
-    for (int c = 0; p && c < g->k; c++) p[c] /= sum;
-    return mill_log_f64(sum) + max - z[o->label[i]];
-}
-
-static void at_point(const glm *g, int64_t i, double *sum, double *diag, double *t)
-{
-    const glm_problem *o = g->p;
-    const int k = g->k;
-    const double *p = g->prob + i * k;
-
-    for (int c = 0; c < k; c++) {
-        if (o->kind == GLM_SQUARED)
-            t[c] = g->z[i] - o->y[i];
-        else
-            t[c] = p[c] - (o->kind == GLM_LOGISTIC ? o->label[i] : o->label[i] == c);
-    }
-    row_add(sum, g->x, i, t, k, false);
-    for (int c = 0; c < k; c++) t[c] = o->kind == GLM_SQUARED ? 1 : p[c] * (1 - p[c]);
-    row_add(diag, g->x, i, t, k, true);
-}
-
-/* t (k) = D t for row i. */
-static void times_d(const glm *g, int64_t i, double *t)
-{
-    const double *p = g->prob + i * g->k;
-
-    if (g->p->kind == GLM_SQUARED) return;
-    if (g->p->kind == GLM_LOGISTIC) {
-        t[0] *= p[0] * (1 - p[0]);
-        return;
-    }
-    double mean = 0;
-    for (int c = 0; c < g->k; c++) mean += p[c] * t[c];
-    for (int c = 0; c < g->k; c++) t[c] = p[c] * (t[c] - mean);
+    rows_softmax[mill_cpu_level()](z, rows, k);
 }
 
 static void run_chunk(void *ctx, int64_t chunk, int thread)
 {
     const glm *g = ctx;
-    const int k = g->k;
+    const glm_pass pass = g->rows.pass;
     const int64_t begin = chunk * g->chunk_rows;
     const int64_t end = begin + g->chunk_rows < g->x->rows ? begin + g->chunk_rows : g->x->rows;
-    double *sum = g->partial + chunk * g->size, *diag = g->partial_diag + chunk * g->size;
-    double *t = g->scaled + g->size + (int64_t)thread * k; /* this thread's room */
-    double loss = 0;
+    double *sum = g->partial + chunk * g->padded, *diag = g->partial_diag + chunk * g->padded;
+    double *const room = g->scaled + g->padded + (int64_t)thread * g->lanes;
 
-    if (g->pass == AT_POINT || g->pass == TIMES_HESSIAN)
-        memset(sum, 0, (size_t)g->size * sizeof *sum);
-    if (g->pass == AT_POINT) memset(diag, 0, (size_t)g->size * sizeof *diag);
-    for (int64_t i = begin; i < end; i++) {
-        switch (g->pass) {
-        case AT_POINT:
-            row_scores(g->z + i * k, g->x, i, g->scaled, k);
-            loss += row_loss(g->prob + i * k, g, i, g->z + i * k);
-            at_point(g, i, sum, diag, t);
-            break;
-        case TIMES_HESSIAN:
-            row_scores(t, g->x, i, g->scaled, k);
-            times_d(g, i, t);
-            row_add(sum, g->x, i, t, k, false);
-            break;
-        case ALONG_STEP:
-            row_scores(g->zd + i * k, g->x, i, g->scaled, k);
-            break;
-        case TRY_STEP:
-            for (int c = 0; c < k; c++) t[c] = g->z[i * k + c] + g->step * g->zd[i * k + c];
-            loss += row_loss(NULL, g, i, t);
-            break;
-        case SCORES_ONLY:
-            row_scores(g->out + i * k, g->x, i, g->scaled, k);
-            break;
-        }
-    }
+    if (pass == GLM_AT_POINT || pass == GLM_TIMES_HESSIAN)
+        memset(sum, 0, (size_t)g->padded * sizeof *sum);
+    if (pass == GLM_AT_POINT) memset(diag, 0, (size_t)g->padded * sizeof *diag);
+    const double loss = rows_pass[mill_cpu_level()](&g->rows, begin, end, sum, diag, room);
     if (g->chunk_loss) g->chunk_loss[chunk] = loss;
 }
 
-static void run_pass(glm *g, pass_kind pass, const double *w, mill_pool *pool)
+/* w: (width + 1, k), or NULL where the pass reads none. */
+static void run_pass(glm *g, glm_pass pass, const double *w, mill_pool *pool)
 {
-    g->pass = pass;
-    if (w) {
-        for (int j = 0; j < g->x->width; j++)
-            for (int c = 0; c < g->k; c++)
-                g->scaled[j * g->k + c] = w[j * g->k + c] * g->x->unit[j];
-        for (int c = 0; c < g->k; c++)
-            g->scaled[g->x->width * g->k + c] = w[g->x->width * g->k + c];
+    const bool is_of_point = pass == GLM_AT_POINT || pass == GLM_SCORES_ONLY;
+
+    g->rows.pass = pass;
+    for (int j = 0; w && j <= g->x->width; j++) {
+        const double unit = j < g->x->width ? g->x->unit[j] : 1;
+        double *const to = g->scaled + (int64_t)j * g->lanes;
+        for (int c = 0; c < g->k; c++) to[c] = w[(int64_t)j * g->k + c] * unit;
+        for (int c = g->k; c < g->lanes; c++) /* no class: no probability */
+            to[c] = j == g->x->width && is_of_point ? -(double)INFINITY : 0;
     }
     mill_pool_run(pool, g->n_chunks, run_chunk, g);
 }
@@ -203,7 +85,10 @@ static void add_chunks(double *dst, const glm *g, const double *partial, int pow
 {
     memset(dst, 0, (size_t)g->size * sizeof *dst);
     for (int64_t b = 0; b < g->n_chunks; b++)
-        for (int64_t j = 0; j < g->size; j++) dst[j] += partial[b * g->size + j];
+        for (int j = 0; j <= g->x->width; j++) {
+            const double *from = partial + b * g->padded + (int64_t)j * g->lanes;
+            for (int c = 0; c < g->k; c++) dst[(int64_t)j * g->k + c] += from[c];
+        }
     for (int j = 0; j < g->x->width; j++) {
         const double u = power == 2 ? g->x->unit[j] * g->x->unit[j] : g->x->unit[j];
         for (int c = 0; c < g->k; c++) dst[j * g->k + c] *= u;
@@ -236,7 +121,7 @@ typedef struct {
 
 static void times_hessian(glm *g, const vectors *q, mill_pool *pool)
 {
-    run_pass(g, TIMES_HESSIAN, q->v, pool);
+    run_pass(g, GLM_TIMES_HESSIAN, q->v, pool);
     add_chunks(q->hv, g, g->partial, 1);
     for (int64_t j = 0; j < (int64_t)g->x->width * g->k; j++) q->hv[j] += g->p->penalty * q->v[j];
 }
@@ -278,11 +163,11 @@ static double find_step(glm *g, const double *w, const double *d, double loss, d
 {
     const double rounding = 1e-14 * fabs(loss);
 
-    run_pass(g, ALONG_STEP, d, pool);
-    for (g->step = 1; g->step > 0x1p-40; g->step /= 2) {
-        run_pass(g, TRY_STEP, NULL, pool);
-        if (total_loss(g, w, d, g->step) <= loss + 1e-4 * g->step * slope + rounding)
-            return g->step;
+    run_pass(g, GLM_ALONG_STEP, d, pool);
+    for (g->rows.step = 1; g->rows.step > 0x1p-40; g->rows.step /= 2) {
+        run_pass(g, GLM_TRY_STEP, NULL, pool);
+        if (total_loss(g, w, d, g->rows.step) <= loss + 1e-4 * g->rows.step * slope + rounding)
+            return g->rows.step;
     }
     return 0;
 }
@@ -292,7 +177,7 @@ static void newton(double *w, glm_outcome *how, glm *g, const vectors *q, mill_p
     double first = 0;
 
     for (how->iterations = 0; how->iterations < g->p->max_iterations; how->iterations++) {
-        run_pass(g, AT_POINT, w, pool);
+        run_pass(g, GLM_AT_POINT, w, pool);
         add_chunks(q->grad, g, g->partial, 1);
         add_chunks(q->diag, g, g->partial_diag, 2);
         const double loss = total_loss(g, w, NULL, 0);
@@ -323,20 +208,25 @@ static mill_err glm_init(glm *g, const design_rows *x, int k, int threads)
 {
     g->x = x;
     g->k = k;
+    g->lanes = k == 1 ? 1 : (k + 7) / 8 * 8;
     g->size = ((int64_t)x->width + 1) * k;
+    g->padded = ((int64_t)x->width + 1) * g->lanes;
 
-    int64_t most = MAX_PARTIAL / g->size;
+    int64_t most = MAX_PARTIAL / g->padded;
     most = most < 1 ? 1 : most > MAX_CHUNKS ? MAX_CHUNKS : most;
     g->chunk_rows = (x->rows + most - 1) / most;
     if (g->chunk_rows < CHUNK_ROWS) g->chunk_rows = CHUNK_ROWS;
     g->n_chunks = (x->rows + g->chunk_rows - 1) / g->chunk_rows;
-    g->scaled = mill_alloc((size_t)g->size + (size_t)threads * (size_t)k, sizeof *g->scaled);
-    return g->scaled ? MILL_OK : MILL_ENOMEM;
+    g->scaled =
+        mill_alloc((size_t)g->padded + (size_t)threads * (size_t)g->lanes, sizeof *g->scaled);
+    if (!g->scaled) return MILL_ENOMEM;
+    g->rows = (glm_rows){.x = x, .p = g->p, .k = k, .lanes = g->lanes, .w = g->scaled};
+    return MILL_OK;
 }
 
 static void glm_deinit(glm *g)
 {
-    mill_free(g->z);
+    mill_free(g->rows.z);
     mill_free(g->partial);
     mill_free(g->chunk_loss);
     mill_free(g->scaled);
@@ -351,15 +241,14 @@ mill_err glm_solve(double *w, glm_outcome *how, const design_rows *x, const glm_
 
     if (err) goto done;
     err = MILL_ENOMEM;
-    const int64_t cells = x->rows * p->k;
-    if (!(g.z = mill_alloc((size_t)cells + 1, 3 * sizeof *g.z))) goto done;
-    if (!(g.partial = mill_alloc((size_t)(g.n_chunks * g.size) + 1, 2 * sizeof *g.partial)))
-        goto done;
+    const int64_t cells = x->rows * g.lanes, sums = g.n_chunks * g.padded;
+    if (!(g.rows.z = mill_alloc((size_t)cells + 1, 3 * sizeof *g.rows.z))) goto done;
+    if (!(g.partial = mill_alloc((size_t)sums + 1, 2 * sizeof *g.partial))) goto done;
     if (!(g.chunk_loss = mill_alloc((size_t)g.n_chunks + 1, sizeof *g.chunk_loss))) goto done;
     if (!(block = mill_alloc((size_t)g.size, 7 * sizeof *block))) goto done;
-    g.prob = g.z + cells;
-    g.zd = g.prob + cells;
-    g.partial_diag = g.partial + g.n_chunks * g.size;
+    g.rows.prob = g.rows.z + cells;
+    g.rows.zd = g.rows.prob + cells;
+    g.partial_diag = g.partial + sums;
 
     double *part[7];
     for (int i = 0; i < 7; i++) part[i] = block + i * g.size;
@@ -375,10 +264,11 @@ done:
 /* NOLINTNEXTLINE(readability-non-const-parameter): written through the job */
 mill_err glm_scores(double *z, const double *w, const design_rows *x, int k, mill_pool *pool)
 {
-    glm g = {.out = z};
+    glm g = {.k = k};
     const mill_err err = glm_init(&g, x, k, pool ? mill_pool_threads(pool) : 1);
 
-    if (!err) run_pass(&g, SCORES_ONLY, w, pool);
+    g.rows.out = z;
+    if (!err) run_pass(&g, GLM_SCORES_ONLY, w, pool);
     glm_deinit(&g);
     return err;
 }

@@ -29,6 +29,6 @@ mill_err glm_solve(double *w, glm_outcome *how, const design_rows *x, const glm_
 /* z: (rows, k) = X w + b. */
 mill_err glm_scores(double *z, const double *w, const design_rows *x, int k, mill_pool *pool);
 
-void glm_softmax(double *z, int k); /* one row, in place */
+void glm_softmax(double *z, int64_t rows, int k); /* each row, in place */
 
 #endif

@@ -58,7 +58,7 @@ mill_err logistic_predict(double *p, const mill_logistic *m, const design_rows *
 
     if (m->k > 1) {
         TRY(glm_scores(p, m->w, x, m->k, pool));
-        for (int64_t i = 0; i < x->rows; i++) glm_softmax(p + i * m->k, m->k);
+        glm_softmax(p, x->rows, m->k);
         return MILL_OK;
     }
     TRY(glm_scores(p, m->w, x, 1, pool)); /* in the first half, then spread from the end */
