@@ -104,7 +104,8 @@ TESTS  := $(call units,tests/unit/t_*.c tests/ops/t_*.c tests/train/t_*.c tests/
 OPTESTS := $(call units,tests/ops/t_*.c)
 FUZZERS := $(call units,tests/fuzz/fuzz_*.c)
 HELPERS := $(call units,tests/lib/*.c)
-tests: all $(TESTS)
+MOCK := $(B)/tests/mock/mock_server
+tests: all $(TESTS) $(MOCK)
 ops-tests: engine $(OPTESTS)
 fuzzers: engine $(FUZZERS)
 $(B)/tests/%.main.c: tests/%.c tools/gen_tests
@@ -115,6 +116,8 @@ $(B)/tests/%.main.o: $(B)/tests/%.main.c
 	@$(CC) -D_GNU_SOURCE $(SAN) -c $< -o $@
 $(FUZZERS): $(B)/%: $(B)/%.o $(B)/tests/lib.a $(B)/libtabmill.a
 	@$(CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(LIBS)
+$(MOCK): $(addsuffix .o,$(call units,tests/mock/*.c))
+	@$(CC) $(SAN) -o $@ $^
 PROGRAM = @mkdir -p $(@D); $(CC) $(CFLAGS) -march=x86-64 $(OPT) -o $@ $< $(B)/libtabmill.a $(LIBS)
 $(B)/bench/%: bench/%.c $(B)/libtabmill.a
 	$(PROGRAM)
