@@ -11,9 +11,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "rank/rank.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +107,16 @@ static int count_ranks(const launch_options *o)
     return 0;
 }
 
+/* As rank_job has it: 0 auto, below 0 never; NaN: neither a time nor auto. */
+static double hang_seconds(const char *text)
+{
+    double x;
+
+    if (!strcmp(text, "auto")) return 0;
+    if (!mill_parse_f64(&x, text, strlen(text)) || !(x >= 0 && x <= 1e9)) return NAN;
+    return x > 0 ? x : -1;
+}
+
 static int fill_job(rank_job *job, const launch_options *o)
 {
     const bool is_alone = o->standalone || o->nodes == 1;
@@ -118,6 +130,9 @@ static int fill_job(rank_job *job, const launch_options *o)
         return opt_usage_error(&launch_set, "--node-rank %d needs --nnodes", (int)o->node);
     if (strcmp(o->bind, "core") != 0 && strcmp(o->bind, "none") != 0)
         return opt_usage_error(&launch_set, "--bind %s: core or none", o->bind);
+    const double hang = hang_seconds(o->hang_timeout);
+    if (isnan(hang))
+        return opt_usage_error(&launch_set, "--hang-timeout %s: seconds, or auto", o->hang_timeout);
     const int n = count_ranks(o);
     if (!n) return 2;
     if (n > mill_cpu_count())
@@ -136,7 +151,7 @@ static int fill_job(rank_job *job, const launch_options *o)
         .restart_window = o->restart_window,
         .grace_seconds = o->grace,
         .warn_seconds = o->hang_warn > 0 ? o->hang_warn : -1,
-        .hang_seconds = o->hang_timeout > 0 ? o->hang_timeout : -1,
+        .hang_seconds = hang,
         .bind = !strcmp(o->bind, "core"),
         .log_dir = o->log_dir,
         .log_bytes = o->log_size,

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const uint64_t MAGIC = UINT64_C(0x31306b6e6172746d); /* "mtrank01": also the layout */
+static const uint64_t MAGIC = UINT64_C(0x32306b6e6172746d); /* "mtrank02": also the layout */
 
 const char *const rank_phase_names[RANK_N_PHASE] = {"starting",   "loading", "computing",
                                                     "evaluating", "saving",  "ending"};

@@ -52,7 +52,9 @@ typedef struct {
     int world;
     int launcher; /* its process, or 0 */
     char run_id[RANK_ID_LEN];
-    atomic_int n_there; /* ranks that ever came; a futex */
+    _Atomic int64_t patience; /* seconds after which the launcher ends a rank that hangs; 0: it does
+                                 not watch */
+    atomic_int n_there;       /* ranks that ever came; a futex */
     _Alignas(BOARD_LINE) atomic_int failed;
     int fail_rank, fail_err; /* the first failure; to be read when `failed` is FAIL_THERE */
     int64_t fail_step;

@@ -40,7 +40,9 @@ void rank_group_init(rank_group *g, const rank_options *o)
     static const rank_options none = {0};
 
     if (!o) o = &none;
-    g->timeout = seconds(o->timeout_seconds, "TABMILL_RANK_TIMEOUT", 600);
+    g->timeout = seconds(o->timeout_seconds, "TABMILL_RANK_TIMEOUT", 0);
+    g->timeout_given = g->timeout > 0;
+    if (!g->timeout_given) g->timeout = 600;
     g->threads = o->threads > 0 ? o->threads : 1;
     g->pool = o->pool;
     g->usage.step = -1;

@@ -42,6 +42,7 @@ struct rank_group {
     const rank_methods *methods;
     rank_identity who;
     double timeout;
+    bool timeout_given; /* else a launcher that watches may allow more */
     int threads;
     mill_pool *pool;
     uint32_t seq;       /* collectives begun */

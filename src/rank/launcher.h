@@ -44,6 +44,15 @@ typedef struct {
     log_stream out, err;
 } child;
 
+/* How fast rank 0 steps, as the launcher sees it from tick to tick. */
+enum { PACE_STEPS = 32, PACE_ENOUGH = 5 };
+typedef struct {
+    int64_t step;            /* the last that was seen; -1: none */
+    double at;               /* when it was new */
+    double took[PACE_STEPS]; /* seconds a step; the i-th at [i % PACE_STEPS] */
+    int64_t n;
+} rank_pace;
+
 typedef struct {
     const rank_job *job;
     int n, world, first; /* ranks of this host: first .. first + n - 1 */
@@ -51,6 +60,7 @@ typedef struct {
     double restarted[MOST_TIMES]; /* when; the i-th at [i % MOST_TIMES] */
     board_map board;              /* .at NULL: several hosts, no board */
     child *c;
+    rank_pace pace;
     int port, port_fd; /* held */
     char run_id[24], board_path[64], log_dir[300];
     int signal_fd, guard_fd;

@@ -66,7 +66,8 @@ bool rank_is_spawned(void); /* the environment says that this process is one of 
 typedef struct rank_group rank_group;
 
 typedef struct {
-    double timeout_seconds; /* of any wait in a collective; 0: TABMILL_RANK_TIMEOUT, else 600 */
+    double timeout_seconds; /* of any wait in a collective; 0: TABMILL_RANK_TIMEOUT, else 600 or, if
+                               that is more, what a launcher's watchdog allows */
     double meet_seconds;    /* for all ranks to be there; 0: TABMILL_RANK_MEET, else 60 */
     int threads;            /* this rank computes with; with ranks * threads > cores waits sleep at
                                once; 0: 1 */
@@ -256,16 +257,19 @@ typedef struct {
     int max_restarts;
     double restart_window; /* seconds: only restarts within so long count; 0: all */
     double grace_seconds;  /* between SIGTERM and SIGKILL; 0: 30; after a failure at most 0.3 s */
-    double warn_seconds, hang_seconds; /* a rank that others wait for; 0: 15, 600; < 0: never */
-    bool bind;                         /* each rank on its share of the physical cores */
-    const char *log_dir; /* attempt_N/RANK/{stdout,stderr,error.json}, run.log; NULL: none */
-    int64_t log_bytes;   /* a log that is longer is renamed to NAME.1, and begun anew; 0: never */
-    bool tee;            /* with log_dir: on the console too, with the rank before each line */
-    const char *ranks;   /* "0,3": only these on the console; NULL: all */
-    bool share_stdin;    /* it is a file that every rank reads, each from its beginning; else one
-                            rank at most has stdin, the others /dev/null */
-    bool capture;        /* keep the last 64 KiB of stderr as last words: it goes through a pipe */
-    rank_usage *usage;   /* n of them, as of the last attempt's end; NULL: not wanted */
+    double warn_seconds;   /* a rank that others wait for; 0: 15; < 0: never */
+    double hang_seconds;   /* then all are ended; < 0: never; 0: 600, and for a rank that computes,
+                              once the pace of the steps is known, 20 times a step's median */
+    double hang_least;     /* but at least so long; 0: 60 */
+    bool bind;             /* each rank on its share of the physical cores */
+    const char *log_dir;   /* attempt_N/RANK/{stdout,stderr,error.json}, run.log; NULL: none */
+    int64_t log_bytes;     /* a log that is longer is renamed to NAME.1, and begun anew; 0: never */
+    bool tee;              /* with log_dir: on the console too, with the rank before each line */
+    const char *ranks;     /* "0,3": only these on the console; NULL: all */
+    bool share_stdin;      /* it is a file that every rank reads, each from its beginning; else one
+                              rank at most has stdin, the others /dev/null */
+    bool capture;      /* keep the last 64 KiB of stderr as last words: it goes through a pipe */
+    rank_usage *usage; /* n of them, as of the last attempt's end; NULL: not wanted */
     const char *const *env; /* "NAME=value" for all ranks; NULL-terminated, or NULL */
 } rank_job;
 

@@ -477,6 +477,7 @@ static mill_err run_attempt(launcher *l, bool *is_child, const sigset_t *mask, i
     l->n_alive = l->n_gone = 0;
     l->culprit = l->verdict = -1;
     l->kill_at = 0;
+    l->pace = (rank_pace){.step = -1};
     l->oom_kills = count_oom_kills();
     err = name_board(l);
     for (int r = 0; r < l->n && !err; r++)

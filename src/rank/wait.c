@@ -15,7 +15,7 @@
 #include <poll.h>
 #include <stdio.h>
 
-static const double LAUNCHERS_TURN = 0.3, WARN_AFTER = 15;
+static const double LAUNCHERS_TURN = 0.3, WARN_AFTER = 15, MARGIN = 30; /* seconds */
 
 mill_err shm_fail_now(rank_group *g, int rank, const char *words)
 {
@@ -69,6 +69,15 @@ typedef struct {
     bool has_warned;
 } waiting;
 
+/* Seconds until this rank gives up; the launcher, if it watches, is to be first: it knows more. */
+static double deadline(const rank_group *g)
+{
+    const shm_body *s = g->body;
+    const double launchers = s->b->patience ? (double)s->b->patience + MARGIN : 0;
+
+    return g->timeout_given || launchers < g->timeout ? g->timeout : launchers;
+}
+
 static mill_err check_peer(rank_group *g, waiting *w, double slice)
 {
     shm_body *s = g->body;
@@ -87,10 +96,10 @@ static mill_err check_peer(rank_group *g, waiting *w, double slice)
         snprintf(words, sizeof words, "process %d died at %s", seat->pid, place(where, seat));
         return shm_fail_now(g, w->peer, words);
     }
-    if (w->waited > g->timeout) {
+    if (w->waited > deadline(g)) {
         snprintf(words, sizeof words,
                  "it did not come to %s number %u within %g s; last seen at %s",
-                 call_name(g, w->seq), w->seq, g->timeout, place(where, seat));
+                 call_name(g, w->seq), w->seq, deadline(g), place(where, seat));
         return shm_fail_now(g, w->peer, words);
     }
     if (w->waited > WARN_AFTER && !w->has_warned && !s->b->launcher) {

@@ -4,6 +4,9 @@
  * Every rank of ours writes its step, its phase and whom it waits for on the board.  The one to
  * name is waited for and does not wait itself.  Programs of others write nothing there; of them
  * only a stopped process is seen.  Time that this process itself was stopped does not count.
+ *
+ * How long is too long?  Unless the user says, 600 s, as a rank may load or save for minutes.  In
+ * the middle of steps it is known better: 20 times the median of the last steps, and at least 60 s.
  */
 #include "rank/launcher.h"
 
@@ -15,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const double PATIENCE = 600; /* seconds, when nothing is known and nothing said */
 
 /* The seat of this host's rank r, or NULL. */
 static board_seat *seat_of(const launcher *l, int r)
@@ -83,6 +88,57 @@ static double limit(double given, double otherwise)
     return given > 0 ? given : given < 0 ? 1e300 : otherwise;
 }
 
+/* A new step of rank 0, seen at `now`: ticks are shorter than any step that matters here. */
+static void keep_pace(launcher *l, double now)
+{
+    rank_pace *p = &l->pace;
+    const board_seat *s = seat_of(l, 0);
+    const int64_t step = s ? s->step : -1;
+
+    if (step == p->step) return;
+    if (p->step >= 0 && step > p->step)
+        p->took[p->n++ % PACE_STEPS] = (now - p->at) / (double)(step - p->step);
+    p->step = step;
+    p->at = now;
+}
+
+static int compare_seconds(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median_step(const rank_pace *p)
+{
+    const size_t n = p->n < PACE_STEPS ? (size_t)p->n : PACE_STEPS;
+    double took[PACE_STEPS];
+
+    memcpy(took, p->took, n * sizeof *took);
+    qsort(took, n, sizeof *took, compare_seconds);
+    return took[n / 2];
+}
+
+/* How long a rank that computes may be silent. */
+static double patience(const launcher *l)
+{
+    const double given = l->job->hang_seconds, least = limit(l->job->hang_least, 60);
+
+    if (given || l->pace.n < PACE_ENOUGH) return limit(given, PATIENCE);
+    const double steps = 20 * median_step(&l->pace);
+    return steps > least ? steps : least;
+}
+
+/* And what rank r may be: if it does something else, it may take longer than its steps. */
+static double patience_with(const launcher *l, int r)
+{
+    const board_seat *s = seat_of(l, r);
+    const double computing = patience(l);
+    const bool is_stepping = s && s->step >= 0 && s->phase == RANK_COMPUTING;
+
+    return is_stepping || computing > PATIENCE ? computing : limit(l->job->hang_seconds, PATIENCE);
+}
+
 /* Where everybody is: a line a rank, and from ranks of ours their stacks, on their stderr. */
 static void dump_ranks(launcher *l)
 {
@@ -104,7 +160,7 @@ static void dump_ranks(launcher *l)
 
 static void watch_rank(launcher *l, int r)
 {
-    const double warn = limit(l->job->warn_seconds, 15), hang = limit(l->job->hang_seconds, 600);
+    const double warn = limit(l->job->warn_seconds, 15), hang = patience_with(l, r);
     child *c = &l->c[r];
     char where[120];
     int by = r;
@@ -141,6 +197,11 @@ static void watch_rank(launcher *l, int r)
 
 void watch_ranks(launcher *l)
 {
+    keep_pace(l, mill_clock());
+    if (l->board.at) {
+        const double most = patience(l) > PATIENCE ? patience(l) : PATIENCE;
+        l->board.at->patience = most < 1e9 ? (int64_t)most : 1000000000;
+    }
     for (int r = 0; r < l->n; r++)
         if (l->c[r].pidfd >= 0) watch_rank(l, r);
 }

@@ -12,6 +12,15 @@ static mill_err give(const train_team *t, order_kind kind, int64_t arg)
     return rank_broadcast(t->group, &o, sizeof o, 0);
 }
 
+/* At the same step, something else: the launcher gives it more time. */
+static void turn_to(const train_team *t, rank_phase phase)
+{
+    rank_usage u;
+
+    rank_usage_get(t->group, &u);
+    rank_beat(t->group, u.step, phase);
+}
+
 static mill_err do_step(const train_team *t, int64_t i)
 {
     rank_beat(t->group, i, RANK_COMPUTING);
@@ -53,8 +62,10 @@ static mill_err collect(const train_team *t)
 
 static mill_err lead_save(void *ctx, store_writer *w, json_t *meta)
 {
-    TRY(collect(ctx));
     const train_team *t = ctx;
+
+    TRY(collect(t));
+    turn_to(t, RANK_SAVING);
     return t->job.save(t->job.ctx, w, meta);
 }
 
@@ -84,6 +95,7 @@ mill_err team_follow(const train_team *t)
         order o;
 
         TRY(rank_broadcast(t->group, &o, sizeof o, 0));
+        if (o.kind == ORDER_END) turn_to(t, RANK_ENDING);
         if (o.kind == ORDER_END) return MILL_OK;
         if (o.kind == ORDER_STEP)
             TRY(do_step(t, o.arg));
@@ -94,5 +106,6 @@ mill_err team_follow(const train_team *t)
 
 mill_err team_end(const train_team *t)
 {
+    turn_to(t, RANK_ENDING);
     return give(t, ORDER_END, 0);
 }

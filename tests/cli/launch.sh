@@ -113,6 +113,7 @@ PY
     verdict "each its own cores" $? "$(cat facts)"
 fi
 expect "threads of a bound rank" 0 "rank_threads $(($(nproc) / 2 > 1 ? $(nproc) / 2 : 1))" "${L[@]}" -n 2 --bind core -- sh -c "\"$TABMILL\" train -i '$PENGUINS' -t species --epochs 1 -o bound 2>&1 | sed -n 's/.* ranks of \([0-9]*\) thread.*/rank_threads \1/p' >&2"
+expect "how long a rank may hang" 2 "seconds, or auto" "${L[@]}" --hang-timeout soon true
 expect "bound to what" 2 "core or none" "${L[@]}" --bind socket true
 
 # ---- ports

@@ -349,6 +349,46 @@ void test_spawn__ends_a_job_that_hangs_with_124(void **state)
     expect_said(" s, at step 7, computing");
 }
 
+/* 30 steps of 45 ms, so 20 of them are .9 s; then something that takes longer. */
+static void hang_when_the_pace_is_known(rank_group *g, int step)
+{
+    usleep(40000);
+    while (rank_of(g) == 1 && step == 30) sleep(60);
+}
+
+static void save_when_the_pace_is_known(rank_group *g, int step)
+{
+    usleep(40000);
+    if (rank_of(g) != 1 || step != 30) return;
+    rank_beat(g, step, RANK_SAVING);
+    const double end = mill_clock() + 2.5;
+    while (mill_clock() < end) usleep(100000); /* being asked for its stack interrupts a sleep */
+}
+
+void test_spawn__learns_from_the_steps_how_long_one_may_take(void **state)
+{
+    (void)state;
+    const rank_job job = {.n = 2, .warn_seconds = 0.25, .hang_least = 0.5};
+    run_job(&job, hang_when_the_pace_is_known, 124, "hangs: silent for", 6);
+    const double silent = strtod(strstr(stage->said, "hangs: silent for ") + 18, NULL);
+    assert_true(silent > 0.85 && silent < 2.5); /* 20 steps, and ticks of a busy machine */
+}
+
+void test_spawn__gives_other_work_more_time_than_steps(void **state)
+{
+    (void)state;
+    const rank_job job = {.n = 2, .warn_seconds = 0.25, .hang_least = 0.5};
+    run_job(&job, save_when_the_pace_is_known, 0, "rank 1 goes on", 8);
+    expect_said("at step 30, saving");
+}
+
+void test_spawn__gives_slow_steps_their_least_time(void **state)
+{
+    (void)state;
+    const rank_job job = {.n = 2, .warn_seconds = 0.25, .hang_least = 3};
+    run_job(&job, hang_when_the_pace_is_known, 124, "hangs: silent for 3", 8);
+}
+
 static void stop(rank_group *g, int step)
 {
     if (rank_of(g) == 1 && step == 7) raise(SIGSTOP);
