@@ -156,6 +156,7 @@ static int fill_job(rank_job *job, const launch_options *o)
         .log_dir = o->log_dir,
         .log_bytes = o->log_size,
         .tee = o->tee,
+        .console_lines = o->console_rate,
         .ranks = o->ranks,
         .capture = true,
     };
@@ -197,7 +198,10 @@ int cmd_launch(int argc, char **argv)
 
     if (opt_parse(&p, &status, &launch_set, &o, argc, argv) == OPT_STOP) return status;
     cli_talk(&launch_set, o.quiet);
-    if (!p.n_args && isatty(STDIN_FILENO))
+    if (opt_is_given(&p, &o.console_rate) && !(o.log_dir && o.tee))
+        status = opt_usage_error(&launch_set, "--console-rate needs --log-dir and --tee: what the "
+                                              "console does not show has to be somewhere");
+    else if (!p.n_args && isatty(STDIN_FILENO))
         status = cli_launch_ask();
     else if (!p.n_args)
         status = opt_usage_error(&launch_set, "COMMAND is missing");

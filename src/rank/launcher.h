@@ -27,8 +27,10 @@ typedef struct {
     log_file log;
     char line[LINE_MAX_BYTES];
     int n_line;
-    char *tail;     /* the last bytes, a ring; NULL: not kept */
-    int64_t n_tail; /* bytes ever put in */
+    double second;       /* when the console's count of lines began */
+    int64_t shown, held; /* lines of that second on the console, and kept from it */
+    char *tail;          /* the last bytes, a ring; NULL: not kept */
+    int64_t n_tail;      /* bytes ever put in */
 } log_stream;
 
 typedef struct {

@@ -5,12 +5,16 @@
  *     LOG_DIR/RUN/attempt_N/RANK/{stdout,stderr,error.json}      and LOG_DIR/RUN/run.log, with
  *                                                                 "[rank 3] " before each line
  *
+ * With --tee a rank that floods the console is held back there, never in its log; it is said how
+ * many lines were.
+ *
  * A log that grows beyond rank_job.log_bytes goes on under its name, the older part as NAME.1, so
  * that a rank keeps at most twice as much.  A disk that is full loses lines, which are counted and
  * told at the end; the ranks go on.
  */
 #include "rank/launcher.h"
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -114,6 +118,33 @@ static void put_console(log_stream *s, const char *p, size_t n)
     }
 }
 
+static void tell_held(launcher *l, int r, log_stream *s)
+{
+    char line[80];
+
+    if (!s->held) return;
+    const int n = snprintf(line, sizeof line, "[rank %d] (%lld lines more, in its log)\n",
+                           l->first + r, (long long)s->held);
+    put_console(s, line, (size_t)n);
+    s->held = 0;
+}
+
+static void put_behind_rank(launcher *l, int r, log_stream *s, const char *line, size_t n)
+{
+    const int64_t most = l->job->console_lines;
+    const double now = mill_clock();
+
+    if (now - s->second >= 1) {
+        tell_held(l, r, s);
+        s->second = now;
+        s->shown = 0;
+    }
+    if (most > 0 && l->job->log_dir && s->shown++ >= most)
+        s->held++;
+    else
+        put_console(s, line, n);
+}
+
 /* A whole line, or what a rank left of one. */
 static void put_line(launcher *l, int r, log_stream *s)
 {
@@ -121,7 +152,7 @@ static void put_line(launcher *l, int r, log_stream *s)
     const int n = snprintf(line, sizeof line, "[rank %d] %.*s%s", l->first + r, s->n_line, s->line,
                            s->n_line && s->line[s->n_line - 1] == '\n' ? "" : "\n");
 
-    if (l->job->tee) put_console(s, line, (size_t)n);
+    if (l->job->tee) put_behind_rank(l, r, s, line, (size_t)n);
     put_file(l, &l->merged, line, (size_t)n);
     s->n_line = 0;
 }
@@ -155,6 +186,7 @@ static void close_stream(launcher *l, int r, log_stream *s)
 {
     logs_read(l, r, s);
     if (s->n_line) put_line(l, r, s);
+    tell_held(l, r, s);
     if (s->fd >= 0) close(s->fd);
     file_close(s->log.file);
     mill_free(s->tail);

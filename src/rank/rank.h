@@ -265,6 +265,8 @@ typedef struct {
     const char *log_dir;   /* attempt_N/RANK/{stdout,stderr,error.json}, run.log; NULL: none */
     int64_t log_bytes;     /* a log that is longer is renamed to NAME.1, and begun anew; 0: never */
     bool tee;              /* with log_dir: on the console too, with the rank before each line */
+    int64_t console_lines; /* with log_dir and tee: at most so many a second of each stream of a
+                              rank, and then how many more are in the log; 0: all */
     const char *ranks;     /* "0,3": only these on the console; NULL: all */
     bool share_stdin;      /* it is a file that every rank reads, each from its beginning; else one
                               rank at most has stdin, the others /dev/null */

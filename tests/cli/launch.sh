@@ -96,6 +96,16 @@ last=$(seq -f 'line %.0f' 100 699 | tail -n "$(wc -l <both)")
 holds "are cut, whole lines, the newest kept" test "$(cat both)" = "$last"
 holds "at most so long" sh -c 'test $(wc -c <both) -le 2000 && test $(wc -c <both) -gt 1000 && test "$(ls logs3/*/attempt_0/0 | wc -l)" = 2'
 holds "and so is that of all" sh -c 'test $(cat logs3/*/run.log | wc -c) -le 1000 && test -s logs3/*/run.log.1'
+expect "a flood" 0 "[rank 1] (" "${L[@]}" -n 2 --log-dir flood --tee --console-rate 20 -- sh -c 'test $RANK = 0 && echo one || { seq 3000; seq 3000 >&2; }'
+holds "is held back on the console" sh -c 'test $(grep -c "^.rank 1. [0-9]" out) -le 60 && test $(grep -c "^.rank 1. [0-9]" err) -le 60 && grep -qx ".rank 0. one" out'
+holds "and told" python3 -c 'import re, sys
+for f in "out", "err":
+    t = open(f).read()
+    assert len(re.findall(r"\[rank 1\] \d+\n", t)) + sum(map(int, re.findall(r"\[rank 1\] \((\d+) lines more, in its log\)", t))) == 3000'
+holds "its log has all" sh -c 'test "$(seq 3000)" = "$(cat flood/*/attempt_0/1/stdout)" && test "$(grep -c "^.rank 1. [0-9]" flood/*/run.log)" = 6000'
+expect "all of a flood" 0 "" "${L[@]}" --log-dir flood2 --tee --console-rate 0 seq 3000
+holds "that was asked for" test "$(wc -l <out)" = 3000
+expect "nothing is held back that no log has" 2 "needs --log-dir and --tee" "${L[@]}" --tee --console-rate 20 true
 expect "a full disk loses lines, not the run" 0 "lines of the logs were lost" env TABMILL_FAULT=write:2:fail "${L[@]}" --log-dir logs2 sh -c 'echo a; sleep 0.1; echo b; sleep 0.1; echo c'
 
 # ---- cores: each rank its own, together all
