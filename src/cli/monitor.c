@@ -61,13 +61,14 @@ static const char header[] =
     "Timestamp,Elapsed,GPU_Index,GPU_Name,Temperature,GPU_Utilization,Memory_Utilization,Memory_"
     "Used,"
     "Memory_Total,Power_Draw,GPU_UUID,CUDA_Index,SM_Clock,Memory_Clock,Power_Limit,Energy,"
-    "Throttle_Reasons,PCIe_TX,PCIe_RX,GPU_Processes,CPU_Utilization,Host_Memory_Used,"
-    "Host_Memory_Total,Ranks,Ranks_RSS\n";
+    "Throttle_Reasons,PCIe_TX,PCIe_RX,XID,GPU_Processes,GPU_PIDs,CPU_Utilization,Host_Memory_Used,"
+    "Host_Memory_Total,Ranks,Ranks_RSS,Phase,Step\n";
 
 /* What the summary is made of. */
 typedef struct {
     int64_t samples, known, busy[BINS]; /* how often GPU_Utilization was so many percent */
     int64_t throttled;
+    double xid; /* the last; <= 0: none, or not known */
     double peak_bytes, first_energy, last_energy;
 } gpu_sum;
 
@@ -128,11 +129,16 @@ static void add_text(char *line, size_t size, const char *text)
 
 static void add_host(char *line, size_t size, const monitor *m, const host_sample *h, double busy)
 {
+    char phase[100];
+
     add_cell(line, size, busy, 1);
     add_cell(line, size, h->used_bytes / 1048576, 0);
     add_cell(line, size, h->total_bytes / 1048576, 0);
     add_cell(line, size, h->ranks || m->child ? h->ranks : -1, 0);
     add_cell(line, size, h->ranks ? h->rss_bytes / 1048576 : -1, 1);
+    rank_view_words(phase, sizeof phase, &h->view);
+    add_text(line, size, phase);
+    add_cell(line, size, (double)h->view.step, 0);
     strncat(line, "\n", size - strlen(line) - 1);
 }
 
@@ -161,7 +167,13 @@ static void add_gpu(char *line, size_t size, const nvml_sample *g, double energy
     add_cell(line, size, g->throttle, 0);
     add_cell(line, size, g->pcie_tx, 0);
     add_cell(line, size, g->pcie_rx, 0);
+    add_cell(line, size, g->xid, 0);
     add_cell(line, size, g->processes, 0);
+    strncat(line, ",", size - strlen(line) - 1);
+    for (int i = 0; i < g->n_pids; i++) {
+        const size_t n = strlen(line);
+        snprintf(line + n, size - n, "%s%u", i ? ";" : "", g->pid[i]);
+    }
 }
 
 static void count_gpu(gpu_sum *s, const nvml_sample *g)
@@ -172,6 +184,7 @@ static void count_gpu(gpu_sum *s, const nvml_sample *g)
     s->known += g->busy >= 0;
     if (g->used_bytes > s->peak_bytes) s->peak_bytes = g->used_bytes;
     s->throttled += g->throttle > 1;
+    if (g->xid > 0) s->xid = g->xid;
 }
 
 /* "12", or "?" for what is not known. */
@@ -195,7 +208,7 @@ static void say_gpu(int i, const char *time, const nvml_sample *g)
 static void sample_gpu(monitor *m, int i, const char *time, const char *begin, const host_sample *h,
                        double busy)
 {
-    char line[1200];
+    char line[3000];
     nvml_sample g;
 
     nvml_read(m->gpus, i, &g);
@@ -221,7 +234,7 @@ static void sample(monitor *m)
     snprintf(begin, sizeof begin, "%s,%.2f", time, mill_clock() - m->start);
     for (int i = 0; i < nvml_count(m->gpus); i++) sample_gpu(m, i, time, begin, &h, busy);
     if (!nvml_count(m->gpus)) {
-        snprintf(line, sizeof line, "%s,,,,,,,,,,,,,,,,,,", begin);
+        snprintf(line, sizeof line, "%s,,,,,,,,,,,,,,,,,,,,", begin);
         add_host(line, sizeof line, m, &h, busy);
         put_line(m, line);
         if (!m->o->quiet)
@@ -266,10 +279,11 @@ static void print_summary(const monitor *m)
         fprintf(
             stderr,
             "GPU %d: mean %.0f%% util (p5 %d, p95 %d), idle %.1f s, peak %s, %.6f kWh, throttled "
-            "%.1f s\n",
+            "%.1f s",
             i, mean, percentile(s, 0.05), percentile(s, 0.95), (double)s->busy[0] * each,
             mill_format_size(size, s->peak_bytes), (s->last_energy - s->first_energy) / 3.6e6,
             (double)s->throttled * each);
+        fprintf(stderr, s->xid > 0 ? ", last error XID %.0f\n" : "\n", s->xid);
     }
 }
 

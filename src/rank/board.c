@@ -105,14 +105,18 @@ mill_err board_new(board_map *m, int world, const char *run_id, int launcher)
     return MILL_OK;
 }
 
+bool board_is(const board *head)
+{
+    return head->magic == MAGIC && head->world >= 1 && head->world <= RANK_MAX_WORLD;
+}
+
 mill_err board_attach(board_map *m, int fd, const rank_identity *who)
 {
     struct stat st;
     board head;
 
     if (fstat(fd, &st) || pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
-        head.magic != MAGIC || head.world < 1 || head.world > RANK_MAX_WORLD ||
-        (size_t)st.st_size < board_bytes(head.world)) {
+        !board_is(&head) || (size_t)st.st_size < board_bytes(head.world)) {
         close(fd);
         return mill_fail(MILL_EINPUT,
                          "what should be the memory of the ranks is not, or is of another version");

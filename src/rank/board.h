@@ -74,6 +74,7 @@ mill_err board_new(board_map *m, int world, const char *run_id, int launcher);
  * another job or number of ranks.  On error the descriptor is closed. */
 mill_err board_attach(board_map *m, int fd, const rank_identity *who);
 void board_unmap(board_map *m);
+bool board_is(const board *head); /* of this version, whatever the number of ranks */
 size_t board_bytes(int world);
 void *board_block(const board_map *m, int rank, uint32_t seq); /* of an exchange */
 

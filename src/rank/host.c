@@ -101,7 +101,7 @@ void host_read(host_sample *out, int root)
     char **names, *text;
     int n_names, n = 0;
 
-    *out = (host_sample){0};
+    *out = (host_sample){.view.step = -1};
     read_processors(out);
     if ((text = read_proc("/proc/meminfo"))) {
         out->total_bytes = meminfo(text, "MemTotal:");
@@ -122,6 +122,7 @@ void host_read(host_sample *out, int root)
         if (!p[i].is_in) continue;
         out->ranks++;
         out->rss_bytes += rss_of(p[i].pid);
+        rank_look(&out->view, p[i].pid);
     }
     mill_free(p);
     mill_free(names);

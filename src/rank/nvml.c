@@ -25,6 +25,17 @@ typedef struct {
     unsigned gpu, memory;
 } utilization;
 
+typedef struct {
+    unsigned pid;
+    unsigned long long bytes;
+    unsigned gpu_instance, compute_instance;
+} process_info;
+typedef struct {
+    device gpu;
+    unsigned long long type, data;
+    unsigned gpu_instance, compute_instance;
+} event;
+
 struct nvml {
     void *library;
     int n;
@@ -41,10 +52,14 @@ struct nvml {
     int (*clock)(device, int, unsigned *);
     int (*throttle)(device, unsigned long long *);
     int (*pcie)(device, int, unsigned *);
-    int (*processes)(device, unsigned *, void *);
+    int (*processes)(device, unsigned *, process_info *);
+    void *events; /* NULL: the driver tells of none */
+    int (*next_event)(void *, event *, unsigned);
+    int (*free_events)(void *);
+    double xid[NVML_MAX_GPUS]; /* as nvml_sample.xid */
 };
 
-enum { CLOCK_SM = 1, CLOCK_MEMORY = 2, PCIE_TX = 0, PCIE_RX = 1, TOO_SMALL = 7 };
+enum { CLOCK_SM = 1, CLOCK_MEMORY = 2, PCIE_TX = 0, PCIE_RX = 1, TOO_SMALL = 7, EVENT_XID = 8 };
 
 static void find(void *library, void *function, const char *name)
 {
@@ -72,6 +87,31 @@ static void find_all(nvml *n)
     find(so, &n->processes, "nvmlDeviceGetComputeRunningProcesses_v3");
 }
 
+/* Errors are events; a GPU that has none of them stays at "not known". */
+static void await_errors(nvml *n)
+{
+    int (*create)(void **), (*add)(device, unsigned long long, void *);
+
+    for (int i = 0; i < n->n; i++) n->xid[i] = -1;
+    find(n->library, &create, "nvmlEventSetCreate");
+    find(n->library, &add, "nvmlDeviceRegisterEvents");
+    find(n->library, &n->next_event, "nvmlEventSetWait_v2");
+    find(n->library, &n->free_events, "nvmlEventSetFree");
+    if (!create || !add || !n->next_event || !n->free_events || create(&n->events)) return;
+    for (int i = 0; i < n->n; i++)
+        if (!add(n->gpu[i], EVENT_XID, n->events)) n->xid[i] = 0;
+}
+
+/* What has come meanwhile; does not wait. */
+static void take_errors(nvml *n)
+{
+    event e;
+
+    for (int most = 1000; n->events && most > 0 && !n->next_event(n->events, &e, 0); most--)
+        for (int i = 0; i < n->n; i++)
+            if (n->gpu[i] == e.gpu && e.type & EVENT_XID) n->xid[i] = (double)e.data;
+}
+
 static mill_err start(nvml *n)
 {
     int (*init)(void), (*count)(unsigned *), (*get)(unsigned, device *), err;
@@ -90,6 +130,7 @@ static mill_err start(nvml *n)
     if (!count(&found))
         for (unsigned i = 0; i < found && n->n < NVML_MAX_GPUS; i++)
             if (!get(i, &n->gpu[n->n])) n->n++;
+    await_errors(n);
     return MILL_OK;
 }
 
@@ -116,6 +157,7 @@ mill_err nvml_open(nvml **out)
 void nvml_close(nvml *n)
 {
     if (!n) return;
+    if (n->events) n->free_events(n->events);
     n->shutdown();
     dlclose(n->library);
     mill_free(n);
@@ -147,7 +189,19 @@ static int cuda_index(int gpu, const char *uuid)
     return -1;
 }
 
-void nvml_read(const nvml *n, int gpu, nvml_sample *out)
+static void read_processes(const nvml *n, device d, nvml_sample *out)
+{
+    process_info p[NVML_MAX_PIDS];
+    unsigned there = NVML_MAX_PIDS;
+    const int err = n->processes ? n->processes(d, &there, p) : -1;
+
+    out->processes = err == 0 || err == TOO_SMALL ? (double)there : -1;
+    if (err || there > NVML_MAX_PIDS) return;
+    out->n_pids = (int)there;
+    for (unsigned i = 0; i < there; i++) out->pid[i] = p[i].pid;
+}
+
+void nvml_read(nvml *n, int gpu, nvml_sample *out)
 {
     const device d = n->gpu[gpu];
     memory_info memory;
@@ -176,7 +230,7 @@ void nvml_read(const nvml *n, int gpu, nvml_sample *out)
     out->throttle = n->throttle && !n->throttle(d, &w) ? (double)w : -1;
     out->pcie_tx = n->pcie && !n->pcie(d, PCIE_TX, &v) ? (double)v : -1;
     out->pcie_rx = n->pcie && !n->pcie(d, PCIE_RX, &v) ? (double)v : -1;
-    v = 0; /* asked without room: it says how many there are */
-    const int err = n->processes ? n->processes(d, &v, NULL) : -1;
-    out->processes = err == 0 || err == TOO_SMALL ? (double)v : -1;
+    read_processes(n, d, out);
+    take_errors(n);
+    out->xid = n->xid[gpu];
 }

@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include <stdint.h>
 
-enum { NVML_MAX_GPUS = 64, NVML_TEXT = 96 };
+enum { NVML_MAX_GPUS = 64, NVML_TEXT = 96, NVML_MAX_PIDS = 128 };
 
 /* Numbers that the GPU does not tell are negative. */
 typedef struct {
@@ -24,7 +24,10 @@ typedef struct {
     double sm_clock, memory_clock; /* MHz */
     double throttle;               /* bits; 0 and 1 (idle) are none */
     double pcie_tx, pcie_rx;       /* KB/s */
-    double processes;              /* that compute */
+    double xid;       /* the driver's last error of this GPU since nvml_open; 0: none */
+    double processes; /* that compute */
+    int n_pids;       /* of these; 0 when there are too many for the list */
+    unsigned pid[NVML_MAX_PIDS];
 } nvml_sample;
 
 typedef struct nvml nvml;
@@ -33,6 +36,6 @@ typedef struct nvml nvml;
 mill_err nvml_open(nvml **out);
 void nvml_close(nvml *n); /* NULL is allowed */
 int nvml_count(const nvml *n);
-void nvml_read(const nvml *n, int gpu, nvml_sample *out);
+void nvml_read(nvml *n, int gpu, nvml_sample *out);
 
 #endif

@@ -8,7 +8,7 @@ typedef struct {
 typedef struct {
     unsigned gpu, memory;
 } utilization;
-enum { NOT_SUPPORTED = 3, TOO_SMALL = 7 };
+enum { NOT_SUPPORTED = 3, TOO_SMALL = 7, TIMEOUT = 10 };
 
 static int gpus[2] = {0, 1}, asked;
 static unsigned long long energy = 5000000;
@@ -87,9 +87,44 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(void *d, unsigned long long *bits)
     *bits = 4;
     return index_of(d) ? NOT_SUPPORTED : 0;
 }
-int nvmlDeviceGetComputeRunningProcesses_v3(void *d, unsigned *n, void *p)
+typedef struct {
+    unsigned pid;
+    unsigned long long used;
+    unsigned instance[2];
+} process;
+int nvmlDeviceGetComputeRunningProcesses_v3(void *d, unsigned *n, process *p)
 {
-    (void)p;
+    const unsigned most = *n;
+
     *n = index_of(d) ? 0 : 3;
-    return index_of(d) ? 0 : TOO_SMALL;
+    for (unsigned i = 0; i < *n && i < most; i++) p[i].pid = 100 + i;
+    return *n > most ? TOO_SMALL : 0;
+}
+
+/* Errors: 31 and then 79 of the first GPU at its third question; the second has no such events. */
+typedef struct {
+    void *gpu;
+    unsigned long long type, data;
+    unsigned instance[2];
+} event;
+static int sets, told;
+int nvmlEventSetCreate(void **set)
+{
+    *set = &sets;
+    sets++;
+    return 0;
+}
+int nvmlDeviceRegisterEvents(void *d, unsigned long long types, void *set)
+{
+    return index_of(d) || types != 8 || set != &sets ? NOT_SUPPORTED : 0;
+}
+int nvmlEventSetWait_v2(void *set, event *e, unsigned ms)
+{
+    if (set != &sets || ms || asked < 3 || told == 2) return TIMEOUT;
+    *e = (event){.gpu = &gpus[0], .type = 8, .data = told++ ? 79 : 31};
+    return 0;
+}
+int nvmlEventSetFree(void *set)
+{
+    return set != &sets;
 }

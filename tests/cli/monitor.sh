@@ -36,6 +36,11 @@ expect "ranks of a launch" 0 "" "${M[@]}" -q -i 0.05 -o c.csv -- "$TABMILL" laun
 facts c.csv 'max(int(r["Ranks"] or 0) for r in rows) >= 4' # the launcher, its guard, two ranks
 says "all of them" True
 expect "ranks of others" 0 "" "$TABMILL" launch -n 1 -- "${M[@]}" -q -i 0.1 -d 0.1 -o d.csv
+expect "ranks of ours" 0 "" "${M[@]}" -q -i 0.03 -o p.csv -- "$TABMILL" train -i "$PENGUINS" -t species --epochs 40 --multi-gpu ddp --nproc 2 --threads 1 -q -o run
+facts p.csv '"computing" in {p for r in rows for p in r["Phase"].split("+")} and all((r["Phase"] != "") >= (r["Step"] != "") for r in rows)'
+says "tell their phase" True
+facts p.csv '(lambda s: len(set(s)) > 1 and s == sorted(s))([int(r["Step"]) for r in rows if r["Step"]])'
+says "and their step" True
 facts d.csv 'int(rows[-1]["Ranks"]) >= 1'
 says "known by their environment" True
 expect "no such command" 127 "No such file" "${M[@]}" -q -o e.csv ./none
@@ -54,11 +59,13 @@ if ! command -v gcc >/dev/null; then
 fi
 gcc -shared -fPIC -o fake.so "$ROOT/tests/cli/fake_nvml.c"
 export TABMILL_NVML=$PWD/fake.so
-expect "two GPUs" 0 "GPU 0: mean 70% util (p5 30, p95 80), idle 0.0 s, peak 20.0 GiB, 0.000111 kWh, throttled 0.5 s" "${M[@]}" -i 0.1 -d 0.45 -o h.csv
+expect "two GPUs" 0 "GPU 0: mean 70% util (p5 30, p95 80), idle 0.0 s, peak 20.0 GiB, 0.000111 kWh, throttled 0.5 s, last error XID 79" "${M[@]}" -i 0.1 -d 0.45 -o h.csv
 holds "lines of document 3" grep -qE '^\[[^]]*\] GPU 0: 30% util, 20480/81920 MB, 55°C, 123\.5W$' err
 holds "what is not known is not invented" grep -qE '^\[[^]]*\] GPU 1: \?% util, \?/\? MB, \?°C, \?W$' err
-facts h.csv '[rows[2][k] for k in ("GPU_Index", "GPU_Name", "Temperature", "GPU_Utilization", "Memory_Utilization", "Memory_Used", "Memory_Total", "Power_Draw", "GPU_UUID", "CUDA_Index", "SM_Clock", "Memory_Clock", "Energy", "Throttle_Reasons", "GPU_Processes")]'
-says "all that it tells" "['0', 'Fake \"GPU\", big', '55', '80', '11', '20480', '81920', '123.46', 'GPU-aaaa-1', '0', '1500', '2600', '100.0', '4', '3']"
+facts h.csv '[rows[2][k] for k in ("GPU_Index", "GPU_Name", "Temperature", "GPU_Utilization", "Memory_Utilization", "Memory_Used", "Memory_Total", "Power_Draw", "GPU_UUID", "CUDA_Index", "SM_Clock", "Memory_Clock", "Energy", "Throttle_Reasons", "GPU_Processes", "GPU_PIDs")]'
+says "all that it tells" "['0', 'Fake \"GPU\", big', '55', '80', '11', '20480', '81920', '123.46', 'GPU-aaaa-1', '0', '1500', '2600', '100.0', '4', '3', '100;101;102']"
+facts h.csv '[r["XID"] for r in rows]'
+says "the last error, when it has come" "['0', '', '0', '', '79', '', '79', '', '79', '']"
 facts h.csv '[rows[3][k] for k in ("GPU_Index", "GPU_Name", "Temperature", "Memory_Used", "Power_Draw", "PCIe_TX")]'
 says "and nothing that it does not" "['1', 'Old GPU', '', '', '', '']"
 for visible in "1,0:1,0" "GPU-bbbb:,0" "1:,0" "-1:," ":,"; do
