@@ -249,6 +249,104 @@ void test_shards__losses_are_those_of_the_whole_batch(void **state)
     mill_table_free(t);
 }
 
+/* What a job saved, opened; names of its tensors that are parameters of the discriminator. */
+static const float *tensor_of(const store *s, const char *name, const char *what, int64_t *n)
+{
+    char full[80];
+    snprintf(full, sizeof full, "%s%s", name, what);
+    const store_tensor *x = store_find(s, full);
+    assert_non_null(x);
+    *n = 1;
+    for (int i = 0; i < x->rank; i++) *n *= x->dim[i];
+    return x->data;
+}
+
+/*
+ * Adam counts the discriminator's turns, not the steps.  The first of two turns is the only one of
+ * a run with one, from the same noise; so the second's update, and its moments, are known on both
+ * sides, and have to be Adam's at t = 2, here in double.
+ */
+void test_shards__adam_counts_the_turns_of_the_discriminator(void **state)
+{
+    mill_table *t = planted_table(ROWS);
+    synth_config c = small_config("ctgan", 2);
+    store *before, *after;
+    int64_t n, n_moved = 0;
+
+    (void)state;
+    c.discriminator_decay = 0;
+    const job one = run_on(t, c, 1, NULL, 0, 1);
+    c.discriminator_steps = 2;
+    const job two = run_on(t, c, 1, NULL, 0, 1);
+    assert_ok(store_open(&before, one.path));
+    assert_ok(store_open(&after, two.path));
+    for (int i = 0; i < store_n_tensors(after); i++) {
+        const char *name = store_tensor_at(after, i)->name, *dot = strrchr(name, '.');
+        if (strncmp(name, "d.", 2) != 0 || dot != name + 1) continue;
+        const float *p1 = tensor_of(before, name, "", &n), *p2 = tensor_of(after, name, "", &n);
+        const float *m = tensor_of(after, name, ".adam_m", &n),
+                    *v = tensor_of(after, name, ".adam_v", &n);
+        for (int64_t k = 0; k < n; k++) {
+            const double up = c.discriminator_lr / (1 - 0.5 * 0.5) * (double)m[k] /
+                              (sqrt((double)v[k]) / sqrt(1 - 0.9 * 0.9) + 1e-8);
+            assert_true(fabs((double)p1[k] - up - (double)p2[k]) <
+                        1e-3 * fabs(up) + 1e-7); /* f32 of a weight */
+            n_moved += fabs(up) > 1e-5;
+        }
+    }
+    assert_true(n_moved > 1000);
+    store_close(before);
+    store_close(after);
+    drop(&one);
+    drop(&two);
+    mill_table_free(t);
+}
+
+/* Whether what two jobs saved is the same, of the tensors that begin so. */
+static bool same_tensors(const job *a, const job *b, const char *prefix)
+{
+    store *x, *y;
+    bool same = true;
+    int n = 0;
+
+    assert_ok(store_open(&x, a->path));
+    assert_ok(store_open(&y, b->path));
+    for (int i = 0; i < store_n_tensors(x); i++) {
+        const store_tensor *p = store_tensor_at(x, i), *q = store_find(y, p->name);
+        if (strncmp(p->name, prefix, strlen(prefix)) != 0) continue;
+        assert_non_null(q);
+        same &= p->bytes == q->bytes && !memcmp(p->data, q->data, p->bytes);
+        n++;
+    }
+    assert_true(n > 3);
+    store_close(x);
+    store_close(y);
+    return same;
+}
+
+/*
+ * Each part draws rows and noise of its own.  If the parts of a pass were alike, their mean would
+ * be any one of them, and two parts of 80 rows would do what four such parts do.  Of the first
+ * pass: ctgan's discriminator, all of tvae.
+ */
+void test_shards__parts_of_a_step_are_not_alike(void **state)
+{
+    mill_table *t = planted_table(ROWS);
+
+    (void)state;
+    for (int m = 0; m < 2; m++) {
+        synth_config c = small_config(methods[m], 2);
+        const job two = run_on(t, c, 1, NULL, 0, 1);
+        c.virtual_shards *= 2;
+        c.batch_size *= 2;
+        const job four = run_on(t, c, 1, NULL, 0, 1);
+        assert_false(same_tensors(&two, &four, m ? "" : "d."));
+        drop(&two);
+        drop(&four);
+    }
+    mill_table_free(t);
+}
+
 static void running_means(double *sum, double *var, const mill_table *t, int64_t shards)
 {
     synth_config c = small_config("ctgan", shards);
