@@ -13,7 +13,6 @@
 
 #include "base/mem.h"
 #include "base/sort.h"
-#include "eval/near.h"
 #include "learn/metric.h"
 #include "learn/order.h"
 

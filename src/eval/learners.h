@@ -21,7 +21,7 @@ enum { TRAIN_REAL, TRAIN_SYN, N_TRAININGS };
 enum { N_FOLDS = 3, MAX_CLASSES = 100 };
 
 /* Streams of random numbers under the evaluation's seed. */
-enum { STREAM_SPLIT = 0x65760001, STREAM_SAMPLE, STREAM_FOLDS, STREAM_PAIRS };
+enum { STREAM_SPLIT = 0x65760001, STREAM_SAMPLE, STREAM_FOLDS, STREAM_PAIRS, STREAM_DEALS };
 
 typedef struct {
     double auc, f1, accuracy; /* classification */

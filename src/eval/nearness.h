@@ -6,8 +6,7 @@
 #ifndef MILL_EVAL_NEARNESS_H
 #define MILL_EVAL_NEARNESS_H
 
-#include "base/pool.h"
-#include "table/table.h"
+#include "eval/near.h"
 
 enum { T_REAL, T_SYN, T_HOLDOUT, N_TABLES };
 
@@ -49,16 +48,21 @@ mill_err attack_compute(attack *a, const double *learnt, int64_t n_learnt, const
 /*
  * mmd: unbiased estimate of the squared maximum mean discrepancy, RBF kernel, bandwidth the median
  * distance of 1,000 real rows; 0 is expected of two samples of one distribution, so it can be
- * below 0.  alpha_precision, beta_recall: Alaa et al., arXiv 2102.08921, on standardised and
- * one-hot columns, 30 levels, 1 - sum |level - curve| / sum level; expected_*: of one half of the
- * real rows against the other.
+ * below 0; expected_mmd: how far from 0 such two samples are, in the mean (NaN of fewer than four
+ * real rows).  alpha_precision, beta_recall: Alaa et al., arXiv 2102.08921, on standardised and
+ * one-hot columns, 30 levels, 1 - sum |level - curve| / sum level; their expected_*: of one half of
+ * the real rows against the other.
  */
 typedef struct {
-    double mmd, bandwidth;
+    double mmd, expected_mmd, bandwidth;
     double alpha_precision, beta_recall, expected_alpha, expected_beta;
     const char *why_no_mmd; /* NULL: there is one */
 } support_result;
 
 mill_err support_compute(support_result *s, const near_task *task);
+
+/* mmd.c: the first three, of a result where they are NaN. */
+mill_err mmd_compute(support_result *r, const near_scale *s, const near_points *real,
+                     const near_points *syn, const near_task *task);
 
 #endif

@@ -313,9 +313,13 @@ mill_err report_support(evaluation *e)
     put_number(o, "bandwidth", s.bandwidth, &e->failed);
     put_number(o, "alpha_precision", s.alpha_precision, &e->failed);
     put_number(o, "beta_recall", s.beta_recall, &e->failed);
+    put_number(o, "expected_mmd", s.expected_mmd, &e->failed);
     put_number(o, "expected_alpha_precision", s.expected_alpha, &e->failed);
     put_number(o, "expected_beta_recall", s.expected_beta, &e->failed);
-    if (s.why_no_mmd) report_skip(e, "support.mmd", NULL, NULL, s.why_no_mmd);
+    if (s.why_no_mmd)
+        report_skip(e, "support.mmd", NULL, NULL, s.why_no_mmd);
+    else if (isnan(s.expected_mmd))
+        report_skip(e, "support.expected_mmd", NULL, NULL, "too few real rows for two halves");
     if (isnan(s.alpha_precision))
         report_skip(e, "support.alpha_precision", NULL, NULL, "the real table has one row");
     else if (isnan(s.expected_alpha))

@@ -13,55 +13,11 @@
 
 #include "base/mem.h"
 #include "base/sort.h"
-#include "base/vmath.h"
-#include "eval/near.h"
 #include "learn/order.h"
 
 #include <math.h>
 
-enum { LEVELS = 30, BANDWIDTH_ROWS = 1000 };
-
-/* ---- MMD ---- */
-
-/* Median distance of the first rows. */
-static mill_err median_distance(double *out, const near_scale *s, const near_points *p)
-{
-    const int64_t n = p->rows < BANDWIDTH_ROWS ? p->rows : BANDWIDTH_ROWS;
-    double *const d = mill_alloc((size_t)(n * n / 2 + 1), sizeof *d);
-    int64_t m = 0;
-
-    if (!d) return MILL_ENOMEM;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < i; j++) d[m++] = sqrt(near_distance(s, p, i, p, j));
-    const mill_err err = sort_f64(d, m);
-    *out = sorted_quantile(d, m, 0.5);
-    mill_free(d);
-    return err;
-}
-
-static mill_err mmd(support_result *r, const near_scale *s, const near_points *real,
-                    const near_points *syn, mill_pool *pool)
-{
-    const double n = (double)real->rows, m = (double)syn->rows;
-    double rr, ss, rs;
-
-    r->mmd = r->bandwidth = (double)NAN;
-    if (real->rows < 2 || syn->rows < 2) {
-        r->why_no_mmd = "it takes two rows of either table";
-        return MILL_OK;
-    }
-    TRY(median_distance(&r->bandwidth, s, real));
-    if (!(r->bandwidth > 0)) {
-        r->why_no_mmd = "most real rows are equal: there is no distance to measure by";
-        return MILL_OK;
-    }
-    const double gamma = 1 / (2 * r->bandwidth * r->bandwidth);
-    TRY(near_kernel_sum(&rr, s, real, real, gamma, pool));
-    TRY(near_kernel_sum(&ss, s, syn, syn, gamma, pool));
-    TRY(near_kernel_sum(&rs, s, real, syn, gamma, pool));
-    r->mmd = rr / (n * (n - 1)) + ss / (m * (m - 1)) - 2 * rs / (n * m);
-    return MILL_OK;
-}
+enum { LEVELS = 30 };
 
 /* ---- distances to a centre ---- */
 
@@ -211,12 +167,12 @@ mill_err support_compute(support_result *r, const near_task *task)
     const double nan = (double)NAN;
     mill_err err;
 
-    *r = (support_result){nan, nan, nan, nan, nan, nan, NULL};
+    *r = (support_result){nan, nan, nan, nan, nan, nan, nan, NULL};
     err = near_scale_new(&s, t, task->column, task->n_columns, NEAR_SQUARED, 2);
     if (!err) err = near_points_new(&real, s, t, row, n);
     if (!err)
         err = near_points_new(&syn, s, task->table[T_SYN], task->row[T_SYN], task->rows[T_SYN]);
-    if (!err) err = mmd(r, s, real, syn, task->pool);
+    if (!err) err = mmd_compute(r, s, real, syn, task);
     if (!err && n > 1)
         err = precision_and_recall(&r->alpha_precision, &r->beta_recall, s, real, syn, task->pool);
     if (!err && n > 3) {

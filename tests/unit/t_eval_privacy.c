@@ -319,6 +319,34 @@ void test_support__is_lost_by_a_shift_and_by_rows_that_are_too_typical(void **st
     for (int k = 0; k < 3; k++) mill_table_free(syn[k]);
 }
 
+/* Of tables of unlike sizes, that both differ from the halves that the expectation is made of. */
+void test_support__says_how_far_from_0_the_mmd_of_two_real_samples_is(void **state)
+{
+    enum { PAIRS = 100, REAL = 260, SYN = 700 };
+    int64_t *const row = all_rows(SYN);
+    double seen = 0, expected = 0, mean = 0;
+
+    (void)state;
+    for (int i = 0; i < PAIRS; i++) {
+        mill_table *real = sample(REAL, (uint64_t)(100 + 2 * i), 0),
+                   *syn = sample(SYN, (uint64_t)(101 + 2 * i), 0);
+        near_task task = task_of(real, syn, NULL);
+        support_result r;
+
+        for (int t = 0; t < N_TABLES; t++) task.row[t] = row;
+        assert_ok(support_compute(&r, &task));
+        mean += r.mmd / PAIRS;
+        seen += fabs(r.mmd) / PAIRS;
+        expected += r.expected_mmd / PAIRS;
+        mill_table_free(real);
+        mill_table_free(syn);
+    }
+    /* |mmd| varies by about its mean: the mean of 100 by a tenth, so three of these */
+    assert_near(seen / expected, 1, 0.3);
+    assert_near(mean / expected, 0, 0.4);
+    mill_free(row);
+}
+
 static int by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
