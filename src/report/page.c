@@ -91,6 +91,32 @@ void page_cell(page *p, int k, const char *path)
         text_add(p->t, "<td class=\"n\">%s</td>", page_number(buf, (double)NAN));
 }
 
+void page_expected(page *p)
+{
+    char first[32], other[32];
+    bool are_alike = true;
+
+    page_number(first, page_value(eval_at(p->report[0], p->place[0])));
+    for (int k = 1; k < p->n; k++) {
+        const double x = page_value(eval_at(p->report[k], p->place[k]));
+        are_alike &= !strcmp(first, page_number(other, x));
+    }
+    if (are_alike) {
+        page_cell(p, 0, p->place[0]);
+        return;
+    }
+    text_add(p->t, "<td class=\"n\">");
+    for (int k = 0; k < p->n; k++) {
+        const json_t *v = eval_at(p->report[k], p->place[k]);
+        text_add(p->t, "%s<span title=\"", k ? "<br>" : "");
+        page_escape(p, p->name[k]);
+        if (json_is_number(v))
+            text_add(p->t, "\" data-table=\"%d\" data-path=\"%s", k, p->place[k]);
+        text_add(p->t, "\">%s</span>", page_number(other, page_value(v)));
+    }
+    text_add(p->t, "</td>");
+}
+
 void page_section(page *p, const char *id, const char *title, const char *about)
 {
     text_add(p->t, "<section id=\"%s\" aria-labelledby=\"%s-h\"><h2 id=\"%s-h\">", id, id, id);
@@ -142,10 +168,9 @@ static void group_row(page *p, const eval_headline *h)
     page_escape(p, h->label);
     text_add(p->t, "</th>");
     for (int k = 0; k < p->n; k++) page_cell(p, k, h->path);
-    if (h->expected)
-        page_cell(p, 0, h->expected);
-    else
-        text_add(p->t, "<td class=\"n\">\xe2\x80\x93</td>");
+    for (int k = 0; k < p->n; k++)
+        snprintf(p->place[k], PAGE_PLACE, "%s", h->expected ? h->expected : "-");
+    page_expected(p);
     text_add(p->t, "<td class=\"read\">");
     page_escape(p, h->reading);
     text_add(p->t, " <em>%s.</em></td></tr>\n", aim[h->better]);

@@ -48,10 +48,17 @@ static const json_t *column_at(const page *p, int k, const char *name)
 /* A figure of the column in report k, as a cell. */
 static void column_cell(page *p, int k, const char *name, const char *key)
 {
-    char path[96];
+    char path[PAGE_PLACE];
 
     snprintf(path, sizeof path, "columns.%d.%s", find_column(p, k, name), key);
     page_cell(p, k, path);
+}
+
+static void column_expected(page *p, const char *name, const char *key)
+{
+    for (int k = 0; k < p->n; k++)
+        snprintf(p->place[k], PAGE_PLACE, "columns.%d.%s", find_column(p, k, name), key);
+    page_expected(p);
 }
 
 /* Labels of the bars: a value, or the lower edge. */
@@ -168,7 +175,7 @@ static void caption(page *p, const char *name)
         if (!json_is_number(json_object_get(column_at(p, 0, name), figure[f].key))) continue;
         text_add(p->t, "<tr><th scope=\"row\">%s</th>", figure[f].label);
         for (int k = 0; k < p->n; k++) column_cell(p, k, name, figure[f].key);
-        column_cell(p, 0, name, figure[f].expected ? figure[f].expected : "-");
+        column_expected(p, name, figure[f].expected ? figure[f].expected : "-");
         text_add(p->t, "</tr>");
     }
     text_add(p->t, "</tbody></table></figcaption>");

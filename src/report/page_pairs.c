@@ -108,11 +108,12 @@ static void worst_pairs(page *p, const ranked *order, int n)
         page_escape(p, json_string_value(json_object_get(pair, "b")));
         text_add(p->t, "</th>");
         for (int k = 0; k < p->n; k++) {
-            snprintf(path, sizeof path, "pairs.%d.score", find_pair(p, k, order[r].at));
+            const int at = find_pair(p, k, order[r].at);
+            snprintf(path, sizeof path, "pairs.%d.score", at);
+            snprintf(p->place[k], PAGE_PLACE, "pairs.%d.expected", at);
             page_cell(p, k, path);
         }
-        snprintf(path, sizeof path, "pairs.%d.expected", order[r].at);
-        page_cell(p, 0, path);
+        page_expected(p);
         text_add(p->t, "<td>%s</td></tr>\n", json_string_value(json_object_get(pair, "metric")));
     }
     page_table_close(p);

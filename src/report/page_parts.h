@@ -6,13 +6,14 @@
 #include "report/chart.h"
 #include "report/page.h"
 
-enum { PAGE_MOST_TABLES = 64 };
+enum { PAGE_MOST_TABLES = 64, PAGE_PLACE = 96 };
 
 typedef struct {
     mill_text *t;
     const json_t *root, *run;
     const json_t *report[PAGE_MOST_TABLES];
-    char name[PAGE_MOST_TABLES][64]; /* of the synthetic tables */
+    char name[PAGE_MOST_TABLES][64];          /* of the synthetic tables */
+    char place[PAGE_MOST_TABLES][PAGE_PLACE]; /* for page_expected: of a figure, by report */
     int n;
 } page;
 
@@ -21,6 +22,9 @@ const char *page_number(char buf[32], double x);
 double page_value(const json_t *v); /* NaN if it is no number */
 /* <td> with the figure at `path` of report k; NULL path: at `v`, which path_of describes. */
 void page_cell(page *p, int k, const char *path);
+/* <td> with the figures at p->place: one if all look the same (tables of one size), else a line for
+ * each report. */
+void page_expected(page *p);
 void page_escape(page *p, const char *s);
 void page_section(page *p, const char *id, const char *title, const char *about);
 /* A table that scrolls by itself where it is too wide. */

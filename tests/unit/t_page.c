@@ -116,6 +116,28 @@ void test_page__shows_several_tables_side_by_side(void **state)
     json_decref(all);
 }
 
+void test_page__shows_what_is_expected_of_each_table_where_that_differs(void **state)
+{
+    static const char of_other[] = "data-table=\"1\" data-path=\"expected.shapes\">0.5000<";
+
+    (void)state;
+    for (int differs = 0; differs < 2; differs++) {
+        json_t *other = report_of("x", NULL), *all;
+        mill_text t = {0};
+
+        if (differs)
+            json_object_set_new(json_object_get(other, "expected"), "shapes", json_real(0.5));
+        all = json_pack("{s:s, s:i, s:[o, o]}", "format", "tabmill evaluation", "version", 1,
+                        "reports", report_of("x", NULL), other);
+        assert_ok(report_page(&t, all));
+        assert_int_equal(count(t.s, "data-table=\"0\" data-path=\"expected.shapes\""), 1);
+        assert_int_equal(count(t.s, of_other), differs);
+        assert_int_equal(count(t.s, "data-table=\"1\" data-path=\"expected.trends\""), 0);
+        text_free(&t);
+        json_decref(all);
+    }
+}
+
 void test_page__refuses_what_is_no_report(void **state)
 {
     (void)state;
