@@ -326,6 +326,12 @@ int64_t records_count(const record_file *r)
     return r->n - (r->layout == CSV && r->n);
 }
 
+int64_t records_bytes(const record_file *r, int64_t i)
+{
+    i += r->layout == CSV;
+    return r->begin[i + 1] - r->begin[i];
+}
+
 mill_err records_read(json_t **out, const record_file *r, int64_t i)
 {
     json_error_t why;

@@ -25,6 +25,7 @@ enum { RECORD_MAX_BYTES = 256 << 20 };
 mill_err records_open(record_file **out, const char *path, const char *spool_dir);
 void records_close(record_file *r); /* NULL is allowed */
 int64_t records_count(const record_file *r);
+int64_t records_bytes(const record_file *r, int64_t i); /* of record i in the file */
 
 /*
  * Record i as an object, its members in the file's order; json_decref.  MILL_EINPUT, with file and
