@@ -1,9 +1,11 @@
 /*
  * csv.h - CSV in and out: RFC 4180 and what the world makes of it.
  *
- * Reading: parallel over blocks of the file; two visits: one infers types over ALL rows (unless
- * given), one fills columns. The delimiter (, ; tab |), header and quote are sniffed from the first
- * 64 KiB unless given.  UTF-8 with or without BOM, LF or CRLF; .gz and .zst by their magic bytes;
+ * Reading: parallel over blocks of the file.  One visit infers types over ALL rows (unless given)
+ * and puts values where they belong; a second fills the columns that turned out otherwise than they
+ * began, and all of a table that goes to a spool file. The delimiter (, ; tab |), header and quote
+ * are sniffed from the first 64 KiB unless given.  UTF-8 with or without BOM, LF or CRLF; .gz and
+ * .zst by their magic bytes;
  * "-" is stdin, spooled to a temporary file first.  Strings are verbatim, spaces included; missing
  * is the empty unquoted field or a word of `na`.
  *

@@ -1,7 +1,6 @@
 /*
  * csv_alloc.c - columns for what was decided, in memory or in a spool file.
  */
-#include "base/cpu.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "table/csv_reader.h"
@@ -93,12 +92,12 @@ static mill_err describe(const csv_reader *r, mill_column *out, const csv_column
     return column_has_codes(out) ? write_dictionary(r, out, c) : MILL_OK;
 }
 
-static mill_err allocate_columns(const csv_reader *r, mill_table *t, bool spooled)
+static mill_err allocate_columns(csv_reader *r, mill_table *t, bool spooled)
 {
     size_t at = 0;
 
     for (int j = 0; j < r->n_cols; j++) {
-        const csv_column *c = &r->col[j];
+        csv_column *c = &r->col[j];
         mill_column *out = &t->col[j];
         const size_t values = value_bytes(c, t->rows), valid = valid_bytes(c, t->rows);
         if (spooled) {
@@ -107,26 +106,29 @@ static mill_err allocate_columns(const csv_reader *r, mill_table *t, bool spoole
             if (valid) out->valid = spool_at(t->spool, at + page_up(values));
             at += out->spool_bytes;
         } else {
-            if (!(out->i64 = mill_alloc(values ? values : 1, 1))) return MILL_ENOMEM;
             if (valid && !(out->valid = mill_alloc(valid, 1))) return MILL_ENOMEM;
         }
         if (out->valid) column_fill_valid(out->valid, t->rows);
+        if (c->keep)
+            csv_keep_take(out, c, t->rows);
+        else if (!spooled && !(out->i64 = mill_alloc(values ? values : 1, 1)))
+            return MILL_ENOMEM;
         TRY(describe(r, out, c, t->rows));
     }
     return MILL_OK;
 }
 
-mill_err csv_allocate(const csv_reader *r, mill_table **out)
+mill_err csv_allocate(csv_reader *r, mill_table **out)
 {
     const int64_t rows = r->block_row[r->layout.n_blocks];
-    const int64_t limit = r->o->memory_bytes ? r->o->memory_bytes : mill_cpu_memory_bytes() / 2;
     size_t bytes = 0;
     mill_table *t;
 
     for (int j = 0; j < r->n_cols; j++)
         bytes += page_up(value_bytes(&r->col[j], rows)) + page_up(valid_bytes(&r->col[j], rows));
-    const bool spooled = limit > 0 && bytes > (size_t)limit;
+    const bool spooled = bytes > csv_memory_limit(r);
 
+    for (int j = 0; spooled && j < r->n_cols; j++) csv_keep_drop(r, &r->col[j]);
     TRY(table_new(&t, rows, r->n_cols));
     mill_err err = spooled ? spool_new(&t->spool, bytes, r->o->spool_dir) : MILL_OK;
     if (!err) err = allocate_columns(r, t, spooled);

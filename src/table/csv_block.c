@@ -41,8 +41,10 @@ typedef struct {
     csv_layout *l;
     char **buf; /* per thread */
     csv_fault *fault;
+    csv_counts *counts; /* n_blocks */
 } count_job;
 
+/* The last byte's line end begins a line in the next block: it is counted there. */
 static void count_block(void *ctx, int64_t i, int thread)
 {
     const count_job *job = ctx;
@@ -58,7 +60,24 @@ static void count_block(void *ctx, int64_t i, int thread)
     }
     const mill_err err = source_read(l->src, *buf, (size_t)l->block, l->begin + i * l->block, &got);
     if (err) fault_note_system(fault, err);
-    l->inside[i] = (uint8_t)csv_quote_parity(*buf, got, l->quote);
+    csv_count(&job->counts[i], *buf, got, l->quote);
+    job->counts[i].ends_line = got && (*buf)[got - 1] == '\n';
+}
+
+/* What each block begins with; true if the file ends inside quotes. */
+static bool add_counts(csv_layout *l, const csv_counts *counts)
+{
+    bool inside = false, ends_line = true; /* a line begins where the file does */
+
+    for (int64_t i = 0; i < l->n_blocks; i++) {
+        const csv_counts *c = &counts[i];
+        l->inside[i] = inside;
+        l->lines[i + 1] = l->lines[i] + (inside ? c->inside : c->outside) + (ends_line && !inside);
+        inside ^= c->is_odd;
+        ends_line = c->ends_line;
+        l->lines[i + 1] -= ends_line && !inside;
+    }
+    return inside;
 }
 
 mill_err csv_layout_count(csv_layout *l, mill_pool *pool)
@@ -69,13 +88,14 @@ mill_err csv_layout_count(csv_layout *l, mill_pool *pool)
     l->n_blocks = (l->src->bytes - l->begin + csv_block_bytes - 1) / csv_block_bytes;
     l->block = csv_block_bytes;
     l->inside = mill_alloc((size_t)l->n_blocks + 1, 1);
-    if (!l->inside) return MILL_ENOMEM;
-    if (!l->quote) return MILL_OK;
+    l->lines = mill_alloc((size_t)l->n_blocks + 1, sizeof *l->lines);
+    if (!l->inside || !l->lines) return MILL_ENOMEM;
 
     count_job job = {.l = l};
     job.buf = mill_alloc((size_t)threads, sizeof *job.buf);
     job.fault = mill_alloc((size_t)threads, sizeof *job.fault);
-    const bool ok = job.buf && job.fault;
+    job.counts = mill_alloc((size_t)l->n_blocks + 1, sizeof *job.counts);
+    const bool ok = job.buf && job.fault && job.counts;
     if (ok) {
         mill_pool_run(pool, l->n_blocks, count_block, &job);
         for (int t = 0; t < threads; t++) {
@@ -83,18 +103,13 @@ mill_err csv_layout_count(csv_layout *l, mill_pool *pool)
             mill_free(job.buf[t]);
         }
     }
+    const bool is_open = ok && add_counts(l, job.counts);
     mill_free(job.buf);
     mill_free(job.fault);
+    mill_free(job.counts);
     if (!ok) return MILL_ENOMEM;
     if (fault.kind) return mill_fail(fault.err, "%s", fault.words);
-
-    uint8_t inside = 0;
-    for (int64_t i = 0; i < l->n_blocks; i++) {
-        const uint8_t odd = l->inside[i];
-        l->inside[i] = inside;
-        inside ^= odd;
-    }
-    return inside ? csv_layout_walk(l) : MILL_OK;
+    return is_open ? csv_layout_walk(l) : MILL_OK;
 }
 
 /* The walk's state: what the next byte is part of. */
@@ -107,6 +122,8 @@ mill_err csv_layout_walk(csv_layout *l)
     int64_t next = 1; /* the first block whose first record is not known */
     mill_err err = MILL_OK;
 
+    mill_free(l->lines); /* counted with other quotes */
+    l->lines = NULL;
     l->first = mill_alloc((size_t)l->n_blocks + 1, sizeof *l->first);
     if (!buf || !l->first) err = MILL_ENOMEM;
     if (!err) l->first[0] = l->begin;
@@ -140,8 +157,10 @@ void csv_layout_free(csv_layout *l)
 {
     mill_free(l->inside);
     mill_free(l->first);
+    mill_free(l->lines);
     l->inside = NULL;
     l->first = NULL;
+    l->lines = NULL;
 }
 
 /* ---- blocks ---- */

@@ -70,10 +70,11 @@ typedef struct {
     int64_t n_blocks;
     uint8_t *inside; /* n_blocks: begins inside quotes (regular files) */
     int64_t *first;  /* n_blocks: where the first record begins, or NULL for a regular file */
+    int64_t *lines;  /* n_blocks + 1: lines that begin before the block; NULL with first[] */
 } csv_layout;
 
-/* inside[] by counting quotes. MILL_OK also when the number is odd: then first[] is filled by
- * csv_layout_walk. */
+/* inside[] and lines[] by counting quotes and line ends. MILL_OK also when the quotes are odd: then
+ * first[] is filled by csv_layout_walk. */
 mill_err csv_layout_count(csv_layout *l, mill_pool *pool);
 mill_err csv_layout_walk(csv_layout *l);
 void csv_layout_free(csv_layout *l);
@@ -106,8 +107,15 @@ typedef struct {
 void csv_block_load(csv_block *b, const csv_layout *l, int64_t i, csv_fault *fault);
 void csv_block_free(csv_block *b);
 
-/* 1 if the number of quotes in s is odd; s is padded. */
-unsigned csv_quote_parity(const char *s, size_t n, char quote);
+/* Quotes and line ends of a piece of text; inside and outside as if it began outside of quotes. */
+typedef struct {
+    bool is_odd;    /* the number of quotes */
+    bool ends_line; /* with its last byte; the caller knows */
+    int64_t outside, inside;
+} csv_counts;
+
+/* s is padded. */
+void csv_count(csv_counts *out, const char *s, size_t n, char quote);
 /* Index [from, avail) of buf into ends and lines up to the first line end at or behind `stop`;
  * false if it is not there. */
 bool csv_index_fast(csv_block *b, const csv_layout *l, size_t from, size_t avail, size_t stop);

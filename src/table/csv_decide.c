@@ -178,6 +178,20 @@ static mill_err seed_values(csv_column *c)
     return MILL_OK;
 }
 
+/* In order of first appearance; the codes that were kept follow. */
+static mill_err order_values(const csv_reader *r, csv_column *c)
+{
+    dict *d = &c->sum.values;
+    int32_t *moved = NULL;
+
+    if (c->keep == KEEP_CODES && !(moved = mill_alloc((size_t)d->n + 1, sizeof *moved)))
+        return MILL_ENOMEM;
+    const mill_err err = dict_order(d, moved);
+    if (!err && moved) csv_keep_moved(r, c, moved);
+    mill_free(moved);
+    return err;
+}
+
 static mill_err refine_texts(const csv_reader *r, csv_column *c)
 {
     dict *d = &c->sum.values;
@@ -203,7 +217,7 @@ static mill_err refine_texts(const csv_reader *r, csv_column *c)
     TRY(seed_values(c));
     for (int32_t k = 0; c->type == MILL_BOOLEAN && k < d->n; k++)
         if (is_soft(r, d, k)) d->first[k] = INT64_MAX;
-    return dict_order(d);
+    return order_values(r, c);
 }
 
 mill_err csv_decide(csv_reader *r)
@@ -226,6 +240,7 @@ mill_err csv_decide(csv_reader *r)
             c->expect = EXPECT_NUMBER;
         }
     }
+    csv_keep_decide(r);
     if (again) TRY(csv_list_again(r));
     for (int j = 0; j < r->n_cols; j++)
         if (wants_values(&r->col[j])) TRY(refine_texts(r, &r->col[j]));

@@ -1,5 +1,5 @@
 /*
- * csv_fill.c - the second visit: every value to its place.
+ * csv_fill.c - the second visit: every value to its place that the first has not put there.
  *
  * Rows of a block are known by now, so blocks are filled in any order.  Two blocks may share one
  * byte of a bitmap: bits are cleared atomically.  When the columns lie in a spool file, their pages
@@ -21,6 +21,7 @@ typedef struct {
     csv_reader *r;
     mill_table *t;
     int64_t from; /* the first block of this wave */
+    bool visits;  /* some column is still to be read */
 } fill_job;
 
 typedef struct {
@@ -203,20 +204,45 @@ static void fill_codes(const fill *f)
         fill_codes_of(f, false);
 }
 
+/* Codes of a thread's dictionary become those of the column's. */
+static void exchange_codes(const fill *f, int64_t rows, int thread)
+{
+    const int32_t *code_of = f->c->code_of[thread].code;
+    int32_t *code = f->out->code + f->row;
+
+    for (int64_t i = 0; i < rows; i++) {
+        const int32_t mine = code[i] < 0 ? -1 : code_of[code[i]];
+        code[i] = mine;
+        /* Soft values stand last in a boolean's list and are missing there. */
+        if (mine >= 0 && mine < f->out->n_values) continue;
+        code[i] = 0;
+        set_missing(f, f->row + i);
+    }
+}
+
+static bool needs_visit(const csv_column *c)
+{
+    return !c->is_run && !c->keep;
+}
+
 static void fill_block(void *ctx, int64_t i, int thread)
 {
     const fill_job *job = ctx;
     csv_reader *r = job->r;
     csv_thread *t = &r->thread[thread];
-    const int64_t block = job->from + i;
+    const int64_t block = job->from + i, row = r->block_row[block];
+    const int64_t rows = r->block_row[block + 1] - row;
 
     if (t->fault.kind == FAULT_SYSTEM) return;
-    csv_block_load(&t->block, &r->layout, block, &t->fault);
+    if (job->visits) csv_block_load(&t->block, &r->layout, block, &t->fault);
     for (int j = 0; j < r->n_cols; j++) {
-        const fill f = {r, t, &r->col[j], &job->t->col[j], r->block_row[block]};
+        const fill f = {r, t, &r->col[j], &job->t->col[j], row};
         if (f.c->is_run)
-            for (int64_t k = 0; k < t->block.rows; k++)
-                f.out->code[f.row + k] = (int32_t)(f.row + k);
+            for (int64_t k = 0; k < rows; k++) f.out->code[row + k] = (int32_t)(row + k);
+        else if (f.c->keep == KEEP_CODES)
+            exchange_codes(&f, rows, r->block_thread[block]);
+        else if (f.c->keep)
+            continue;
         else if (column_has_codes(f.out))
             fill_codes(&f);
         else
@@ -228,9 +254,12 @@ mill_err csv_fill(csv_reader *r, mill_table *t)
 {
     const int64_t blocks = r->layout.n_blocks, wave = t->spool ? CSV_WAVE : blocks;
 
+    bool visits = false;
+
+    for (int j = 0; j < r->n_cols; j++) visits |= needs_visit(&r->col[j]);
     for (int i = 0; i < r->threads; i++) r->thread[i].fault = (csv_fault){0};
     for (int64_t from = 0; from < blocks; from += wave) {
-        fill_job job = {r, t, from};
+        fill_job job = {r, t, from, visits};
         mill_pool_run(r->pool, blocks - from < wave ? blocks - from : wave, fill_block, &job);
         TRY(csv_faults(r));
         for (int j = 0; t->spool && j < t->n_cols; j++) table_column_release(t, j);

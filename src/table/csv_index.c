@@ -69,14 +69,25 @@ static inline uint64_t edges_of(quote_state *q, const char *s, uint64_t delim, u
     return edges;
 }
 
-unsigned csv_quote_parity(const char *s, size_t n, char quote)
+void csv_count(csv_counts *out, const char *s, size_t n, char quote)
 {
-    uint64_t all = 0;
-    size_t at = 0;
+    uint64_t inside = 0; /* 0 or all ones, as if the block began outside */
+    int64_t n_inside = 0, n_outside = 0;
 
-    for (; at + 64 <= n; at += 64) all ^= mask_of(s + at, quote);
-    if (at < n) all ^= mask_of(s + at, quote) & ((1ull << (n - at)) - 1);
-    return (unsigned)__builtin_parityll(all);
+    for (size_t at = 0; at < n; at += 64) {
+        const uint64_t here = n - at >= 64 ? ~0ull : (1ull << (n - at)) - 1;
+        const uint64_t quotes = quote ? mask_of(s + at, quote) & here : 0;
+        const uint64_t line = mask_of(s + at, '\n') & here;
+        if (!(quotes | inside)) {
+            n_outside += __builtin_popcountll(line);
+            continue;
+        }
+        const uint64_t in = prefix_xor(quotes) ^ inside;
+        n_inside += __builtin_popcountll(line & in);
+        n_outside += __builtin_popcountll(line & ~in);
+        inside = (uint64_t)((int64_t)in >> 63);
+    }
+    *out = (csv_counts){.is_odd = inside & 1, .outside = n_outside, .inside = n_inside};
 }
 
 bool csv_index_fast(csv_block *b, const csv_layout *l, size_t from, size_t avail, size_t stop)

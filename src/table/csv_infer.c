@@ -8,6 +8,7 @@
  * visit of that column alone.
  */
 #include "base/mem.h"
+#include "base/text.h"
 #include "table/csv_reader.h"
 
 #include <string.h>
@@ -66,8 +67,57 @@ static void add_quick(csv_stats *st, const quick_counts *q)
     if (q->decimals > st->decimals) st->decimals = q->decimals;
 }
 
+/* Where the values of this block go. */
+typedef struct {
+    const csv_column *c;
+    csv_stats *st;
+    int64_t row; /* of the block's first */
+} place;
+
+static inline void keep_missing(const place *p, int64_t i)
+{
+    const int64_t row = p->row + i;
+    __atomic_fetch_or(&p->c->missing[row >> 3], (uint8_t)(1u << (row & 7)), __ATOMIC_RELAXED);
+}
+
+static inline void keep_integer(const place *p, int64_t i, int64_t v, const csv_keep keep)
+{
+    if (keep == KEEP_INTEGERS)
+        p->c->kept_i64[p->row + i] = v;
+    else if (keep == KEEP_REALS)
+        p->c->kept_f64[p->row + i] = (double)v;
+    else if (keep)
+        p->st->is_misfit = true;
+}
+
+static inline void keep_real(const place *p, int64_t i, double x, const csv_keep keep)
+{
+    if (keep == KEEP_REALS)
+        p->c->kept_f64[p->row + i] = x;
+    else if (keep)
+        p->st->is_misfit = true;
+}
+
+static void keep_slowly(const place *p, int64_t i, value_kind kind, const csv_value *v,
+                        csv_keep keep)
+{
+    if (kind == VALUE_MISSING || kind == VALUE_SOFT)
+        keep_missing(p, i);
+    else if (kind == VALUE_INT && keep == KEEP_INTEGERS)
+        keep_integer(p, i, v->num.i64, keep);
+    else if (kind == VALUE_INT || kind == VALUE_REAL)
+        keep_real(p, i, v->num.f64, keep);
+    else if (kind == VALUE_DATE && keep == KEEP_DATES)
+        p->c->kept_i64[p->row + i] = v->seconds;
+    else
+        p->st->is_misfit = true;
+}
+
 /* A number written plainly, as nearly all are. */
-static inline bool infer_quickly(quick_counts *q, run_state *run, const csv_block *b, csv_field f)
+static inline __attribute__((always_inline)) bool infer_quickly(quick_counts *q, run_state *run,
+                                                                const csv_block *b, csv_field f,
+                                                                const place *to, int64_t i,
+                                                                const csv_keep keep)
 {
     number_shape p;
     int64_t v;
@@ -75,6 +125,10 @@ static inline bool infer_quickly(quick_counts *q, run_state *run, const csv_bloc
     if (!number_short_int(&v, f.s, f.n)) {
         if (!number_plain(&p, f.s, f.n)) return false;
         if (p.fraction) {
+            double x = 0;
+            if (keep == KEEP_REALS && !mill_decimal_f64(&x, number_plain_digits(&p), -p.fraction))
+                return false; /* hard to round */
+            keep_real(to, i, p.negative ? -x : x, keep);
             if (!q->reals++) q->first_real = csv_offset(b, f.s);
             if (p.fraction > q->decimals) q->decimals = p.fraction;
             run->holds = false;
@@ -82,17 +136,26 @@ static inline bool infer_quickly(quick_counts *q, run_state *run, const csv_bloc
         }
         if (p.whole > 18) return false; /* may be no int64 */
         v = (int64_t)number_plain_digits(&p);
-        run->holds &= v || !p.negative; /* "-0" would be written as 0 */
+        if (p.negative && !v) { /* "-0" would be written as 0 */
+            run->holds = false;
+            if (keep == KEEP_REALS) to->c->kept_f64[to->row + i] = -0.0;
+            if (!q->ints++) q->first_int = csv_offset(b, f.s);
+            return true;
+        }
         v = p.negative ? -v : v;
     }
+    keep_integer(to, i, v, keep);
     if (!q->ints++) q->first_int = csv_offset(b, f.s);
     run_add(run, v);
     return true;
 }
 
-static int64_t infer_numbers(csv_reader *r, csv_thread *t, const csv_column *c, csv_stats *st)
+static inline __attribute__((always_inline)) int64_t
+infer_numbers_of(csv_reader *r, csv_thread *t, const place *to, const csv_keep keep)
 {
     const csv_block *b = &t->block;
+    const csv_column *c = to->c;
+    csv_stats *st = to->st;
     run_state run = {RUN_BROKEN, RUN_BROKEN, true};
     quick_counts q = {.first_int = INT64_MAX, .first_real = INT64_MAX};
 
@@ -100,9 +163,10 @@ static int64_t infer_numbers(csv_reader *r, csv_thread *t, const csv_column *c, 
         csv_field f = csv_get(b, i, c->file_col, c->is_last);
         if (!f.n) {
             q.missing++;
+            if (keep) keep_missing(to, i);
             continue;
         }
-        if (!r->na_numeric && infer_quickly(&q, &run, b, f)) continue;
+        if (!r->na_numeric && infer_quickly(&q, &run, b, f, to, i, keep)) continue;
         csv_value value = {0};
         mill_err err = MILL_OK;
         const int64_t at = csv_offset(b, f.s);
@@ -110,6 +174,7 @@ static int64_t infer_numbers(csv_reader *r, csv_thread *t, const csv_column *c, 
         if (err) fault_note_system(&t->fault, err);
         const value_kind kind = csv_classify(r, &value, f, quoted);
         if (kind == VALUE_TEXT) (void)text_ok(t, c, f, at);
+        if (keep) keep_slowly(to, i, kind, &value, keep);
         stats_add(st, kind, &value, at, 1);
         st->n_unlisted += kind != VALUE_MISSING;
         run.holds &= kind == VALUE_INT && value.is_plain;
@@ -118,6 +183,16 @@ static int64_t infer_numbers(csv_reader *r, csv_thread *t, const csv_column *c, 
     if (q.decimals > NUMBER_MAX_DECIMALS) q.decimals = NUMBER_MAX_DECIMALS;
     add_quick(st, &q);
     return run.holds && !q.missing ? run.first : RUN_BROKEN;
+}
+
+/* A loop for each thing to keep.  The first of the block's integers if each is the one before plus
+ * one. */
+static int64_t infer_numbers(csv_reader *r, csv_thread *t, const place *to, csv_keep keep)
+{
+    if (keep == KEEP_INTEGERS) return infer_numbers_of(r, t, to, KEEP_INTEGERS);
+    if (keep == KEEP_REALS) return infer_numbers_of(r, t, to, KEEP_REALS);
+    if (keep == KEEP_DATES) return infer_numbers_of(r, t, to, KEEP_DATES);
+    return infer_numbers_of(r, t, to, KEEP_NOTHING);
 }
 
 /* A text that this thread has not seen before. */
@@ -130,12 +205,14 @@ static bool list_text(csv_thread *t, const csv_column *c, csv_stats *st, const d
     return !err;
 }
 
-/* One text that is present; at: its offset in the file.  False: out of memory. */
+/* One text that is present; at: its offset in the file; code: where its code goes, or NULL.  False:
+ * out of memory. */
 static inline bool count_text(csv_thread *t, const csv_column *c, csv_stats *st, const dict_key *k,
-                              csv_field f, int64_t at, bool is_back)
+                              csv_field f, int64_t at, int32_t *code, bool is_back)
 {
     dict_slot *slot = dict_find_key(&st->values, k, f.s, f.n);
 
+    if (code) *code = slot ? slot->code_1 - 1 : st->values.n;
     if (!slot) return list_text(t, c, st, k, f, at);
     slot->count++;
     if (is_back && at < st->values.first[slot->code_1 - 1]) st->values.first[slot->code_1 - 1] = at;
@@ -148,18 +225,19 @@ static bool flush_texts(csv_thread *t, const csv_column *c, csv_stats *st, csv_t
     bool fits = true;
 
     for (int i = 0; i < w->n && fits; i++)
-        fits = count_text(t, c, st, &w->at[i].key, w->at[i].f, w->at[i].at, is_back);
+        fits = count_text(t, c, st, &w->at[i].key, w->at[i].f, w->at[i].at, w->at[i].code, is_back);
     w->n = 0;
     return fits;
 }
 
 /*
  * is_back: the block lies before one that this thread has seen.  is_large: the dictionary's slots
- * are far away, and are asked for some texts ahead.
+ * are far away, and are asked for some texts ahead.  code: of the block's rows, or NULL.
  */
 static inline __attribute__((always_inline)) void infer_texts_of(const csv_reader *r, csv_thread *t,
                                                                  const csv_column *c, csv_stats *st,
-                                                                 bool is_back, const bool is_large)
+                                                                 bool is_back, int32_t *code,
+                                                                 const bool is_large)
 {
     const csv_block *b = &t->block;
     const char quote = r->layout.quote;
@@ -170,6 +248,7 @@ static inline __attribute__((always_inline)) void infer_texts_of(const csv_reade
         csv_field f = csv_get(b, i, c->file_col, c->is_last);
         if (!f.n) {
             st->n[VALUE_MISSING]++;
+            if (code) code[i] = -1;
             continue;
         }
         const int64_t at = csv_offset(b, f.s);
@@ -186,16 +265,18 @@ static inline __attribute__((always_inline)) void infer_texts_of(const csv_reade
         const bool maybe_na = r->na_first[(unsigned char)lead] || lead == ' ' || lead == '\t';
         if (maybe_na && !is_quoted && csv_is_na(r, f.s, f.n)) {
             st->n[VALUE_MISSING]++;
+            if (code) code[i] = -1;
             continue;
         }
         const dict_key k = dict_make_key(f.s, f.n);
         if (!is_large) {
-            if (!count_text(t, c, st, &k, f, at, is_back)) return;
+            if (!count_text(t, c, st, &k, f, at, code ? code + i : NULL, is_back)) return;
             continue;
         }
         dict_prefetch(&st->values, &k);
         w.at[w.n].key = k;
         w.at[w.n].f = f;
+        w.at[w.n].code = code ? code + i : NULL;
         w.at[w.n++].at = at;
         /* What was unquoted into the scratch is gone with the next. */
         if ((w.n == CSV_TEXTS || f.s == t->scratch) && !flush_texts(t, c, st, &w, is_back)) return;
@@ -203,13 +284,15 @@ static inline __attribute__((always_inline)) void infer_texts_of(const csv_reade
     (void)flush_texts(t, c, st, &w, is_back);
 }
 
-static void infer_texts(const csv_reader *r, csv_thread *t, const csv_column *c, csv_stats *st,
-                        bool is_back)
+static void infer_texts(const csv_reader *r, csv_thread *t, const place *to, bool is_back,
+                        csv_keep keep)
 {
-    if (dict_is_large(&st->values))
-        infer_texts_of(r, t, c, st, is_back, true);
+    int32_t *code = keep ? to->c->kept_code + to->row : NULL;
+
+    if (dict_is_large(&to->st->values))
+        infer_texts_of(r, t, to->c, to->st, is_back, code, true);
     else
-        infer_texts_of(r, t, c, st, is_back, false);
+        infer_texts_of(r, t, to->c, to->st, is_back, code, false);
 }
 
 static void infer_block(void *ctx, int64_t i, int thread)
@@ -226,15 +309,19 @@ static void infer_block(void *ctx, int64_t i, int thread)
         return;
     }
     r->block_row[i + 1] = t->block.rows;
-    const bool is_back = i < t->newest;
+    r->block_thread[i] = thread;
+    const bool is_back = i < t->newest, fits = csv_keep_fits(r, i, t->block.rows);
     if (!is_back) t->newest = i;
+    t->is_astray |= !fits;
     for (int j = 0; j < r->n_cols; j++) {
-        csv_column *c = &r->col[j];
-        csv_stats *st = &r->stats[(int64_t)thread * r->n_cols + j];
+        const csv_column *c = &r->col[j];
+        const place to = {c, &r->stats[(int64_t)thread * r->n_cols + j],
+                          fits ? r->layout.lines[i] : 0};
+        const csv_keep keep = fits ? c->keep : KEEP_NOTHING;
         if (c->expect == EXPECT_TEXT) {
-            infer_texts(r, t, c, st, is_back);
+            infer_texts(r, t, &to, is_back, keep);
         } else {
-            const int64_t first = infer_numbers(r, t, c, st);
+            const int64_t first = infer_numbers(r, t, &to, keep);
             if (c->run) c->run[i] = first;
         }
     }
@@ -249,9 +336,8 @@ static void list_block(void *ctx, int64_t i, int thread)
     if (t->fault.kind == FAULT_SYSTEM) return;
     csv_block_load(&t->block, &r->layout, i, &t->fault);
     for (int j = 0; j < r->n_cols; j++) {
-        csv_column *c = &r->col[j];
-        if (c->expect == EXPECT_ANY)
-            infer_texts(r, t, c, &r->stats[(int64_t)thread * r->n_cols + j], true);
+        const place to = {&r->col[j], &r->stats[(int64_t)thread * r->n_cols + j], 0};
+        if (to.c->expect == EXPECT_ANY) infer_texts(r, t, &to, true, KEEP_NOTHING);
     }
 }
 
@@ -261,6 +347,7 @@ static void reset_all(csv_reader *r)
     for (int t = 0; t < r->threads; t++) r->thread[t].fault = (csv_fault){0};
     for (int t = 0; t < r->threads; t++) r->thread[t].irregular = false;
     for (int t = 0; t < r->threads; t++) r->thread[t].newest = 0;
+    for (int t = 0; t < r->threads; t++) r->thread[t].is_astray = false;
 }
 
 /* What block 0 says of each column. */
@@ -278,16 +365,20 @@ static mill_err probe(csv_reader *r)
     for (int j = 0; j < r->n_cols && !t->block.irregular; j++) {
         csv_column *c = &r->col[j];
         csv_stats *st = &r->stats[j];
-        if (c->expect == EXPECT_TEXT) continue;
-        const int64_t first = infer_numbers(r, t, c, st);
-        if (st->n[VALUE_TEXT] && !c->is_forced) c->expect = EXPECT_TEXT;
-        if (c->is_forced || first == RUN_BROKEN || c->run) continue;
-        c->run = mill_alloc((size_t)r->layout.n_blocks, sizeof *c->run);
-        if (!c->run) return MILL_ENOMEM;
+        const place nowhere = {c, st, 0};
+        if (c->expect != EXPECT_TEXT) {
+            const int64_t first = infer_numbers(r, t, &nowhere, KEEP_NOTHING);
+            if (st->n[VALUE_TEXT] && !c->is_forced) c->expect = EXPECT_TEXT;
+            if (!c->is_forced && first != RUN_BROKEN && !c->run) {
+                c->run = mill_alloc((size_t)r->layout.n_blocks, sizeof *c->run);
+                if (!c->run) return MILL_ENOMEM;
+            }
+        }
+        c->keep = csv_keep_what(c, st);
     }
     if (t->fault.kind == FAULT_SYSTEM) return csv_faults(r);
     reset_all(r);
-    return MILL_OK;
+    return csv_keep_begin(r);
 }
 
 static void merge_counts(const csv_reader *r, int j)
@@ -308,16 +399,23 @@ static void merge_counts(const csv_reader *r, int j)
 
 static mill_err merge_values(csv_reader *r, int j)
 {
-    csv_stats *sum = &r->col[j].sum;
+    csv_column *c = &r->col[j];
+    csv_stats *sum = &c->sum;
 
     for (int t = 0; t < r->threads; t++) {
         dict *values = &r->stats[(int64_t)t * r->n_cols + j].values;
+        int32_t *codes = NULL, unused;
+        if (c->keep == KEEP_CODES && values->n) {
+            if (!(codes = mill_alloc((size_t)values->n, sizeof *codes))) return MILL_ENOMEM;
+            c->code_of[t] = (csv_codes){values->n, codes};
+        }
         for (uint64_t i = 0; values->slot && i <= values->mask; i++) {
             const dict_slot *slot = &values->slot[i];
             if (!slot->code_1) continue;
             size_t n;
             const char *s = dict_text(values, slot->code_1 - 1, &n);
-            TRY(dict_merge(&sum->values, s, n, values->first[slot->code_1 - 1], slot->count));
+            TRY(dict_merge_code(codes ? &codes[slot->code_1 - 1] : &unused, &sum->values, s, n,
+                                values->first[slot->code_1 - 1], slot->count));
         }
         dict_free(values);
     }

@@ -226,7 +226,8 @@ mill_err csv_reader_open(csv_reader *r)
     TRY(csv_layout_count(&r->layout, r->pool));
     r->stats = mill_alloc((size_t)r->threads * (size_t)r->n_cols, sizeof *r->stats);
     r->block_row = mill_alloc((size_t)r->layout.n_blocks + 1, sizeof *r->block_row);
-    return r->stats && r->block_row ? MILL_OK : MILL_ENOMEM;
+    r->block_thread = mill_alloc((size_t)r->layout.n_blocks + 1, sizeof *r->block_thread);
+    return r->stats && r->block_row && r->block_thread ? MILL_OK : MILL_ENOMEM;
 }
 
 /* ---- given types ---- */
@@ -330,6 +331,7 @@ void csv_reader_close(csv_reader *r)
         mill_free(r->col[j].format);
         mill_free(r->col[j].run);
         dict_free(&r->col[j].sum.values);
+        csv_keep_drop(r, &r->col[j]);
     }
     for (int t = 0; t < r->threads && r->thread; t++) {
         csv_block_free(&r->thread[t].block);
@@ -341,6 +343,7 @@ void csv_reader_close(csv_reader *r)
     mill_free(r->stats);
     mill_free(r->col);
     mill_free(r->block_row);
+    mill_free(r->block_thread);
     mill_free(r->na_text);
     mill_free(r->na);
     mill_free(r->na_len);

@@ -5,7 +5,7 @@
  *     open    sniff delimiter, quote and header, read the names, choose the columns, note the types
  * that are given infer   first visit: every value of every chosen column is classified; texts go to
  * dictionaries decide  type of each column; dictionaries of all threads become one, in order of
- * first appearance fill    second visit: values into columns
+ * first appearance fill    second visit: values into columns, where the first has not kept them
  */
 #ifndef MILL_TABLE_CSV_READER_H
 #define MILL_TABLE_CSV_READER_H
@@ -40,6 +40,7 @@ typedef struct {
     int64_t n[VALUE_N];
     int64_t first[VALUE_N]; /* offset in the file of the first of each kind */
     int64_t n_unlisted;     /* present values that did not go to `values` */
+    bool is_misfit;         /* some value could not be kept */
     int decimals;
     int form; /* of all dates; 0 none yet, -1 several */
     dict values;
@@ -47,6 +48,14 @@ typedef struct {
 
 typedef enum { EXPECT_ANY, EXPECT_NUMBER, EXPECT_TEXT } csv_expect;
 #define RUN_BROKEN INT64_MIN
+
+/* What the first visit puts into its place at once (csv_keep.c). */
+typedef enum { KEEP_NOTHING, KEEP_INTEGERS, KEEP_REALS, KEEP_DATES, KEEP_CODES } csv_keep;
+
+/* Codes of the column's dictionary for those of a thread's. */
+typedef struct {
+    int32_t n, *code;
+} csv_codes;
 
 typedef struct {
     char *name;
@@ -62,6 +71,15 @@ typedef struct {
     int64_t *run; /* for a column of consecutive integers so far: each block's first; else NULL */
     csv_stats sum;
     bool is_run; /* IDENTIFIER of consecutive integers, no dictionary needed */
+    /* kept */
+    csv_keep keep;
+    union {
+        int64_t *kept_i64;  /* INTEGERS, DATES */
+        double *kept_f64;   /* REALS */
+        int32_t *kept_code; /* CODES of the thread that has visited the block; -1: missing */
+    };
+    uint8_t *missing;   /* of the others: a bit for each row, set where it is */
+    csv_codes *code_of; /* threads; CODES */
 } csv_column;
 
 typedef struct {
@@ -70,6 +88,7 @@ typedef struct {
     char *scratch; /* an unquoted field */
     size_t scratch_cap;
     bool irregular;
+    bool is_astray; /* a block had other rows than were counted */
     int64_t newest; /* the last block in the file that it has inferred */
 } csv_thread;
 
@@ -80,7 +99,8 @@ typedef struct {
     struct {
         csv_field f;
         dict_key key;
-        int64_t at; /* where it came from, or where it goes */
+        int64_t at;    /* where it came from, or where it goes */
+        int32_t *code; /* where its code goes, or NULL */
         bool is_quoted;
     } at[CSV_TEXTS];
 } csv_texts;
@@ -98,6 +118,7 @@ typedef struct {
     csv_thread *thread;
     csv_stats *stats;   /* threads x n_cols */
     int64_t *block_row; /* n_blocks + 1: rows before it, once known */
+    int *block_thread;  /* n_blocks: who has inferred it */
     bool has_header;
     /* words of --na */
     char *na_text;
@@ -126,11 +147,21 @@ bool csv_utf8_ok(const char *s, size_t n);
 /* csv_infer.c */
 mill_err csv_infer(csv_reader *r);
 mill_err csv_list_again(csv_reader *r); /* the texts of columns that expect ANY now */
+/* csv_keep.c */
+csv_keep csv_keep_what(const csv_column *c, const csv_stats *st); /* st: of block 0 */
+mill_err csv_keep_begin(csv_reader *r);
+/* Whether the block has the rows that were counted, or the last one fewer. */
+bool csv_keep_fits(const csv_reader *r, int64_t block, int64_t rows);
+void csv_keep_decide(const csv_reader *r); /* types are known; what cannot stay is dropped */
+void csv_keep_moved(const csv_reader *r, csv_column *c, const int32_t *moved); /* dict_order's */
+void csv_keep_take(mill_column *out, csv_column *c, int64_t rows); /* its buffer goes over */
+void csv_keep_drop(const csv_reader *r, csv_column *c);
+size_t csv_memory_limit(const csv_reader *r); /* above it a table goes to a spool file */
 /* csv_decide.c */
 mill_err csv_decide(csv_reader *r);
 /* csv_fill.c */
 mill_err csv_fill(csv_reader *r, mill_table *t);
-mill_err csv_allocate(const csv_reader *r, mill_table **out);
+mill_err csv_allocate(csv_reader *r, mill_table **out);
 /* csv_fault.c: the fault in words, with line, column and value. */
 mill_err csv_fault_tell(const csv_reader *r, const csv_fault *f);
 int64_t csv_line_of(const csv_reader *r, int64_t at);

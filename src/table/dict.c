@@ -95,15 +95,23 @@ mill_err dict_insert(dict *d, const dict_key *k, const char *s, size_t n, int64_
     return MILL_OK;
 }
 
-mill_err dict_merge(dict *d, const char *s, size_t n, int64_t first, int64_t count)
+mill_err dict_merge_code(int32_t *code, dict *d, const char *s, size_t n, int64_t first,
+                         int64_t count)
 {
     const dict_key k = safe_key(s, n);
     dict_slot *slot = dict_find_key(d, &k, s, n);
 
+    *code = slot ? slot->code_1 - 1 : d->n;
     if (!slot) return dict_insert(d, &k, s, n, first, count);
-    if (first < d->first[slot->code_1 - 1]) d->first[slot->code_1 - 1] = first;
+    if (first < d->first[*code]) d->first[*code] = first;
     slot->count += count;
     return MILL_OK;
+}
+
+mill_err dict_merge(dict *d, const char *s, size_t n, int64_t first, int64_t count)
+{
+    int32_t code;
+    return dict_merge_code(&code, d, s, n, first, count);
 }
 
 int32_t dict_code(const dict *d, const char *s, size_t n)
@@ -133,7 +141,7 @@ static int by_first(const void *pa, const void *pb)
     return (a->slot->code_1 > b->slot->code_1) - (a->slot->code_1 < b->slot->code_1);
 }
 
-mill_err dict_order(dict *d)
+mill_err dict_order(dict *d, int32_t *moved)
 {
     if (!d->n) return MILL_OK;
 
@@ -159,6 +167,7 @@ mill_err dict_order(dict *d)
         offset[k + 1] = offset[k] + len;
     }
     for (int32_t k = 0; k < n; k++) {
+        if (moved) moved[order[k].slot->code_1 - 1] = k;
         order[k].slot->code_1 = k + 1;
         d->first[k] = order[k].first;
     }

@@ -88,14 +88,18 @@ mill_err dict_insert(dict *d, const dict_key *k, const char *s, size_t n, int64_
 
 /* Find or insert: adds to the count, keeps the least `first`.  Any s, padded or not. */
 mill_err dict_merge(dict *d, const char *s, size_t n, int64_t first, int64_t count);
+/* The same with the code that it has, or got. */
+mill_err dict_merge_code(int32_t *code, dict *d, const char *s, size_t n, int64_t first,
+                         int64_t count);
 int32_t dict_code(const dict *d, const char *s, size_t n); /* -1 if absent; any s */
 
 /* Different values that look like keys: more than DICT_KEYS of them, each seen once. */
 enum { DICT_KEYS = 50 };
 bool dict_has_keys(const dict *d);
 
-/* Codes in order of `first`, ties in order of the codes that were. */
-mill_err dict_order(dict *d);
+/* Codes in order of `first`, ties in order of the codes that were.  moved: (n) code k became
+ * moved[k]; NULL allowed. */
+mill_err dict_order(dict *d, int32_t *moved);
 
 static inline const char *dict_text(const dict *d, int32_t code, size_t *n)
 {
