@@ -26,11 +26,11 @@ san)
     ;;
 fuzz)
     fuzzers
-    exec tools/run_tests --suffix "$suffix" --fuzz-seconds "${2-60}" fuzz
+    exec tools/run_tests --suffix="$suffix" --fuzz-seconds "${2-60}" fuzz
     ;;
 esac
 if [ "$what" = all ]; then
     build ONEDNN=0 CONFIG=release all tests
     build ONEDNN=0 CONFIG=f64 ops-tests
 fi
-exec tools/run_tests --suffix "$suffix" "$what"
+exec tools/run_tests --suffix="$suffix" "$what"
