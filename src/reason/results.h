@@ -8,8 +8,8 @@
  * counts when its group is durable.  What a row means for its record is not stored but worked out
  * again from the rows (flow.h), so that a resumed run stands where the rows say.
  *
- * The key as one integer, record * 65536 + sample * 256 + step, is the primary key: a scan comes in
- * the order of the final file.
+ * A scan comes in the order of the key as one integer, record * 65536 + sample * 256 + step: that
+ * of the final file.
  */
 #ifndef MILL_REASON_RESULTS_H
 #define MILL_REASON_RESULTS_H
@@ -20,7 +20,9 @@
 #include <jansson.h>
 
 enum { RESULTS_MAX_SAMPLES = 256, RESULTS_MAX_STEPS = 256, RESULTS_SCORE_BINS = 20 };
+#define RESULTS_FILE "results.sqlite" /* in the run folder */
 
+/* The numbers of stages, finishes and outcomes are stored: new ones go to the end. */
 typedef enum { STAGE_GENERATE, STAGE_EVALUATE, STAGE_IMPROVE, N_STAGE } reason_stage;
 const char *stage_name(reason_stage s);
 
@@ -45,7 +47,8 @@ typedef struct {
     int64_t prompt_tokens, completion_tokens, cached_tokens; /* -1: not told */
     int64_t created;
     double seconds, first_byte;
-    const char *content, *reasoning, *why; /* NUL-terminated; "" where there is none */
+    const char *content, *reasoning, *why; /* valid UTF-8, NUL-terminated and without a NUL inside
+                                              (PostgreSQL has none); "" where there is none */
     size_t n_content, n_reasoning;
 } result_row;
 
@@ -82,6 +85,9 @@ typedef struct {
  * MILL_EINPUT: the store is of another run (it names the members of config that differ), is no
  * store, is locked by another process, or holds rows without `resume`.  MILL_EDEVICE: libsqlite3 or
  * libpq is absent.
+ *
+ * In PostgreSQL a run is (name, hash): with `resume` there must be one, without it a node joins the
+ * run that is there or makes it, and what differs from an older run of that name is said.
  */
 mill_err results_open(results **out, const results_options *o);
 void results_close(results *r); /* what was put and is not durable is lost; NULL is allowed */
@@ -90,8 +96,12 @@ void results_close(results *r); /* what was put and is not durable is lost; NULL
 const json_t *results_config(const results *r);
 int64_t results_records(const results *r);
 
-/* The next range that nobody holds and that is not finished: records [*first, *first + *n).  *n =
- * 0: none now; *left then counts ranges that others hold. */
+/*
+ * The next range that nobody holds and that is not finished: records [*first, *first + *n).  *n =
+ * 0: none now; *left then counts ranges that others hold, or that are being asked for: ask again
+ * when results_fd can be read, and at times, since a node may die.  *left = 0: all are finished, or
+ * held here.
+ */
 mill_err results_lease(results *r, int64_t *first, int64_t *n, int64_t *left);
 /* All chains of a leased range have ended, with rows put before this call. */
 mill_err results_finish(results *r, int64_t first);
@@ -100,12 +110,13 @@ mill_err results_finish(results *r, int64_t first);
  * that writes comes back here, in results_sync and in results_check, from then on. */
 mill_err results_put(results *r, const result_row *row);
 int64_t results_durable(const results *r); /* rows put here that are durable */
-int results_fd(const results *r);          /* readable when that number moved, or on an error */
-mill_err results_check(results *r);        /* drains the descriptor; the error, if there is one */
-mill_err results_sync(results *r);         /* until everything put is durable */
+/* Readable when that number moved, when a range has come, or on an error. */
+int results_fd(const results *r);
+mill_err results_check(results *r); /* drains the descriptor; the error, if there is one */
+mill_err results_sync(results *r);  /* until everything put and finished is durable */
 
-/* Rows of records [first, first + n) in the order of their keys; a callback's error ends it.
- * A range is read before rows of it are put. */
+/* Durable rows of records [first, first + n) in the order of their keys; a callback's error ends
+ * it.  A range is read before rows of it are put.  The callback calls no function of this store. */
 mill_err results_read(results *r, int64_t first, int64_t n,
                       mill_err (*row)(void *ctx, const result_row *row), void *ctx);
 
