@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "rank/board.h"
+#include "rank/guard.h"
 
 #include <sys/types.h>
 
@@ -65,8 +66,8 @@ typedef struct {
     rank_pace pace;
     int port, port_fd; /* held */
     char run_id[24], board_path[64], log_dir[300];
-    int signal_fd, guard_fd;
-    pid_t guard;
+    int signal_fd;
+    rank_guard guard;
     int signal;        /* that asked us to end; 0: none */
     int culprit;       /* the rank (of this host) that failed first; -1: none */
     int verdict;       /* exit status that was decided; -1: not yet */

@@ -1,7 +1,7 @@
 /*
  * spawn.c - start ranks, stay behind, and end all of them when one fails.
  *
- *     launcher --- guard          kills the ranks' process groups if the launcher dies
+ *     launcher --- guard (guard.c) kills the ranks' process groups if the launcher dies
  *        |---- rank 0             each leads a process group and dies with the launcher
  *        |---- rank 1 ...
  *
@@ -39,53 +39,6 @@ enum { STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_SAVED = 75, STATUS_CANNOT_RUN
 static const double TICK = 0.2, MERCY = 0.5; /* seconds; MERCY: after a failure, till SIGKILL */
 
 static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGTSTP, SIGCONT};
-
-/* ---- the guard ---- */
-
-/* Reads process groups, one int each; negative: it is gone.  At the end of the pipe the launcher is
- * gone: with all groups that are left. */
-static void guard_main(int fd)
-{
-    int group[RANK_MAX_WORLD], n = 0, g;
-
-    setpgid(0, 0);
-    for (int s = 1; s < 32; s++) signal(s, s == SIGCHLD ? SIG_DFL : SIG_IGN);
-    for (int i = 0; i < 3; i++) close(i); /* nobody's pipe is to stay open for us */
-    while (read(fd, &g, sizeof g) == sizeof g) {
-        if (g > 0 && n < RANK_MAX_WORLD) group[n++] = g;
-        for (int i = 0; g < 0 && i < n; i++)
-            if (group[i] == -g) group[i] = group[--n];
-    }
-    for (int i = 0; i < n; i++) kill(-group[i], SIGKILL);
-    _exit(0);
-}
-
-static mill_err start_guard(launcher *l)
-{
-    int p[2];
-
-    if (pipe2(p, O_CLOEXEC)) return mill_fail(MILL_EIO, "pipe: %s", strerror(errno));
-    if ((l->guard = fork()) == 0) {
-        close(p[1]);
-        guard_main(p[0]);
-    }
-    close(p[0]);
-    l->guard_fd = p[1];
-    return l->guard > 0 ? MILL_OK : mill_fail(MILL_EIO, "fork: %s", strerror(errno));
-}
-
-static void tell_guard(launcher *l, int group)
-{
-    (void)!write(l->guard_fd, &group, sizeof group);
-}
-
-static void end_guard(launcher *l)
-{
-    if (l->guard_fd >= 0) close(l->guard_fd);
-    if (l->guard > 0) waitpid(l->guard, NULL, 0);
-    l->guard = 0;
-    l->guard_fd = -1;
-}
 
 /* ---- one rank ---- */
 
@@ -156,7 +109,7 @@ static void drop_launcher(launcher *l)
     file_close(l->merged.file);
     if (l->port_fd >= 0) close(l->port_fd);
     if (l->signal_fd >= 0) close(l->signal_fd);
-    close(l->guard_fd);
+    close(l->guard.fd);
     board_unmap(&l->board);
     mill_free(l->c);
     mill_free(l);
@@ -221,7 +174,7 @@ static mill_err start_rank(launcher *l, int r, bool *is_child, const sigset_t *m
         if (child_fd[i] >= 0) close(child_fd[i]);
     if (pid < 0) return mill_fail(MILL_EIO, "fork: %s", strerror(errno));
     setpgid(pid, pid); /* both do it: whoever comes first */
-    tell_guard(l, pid);
+    guard_add(&l->guard, pid);
     c->pid = pid;
     c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     l->n_alive++;
@@ -312,7 +265,7 @@ static void reap(launcher *l, int r)
     c->order = l->n_gone++;
     l->n_alive--;
     kill(-c->pid, SIGKILL); /* what it left behind */
-    tell_guard(l, -c->pid);
+    guard_drop(&l->guard, c->pid);
     logs_read(l, r, &c->out);
     logs_read(l, r, &c->err);
     if (!has_failed(l, r)) return;
@@ -542,7 +495,8 @@ static mill_err prepare(launcher *l, sigset_t *mask)
     signal(SIGCHLD, SIG_DFL); /* ignored, it would take the status of the ranks with it */
     sigprocmask(SIG_BLOCK, &set, mask);
     l->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    return l->signal_fd < 0 ? mill_fail(MILL_EIO, "signalfd: %s", strerror(errno)) : start_guard(l);
+    return l->signal_fd < 0 ? mill_fail(MILL_EIO, "signalfd: %s", strerror(errno))
+                            : guard_start(&l->guard);
 }
 
 mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
@@ -565,7 +519,7 @@ mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
                     .first = job->n * job->node,
                     .port_fd = -1,
                     .signal_fd = -1,
-                    .guard_fd = -1};
+                    .guard.fd = -1};
     l->c = mill_alloc((size_t)l->n, sizeof *l->c);
     for (int r = 0; l->c && r < l->n; r++)
         l->c[r] = (child){.pidfd = -1, .error_fd = -1, .out.fd = -1, .err.fd = -1};
@@ -577,7 +531,7 @@ mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
         *status = 0; /* not that of the attempt before */
         return err;
     }
-    end_guard(l);
+    guard_end(&l->guard);
     if (l->n_dropped)
         mill_log(MILL_LOG_WARN, "%lld lines of the logs were lost", (long long)l->n_dropped);
     if (l->signal_fd >= 0) close(l->signal_fd);
