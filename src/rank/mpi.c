@@ -18,6 +18,7 @@
 
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "base/plugin.h"
 #include "rank/plugin/shim.h"
 #include "rank/sum.h"
 
@@ -452,31 +453,9 @@ static const rank_methods methods = {
 
 /* ---- opening ---- */
 
-/* TABMILL_MPI, beside the program, where `make install` puts it, where the loader looks. */
-static void *open_plugin(void)
-{
-    const char *given = getenv("TABMILL_MPI");
-    char self[3000] = "", path[3100];
-    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    void *so = NULL;
-
-    if (given) return dlopen(given, RTLD_NOW | RTLD_GLOBAL);
-    char *slash = n > 0 ? strrchr(self, '/') : NULL;
-    if (slash) *slash = 0;
-    static const char *const places[] = {"", "/../lib", "/..", "/../.."}; /* from the program */
-    for (size_t i = 0; i < sizeof places / sizeof *places && slash && !so; i++) {
-        snprintf(path, sizeof path, "%s%s/libtabmill_mpi.so", self, places[i]);
-        so = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-    }
-    return so ? so : dlopen("libtabmill_mpi.so", RTLD_NOW | RTLD_GLOBAL);
-}
-
 static mill_err load(mpi_body *b)
 {
-    const unsigned csr = _mm_getcsr();
-
-    b->library = open_plugin();
-    _mm_setcsr(csr); /* a library linked with fast-math changes it */
+    b->library = mill_plugin_open("libtabmill_mpi.so", "TABMILL_MPI", RTLD_NOW | RTLD_GLOBAL);
     if (!b->library)
         return mill_fail(MILL_EDEVICE,
                          "%d ranks on several hosts need MPI between them: start them with mpirun "
