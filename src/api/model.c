@@ -2,7 +2,7 @@
 #include "api/api.h"
 
 #include "base/mem.h"
-#include "table/csv.h"
+#include "table/writer.h"
 
 #include <string.h>
 
@@ -67,19 +67,19 @@ int mill_model_sample(mill_table **out, mill_model *m, int64_t n, uint64_t seed,
 static mill_err write_batches(const char *path, mill_model *m, synth_sampler *s, int64_t n,
                               bool force)
 {
-    csv_writer *w;
+    table_writer *w;
     mill_err err = MILL_OK;
 
-    TRY(csv_writer_open(&w, path, force, 0, m->engine->pool));
+    TRY(table_writer_open(&w, path, force, m->engine->pool));
     for (int64_t at = 0; err == MILL_OK && (at < n || at == 0); at += FILE_BATCH) {
         mill_table *batch;
         err = synth_sampler_next(s, &batch, n - at < FILE_BATCH ? n - at : FILE_BATCH);
         if (err != MILL_OK) break;
-        err = csv_writer_add(w, batch);
+        err = table_writer_add(w, batch);
         mill_table_free(batch);
     }
-    if (err == MILL_OK) err = csv_writer_commit(w);
-    csv_writer_close(w);
+    if (err == MILL_OK) err = table_writer_commit(w);
+    table_writer_close(w);
     return err;
 }
 

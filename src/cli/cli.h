@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "synth/synth.h"
 #include "table/csv.h"
+#include "table/writer.h"
 #include "train/loop.h"
 
 typedef struct {
@@ -181,7 +182,7 @@ typedef struct {
     synth_model *model;
     synth_where *where;
     synth_sampler *sampler;
-    csv_writer *writer; /* NULL: an array, written as one */
+    table_writer *writer; /* NULL: an array, written as one */
     bool is_interrupted;
     bool went_away; /* nobody reads the output any more */
 } draw_work;

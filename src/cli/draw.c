@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "table/parquet.h"
 #include "train/progress.h"
 
 #include <stdio.h>
@@ -28,12 +29,12 @@ static mill_err open_all(draw_work *w, mill_pool *pool, bool has_output)
         TRY(synth_where_parse(&w->where[i], w->model->schema, d->where->item[i]));
     TRY(synth_sampler_open(&w->sampler, w->model, d->seed, w->where, n));
     if (!has_output || mill_table_is_array(d->output)) return MILL_OK;
-    return csv_writer_open(&w->writer, d->output, d->force, ',', pool);
+    return table_writer_open(&w->writer, d->output, d->force, pool);
 }
 
 static mill_err write_batch(const draw_work *w, const mill_table *batch, mill_pool *pool)
 {
-    if (w->writer) return csv_writer_add(w->writer, batch);
+    if (w->writer) return table_writer_add(w->writer, batch);
     return mill_table_write(batch, w->d->output, w->d->force, pool);
 }
 
@@ -64,7 +65,7 @@ static mill_err draw_batches(draw_work *w, int64_t rows, mill_pool *pool)
 static mill_err draw(draw_work *w, mill_pool *pool, rank_group *group)
 {
     const drawing *d = w->d;
-    const bool is_array = mill_table_is_array(d->output);
+    const bool is_text = !mill_table_is_array(d->output) && !parquet_is_name(d->output);
     const bool is_follower = group && rank_of(group) > 0;
     char ranks[32] = "";
 
@@ -73,13 +74,13 @@ static mill_err draw(draw_work *w, mill_pool *pool, rank_group *group)
     if (group) snprintf(ranks, sizeof ranks, ", %d ranks", rank_world(group));
     cli_say("%s: %lld rows by %s, seed %llu%s", d->output, (long long)rows, w->model->method->name,
             (unsigned long long)d->seed, ranks);
-    if (group && is_array) cli_say("%s: an array is drawn by one rank", d->output);
-    if (group && !is_array)
+    if (group && !is_text) cli_say("%s: only CSV is drawn by several ranks; one draws", d->output);
+    if (group && is_text)
         TRY(cli_draw_shared(w, rows, pool, group));
     else if (!is_follower)
         TRY(draw_batches(w, rows, pool));
     if (w->is_interrupted || w->went_away) return MILL_OK;
-    if (w->writer) TRY(csv_writer_commit(w->writer));
+    if (w->writer) TRY(table_writer_commit(w->writer));
     if (d->where && d->where->n)
         cli_say("%.3g %% of the drawn rows met the conditions",
                 100 * synth_sampler_acceptance(w->sampler));
@@ -93,7 +94,7 @@ int cli_draw(const opt_set *set, const drawing *d, mill_pool *pool, rank_group *
     train_signals_install();
     const mill_err err = draw(&w, pool, group);
     if (err == MILL_EIO && cli_reader_went_away(d->output)) w.went_away = true;
-    csv_writer_close(w.writer);
+    table_writer_close(w.writer);
     synth_sampler_close(w.sampler);
     if (w.model) synth_model_close(w.model);
     mill_free(w.where);

@@ -135,7 +135,7 @@ static mill_err make_room(sharing *s)
 static mill_err write_text(sharing *s, const void *text, int64_t n)
 {
     if (s->rank || s->wish) return MILL_OK;
-    const mill_err err = csv_writer_add_text(s->w->writer, text, (size_t)n);
+    const mill_err err = csv_writer_add_text(table_writer_csv(s->w->writer), text, (size_t)n);
     if (err != MILL_EIO || !cli_reader_went_away(s->w->d->output)) return err;
     s->wish = WENT_AWAY;
     return MILL_OK;

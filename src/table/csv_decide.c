@@ -19,10 +19,10 @@
 #include "base/mem.h"
 #include "table/csv_reader.h"
 #include "table/datetime.h"
+#include "table/retype.h"
 
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 enum { MANY_VALUES = 65536 };
 
@@ -43,23 +43,6 @@ static bool is_consecutive(const csv_reader *r, const csv_column *c)
     return start != RUN_BROKEN;
 }
 
-/* Which of a pair: +1 yes, -1 no, 0 none; pair tells true/false, yes/no, t/f, y/n apart. */
-static int truth(int *pair, const char *s, size_t n)
-{
-    static const char *const words[][2] = {
-        {"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"}};
-
-    while (n && (*s == ' ' || *s == '\t')) s++, n--;
-    while (n && (s[n - 1] == ' ' || s[n - 1] == '\t')) n--;
-    for (int p = 0; p < 4; p++)
-        for (int side = 0; side < 2; side++)
-            if (strlen(words[p][side]) == n && !strncasecmp(words[p][side], s, n)) {
-                *pair = p;
-                return side ? -1 : 1;
-            }
-    return 0;
-}
-
 static bool is_soft(const csv_reader *r, const dict *d, int32_t code)
 {
     csv_value v;
@@ -78,7 +61,7 @@ static bool is_boolean(const csv_reader *r, const dict *d)
         size_t len;
         const char *s = dict_text(d, k, &len);
         if (is_soft(r, d, k)) continue;
-        if (n == 2 || !(seen[n] = truth(&pair[n], s, len))) return false;
+        if (n == 2 || !(seen[n] = column_truth(&pair[n], s, len))) return false;
         n++;
     }
     return n == 2 && pair[0] == pair[1] && seen[0] != seen[1];

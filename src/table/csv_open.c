@@ -203,6 +203,17 @@ static mill_err choose_columns(csv_reader *r, uint8_t *keep, uint8_t *drop)
     return MILL_OK;
 }
 
+mill_err csv_choose_columns(csv_reader *r)
+{
+    uint8_t *keep = mill_alloc((size_t)r->n_file_cols, 1),
+            *drop = mill_alloc((size_t)r->n_file_cols, 1);
+    const mill_err err = keep && drop ? choose_columns(r, keep, drop) : MILL_ENOMEM;
+
+    mill_free(keep);
+    mill_free(drop);
+    return err;
+}
+
 mill_err csv_reader_open(csv_reader *r)
 {
     csv_block sample = {0};
@@ -216,13 +227,7 @@ mill_err csv_reader_open(csv_reader *r)
     csv_block_free(&sample);
     if (err) return err;
 
-    uint8_t *keep = mill_alloc((size_t)r->n_file_cols, 1),
-            *drop = mill_alloc((size_t)r->n_file_cols, 1);
-    err = keep && drop ? choose_columns(r, keep, drop) : MILL_ENOMEM;
-    mill_free(keep);
-    mill_free(drop);
-    if (err) return err;
-
+    TRY(csv_choose_columns(r));
     TRY(csv_layout_count(&r->layout, r->pool));
     r->stats = mill_alloc((size_t)r->threads * (size_t)r->n_cols, sizeof *r->stats);
     r->block_row = mill_alloc((size_t)r->layout.n_blocks + 1, sizeof *r->block_row);

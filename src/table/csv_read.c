@@ -5,14 +5,13 @@
 
 #include "base/mem.h"
 
-mill_err mill_table_read_csv(mill_table **out, const char *path, const csv_options *o,
-                             mill_pool *pool)
+mill_err csv_read_source(mill_table **out, source *in, const csv_options *o, mill_pool *pool)
 {
     static const csv_options defaults = {.header = -1};
-    csv_reader r = {.o = o ? o : &defaults, .pool = pool};
+    csv_reader r = {.o = o ? o : &defaults, .src = *in, .pool = pool};
     mill_table *t = NULL;
 
-    TRY(source_open(&r.src, path, r.o->spool_dir));
+    *in = (source){0};
     mill_err err = csv_reader_open(&r);
     if (!err) err = csv_reader_types(&r);
     if (!err) err = csv_infer(&r);
@@ -25,4 +24,13 @@ mill_err mill_table_read_csv(mill_table **out, const char *path, const csv_optio
         *out = t;
     csv_reader_close(&r);
     return err;
+}
+
+mill_err mill_table_read_csv(mill_table **out, const char *path, const csv_options *o,
+                             mill_pool *pool)
+{
+    source in;
+
+    TRY(source_open(&in, path, o ? o->spool_dir : NULL));
+    return csv_read_source(out, &in, o, pool);
 }

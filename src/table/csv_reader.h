@@ -129,8 +129,11 @@ typedef struct {
     bool na_numeric; /* some word begins like a number */
 } csv_reader;
 
+/* csv_read.c; takes the source over */
+mill_err csv_read_source(mill_table **out, source *in, const csv_options *o, mill_pool *pool);
 /* csv_open.c */
 mill_err csv_reader_open(csv_reader *r);
+mill_err csv_choose_columns(csv_reader *r); /* of the names: those that the options leave */
 mill_err csv_reader_types(csv_reader *r);
 void csv_reader_close(csv_reader *r);
 

@@ -1,11 +1,13 @@
 /*
- * table_io.c - a table from and to whatever the file's name says: .npy, .npz, else CSV.
+ * table_io.c - a table from and to whatever the file is: .npy, .npz, Parquet (by its name or its
+ * first bytes), else CSV.
  */
-#include "table/csv.h"
+#include "base/mem.h"
+#include "table/csv_reader.h"
 #include "table/csv_write.h"
 #include "table/npy.h"
-
-#include <string.h>
+#include "table/parquet.h"
+#include "table/writer.h"
 
 bool mill_table_is_array(const char *path)
 {
@@ -14,30 +16,74 @@ bool mill_table_is_array(const char *path)
 
 mill_err mill_table_read(mill_table **out, const char *path, const csv_options *o, mill_pool *pool)
 {
-    if (path_has_suffix(path, ".parquet"))
-        return mill_fail(MILL_EINPUT, "%s: Parquet is not read yet; CSV, .npy and .npz are", path);
+    bool is_parquet = parquet_is_name(path);
+    source in;
+
     if (path_has_suffix(path, ".npy")) return npy_read(out, path, o);
     if (path_has_suffix(path, ".npz")) return npz_read(out, path, o);
-    return mill_table_read_csv(out, path, o, pool);
-}
-
-static mill_err write_csv(const mill_table *t, const char *path, bool force, mill_pool *pool)
-{
-    csv_writer *w;
-
-    TRY(csv_writer_open(&w, path, force, 0, pool));
-    mill_err err = csv_writer_add(w, t);
-    if (!err) err = csv_writer_commit(w);
-    csv_writer_close(w);
+    TRY(source_open(&in, path, o ? o->spool_dir : NULL));
+    mill_err err = is_parquet ? MILL_OK : parquet_is_source(&is_parquet, &in);
+    if (!err && is_parquet)
+        err = parquet_read(out, &in, o, pool);
+    else if (!err)
+        err = csv_read_source(out, &in, o, pool);
+    source_close(&in);
     return err;
 }
 
 mill_err mill_table_write(const mill_table *t, const char *path, bool force, mill_pool *pool)
 {
-    if (path_has_suffix(path, ".parquet"))
-        return mill_fail(MILL_EINPUT, "%s: Parquet is not written yet; CSV, .npy and .npz are",
-                         path);
+    table_writer *w;
+
     if (path_has_suffix(path, ".npy")) return npy_write(t, path, force);
     if (path_has_suffix(path, ".npz")) return npz_write(t, path, force);
-    return write_csv(t, path, force, pool);
+    TRY(table_writer_open(&w, path, force, pool));
+    mill_err err = table_writer_add(w, t);
+    if (!err) err = table_writer_commit(w);
+    table_writer_close(w);
+    return err;
+}
+
+/* ---- a writer of rows ---- */
+
+struct table_writer {
+    csv_writer *csv; /* one of the two */
+    parquet_writer *parquet;
+};
+
+mill_err table_writer_open(table_writer **out, const char *path, bool force, mill_pool *pool)
+{
+    table_writer *w = mill_alloc(1, sizeof *w);
+
+    if (!w) return MILL_ENOMEM;
+    const mill_err err = parquet_is_name(path) ? parquet_writer_open(&w->parquet, path, force, pool)
+                                               : csv_writer_open(&w->csv, path, force, 0, pool);
+    if (err)
+        mill_free(w);
+    else
+        *out = w;
+    return err;
+}
+
+csv_writer *table_writer_csv(table_writer *w)
+{
+    return w->csv;
+}
+
+mill_err table_writer_add(table_writer *w, const mill_table *t)
+{
+    return w->csv ? csv_writer_add(w->csv, t) : parquet_writer_add(w->parquet, t);
+}
+
+mill_err table_writer_commit(table_writer *w)
+{
+    return w->csv ? csv_writer_commit(w->csv) : parquet_writer_commit(w->parquet);
+}
+
+void table_writer_close(table_writer *w)
+{
+    if (!w) return;
+    csv_writer_close(w->csv);
+    parquet_writer_close(w->parquet);
+    mill_free(w);
 }
