@@ -8,7 +8,10 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "table/parquet.h"
+#include "table/parquet_rows.h"
 #include "table/source.h"
+#include "table/spool.h"
 
 #include <string.h>
 
@@ -247,6 +250,45 @@ static mill_err csv_object(json_t **out, const record_file *r, char *s, size_t n
     return MILL_OK;
 }
 
+/* ---- Parquet ---- */
+
+static mill_err write_lines(record_file *r, parquet_rows *rows, mill_file *to)
+{
+    scanner s = {.r = r};
+    const char *line;
+    size_t n;
+
+    for (;;) {
+        TRY(parquet_rows_next(rows, &line, &n));
+        if (!line) break;
+        TRY(begin_record(&s));
+        TRY(file_write(to, line, n));
+        s.at += (int64_t)n;
+        r->begin[r->n] = s.at;
+    }
+    return file_flush(to);
+}
+
+/* Its rows as lines in a file without a name, which takes its place. */
+static mill_err spool_parquet(record_file *r, const char *spool_dir)
+{
+    parquet_rows *rows = NULL;
+    mill_file *writer = NULL, *reader = NULL;
+
+    mill_err err = parquet_rows_open(&rows, &r->in);
+    if (!err) err = spool_stream(&writer, &reader, spool_dir);
+    if (!err) err = write_lines(r, rows, writer);
+    parquet_rows_close(rows);
+    file_close(writer);
+    if (err) {
+        file_close(reader);
+        return err;
+    }
+    source_close(&r->in);
+    r->in.f = reader;
+    return file_size(reader, &r->in.bytes);
+}
+
 /* ---- opening ---- */
 
 static bool ends_in(const char *path, size_t n, const char *ending)
@@ -274,7 +316,7 @@ static mill_err choose_layout(record_file *r, const char *first, size_t n, int64
     } else {
         return mill_fail(MILL_EINPUT,
                          "%s: neither objects in lines (.jsonl) nor an array of them (.json) nor "
-                         "a table (.csv, .tsv)",
+                         "a table (.csv, .tsv, .parquet)",
                          r->path);
     }
     return MILL_OK;
@@ -283,10 +325,17 @@ static mill_err choose_layout(record_file *r, const char *first, size_t n, int64
 static mill_err open_file(record_file *r, const char *path, const char *spool_dir, char *chunk)
 {
     int64_t from = 0;
+    bool is_parquet;
     size_t got;
 
     if (!(r->path = mill_strdup(path))) return MILL_ENOMEM;
     TRY(source_open(&r->in, r->path, spool_dir));
+    TRY(parquet_is_source(&is_parquet, &r->in));
+    if (is_parquet || parquet_is_name(path)) {
+        TRY(spool_parquet(r, spool_dir));
+        if (r->n < 1) return mill_fail(MILL_EINPUT, "%s: there are no records", path);
+        return MILL_OK;
+    }
     TRY(source_read(&r->in, chunk, CHUNK, 0, &got));
     if (!got) return mill_fail(MILL_EINPUT, "%s: the file is empty", path);
     TRY(choose_layout(r, chunk, got, &from));

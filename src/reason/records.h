@@ -4,9 +4,11 @@
  *   .jsonl, .ndjson   one JSON object a line; empty lines are left out
  *   .json             one array of objects; a file that begins with { is read as lines
  *   .csv, .tsv        RFC 4180, the first record names the fields, every value is text
+ *   .parquet          known by its first bytes too: a row is a record (table/parquet_rows.h)
  *
  * any of them plain or as .gz or .zst.  Opening passes over the file once and keeps 8 bytes for
- * each record: where it begins.  A record is read when it is asked for, so memory does not grow
+ * each record: where it begins.  Parquet is written out to a temporary file as lines of JSON, so
+ * that any record can be had at once.  A record is read when it is asked for, so memory does not grow
  * with their size; any thread may ask.
  */
 #ifndef MILL_REASON_RECORDS_H
