@@ -57,13 +57,11 @@ LIBS   += -ldnnl
 endif
 
 export ONEDNN
-.PHONY: all engine config deps parquet check check-san check-all parity parity-prior demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior
+.PHONY: all engine config deps check check-san check-all parity parity-prior demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior
 .PHONY: tests ops-tests fuzzers need
 .DELETE_ON_ERROR:
 .SECONDARY:
-MPICC ?= $(shell command -v mpicc)
-ARROW ?= $(if $(wildcard build/arrow/pyarrow/include/parquet),build/arrow/pyarrow)
-PLUGIN := $(if $(MPICC),$(B)/libtabmill_mpi.so) $(if $(ARROW),$(B)/libtabmill_parquet.so)
+include tools/plugins.mk
 all: $(B)/libtabmill.a $(B)/libtabmill.so $(if $(CLI),$(B)/tabmill) $(PLUGIN)
 engine: $(B)/libtabmill.a
 
@@ -96,13 +94,6 @@ $(B)/libtabmill.so: $(B)/libtabmill.so.$(VERSION)
 	@ln -sf libtabmill.so.$(VERSION) $(B)/libtabmill.so.$(SOMAJOR); ln -sf libtabmill.so.$(SOMAJOR) $@
 $(B)/tabmill: $(CLIOBJ) $(B)/libtabmill.a $(B)/objects
 	@$(CC) $(SAN) -Wl,--as-needed -o $@ $(CLIOBJ) $(B)/libtabmill.a $(LIBS)
-
-$(B)/libtabmill_mpi.so: src/rank/plugin/mpi.c src/rank/plugin/shim.h
-	@echo "MPICC $@"; $(MPICC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -shared -o $@ $<
-# Arrow's libraries are found in the build folder, or where `make install` puts them.
-$(B)/libtabmill_parquet.so: src/table/plugin/parquet.cc src/table/plugin/parquet_shim.h src/table/arrow.h $(ARROW)
-	@echo "CXX $@"; $(CXX) -std=c++20 -O2 -g1 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -Isrc -isystem $(ARROW)/include -shared \
-		-Wl,-z,defs,-rpath,'$$ORIGIN/../arrow/pyarrow:$$ORIGIN/tabmill' -o $@ $< $(wildcard $(ARROW)/libparquet.so.* $(ARROW)/libarrow.so.*)
 
 # Tests: tests/<kind>/[tf]_x.c -> $(B)/tests/<kind>/[tf]_x with a generated main; tests/lib/*.c serves all.
 units   = $(patsubst %.c,$(B)/%,$(wildcard $(1)))
@@ -137,15 +128,10 @@ $(B)/tests/lib.a: $(HELPERS:=.o)
 
 config:
 	@echo "version $(VERSION)  config $(CONFIG) in $(B)  compiler $$($(CC) --version | head -1)"
-	@echo "oneDNN $(ONEDNN)  libraries $(LIBS)"
-	@echo "Arrow $(or $(ARROW),none: make parquet)"
+	@echo "oneDNN $(ONEDNN)  libraries $(LIBS)  Arrow $(or $(ARROW),none: make parquet)"
 	@tools/deps.sh --list
 deps:
-	@tools/deps.sh
-	@tools/arrow.sh
-parquet:
-	@tools/arrow.sh
-	@$(MAKE) -s all
+	@tools/deps.sh && tools/arrow.sh
 check check-san check-all: deps
 	@tools/check.sh $(patsubst check-%,%,$@)
 parity parity-prior: deps all

@@ -14,6 +14,11 @@ fi
 install -m 644 "$build/libtabmill.a" "$to/lib/"
 install "$build/libtabmill.so.$version" "$to/lib/"
 if [ -e "$build/libtabmill_mpi.so" ]; then install "$build/libtabmill_mpi.so" "$to/lib/"; fi # opened at run time
+if [ -e "$build/libtabmill_parquet.so" ]; then
+    install "$build/libtabmill_parquet.so" "$to/lib/"
+    install -d "$to/lib/tabmill" # Arrow's libraries, found from there
+    for so in build/arrow/pyarrow/libarrow.so.* build/arrow/pyarrow/libparquet.so.*; do install -m 644 "$so" "$to/lib/tabmill/"; done
+fi
 ln -sf "libtabmill.so.$version" "$to/lib/libtabmill.so.$major"
 ln -sf "libtabmill.so.$major" "$to/lib/libtabmill.so"
 if [ -e include/tabmill.h ]; then install -m 644 include/tabmill.h "$to/include/"; fi
