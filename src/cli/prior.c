@@ -181,17 +181,19 @@ int cli_prior_workers(int *n, const opt_set *set, const char *nproc, int64_t num
 
 static void say_end(const prior_run_result *r, const prior_run_options *o)
 {
-    char size[32];
+    char size[32], now[64] = "";
     int64_t rejected = 0;
 
     for (int k = 0; k < PRIOR_N_REJECT; k++) rejected += r->rejected[k];
-    cli_say("%s: %lld data sets, %s, in %.1f s (%.0f a minute); %lld attempts were rejected "
-            "(%lld empty, %lld labels, %lld filter, %lld trivial)",
-            o->dir, (long long)r->made, mill_format_size(size, (double)r->bytes), r->seconds,
-            r->seconds > 0 ? 60 * (double)r->made_now / r->seconds : 0, (long long)rejected,
-            (long long)r->rejected[PRIOR_REJECT_EMPTY], (long long)r->rejected[PRIOR_REJECT_LABELS],
-            (long long)r->rejected[PRIOR_REJECT_FILTER],
-            (long long)r->rejected[PRIOR_REJECT_TRIVIAL]);
+    if (r->made_now < r->made)
+        snprintf(now, sizeof now, ", %lld of them made now,", (long long)r->made_now);
+    cli_say(
+        "%s: %lld data sets, %s%s in %.1f s (%.0f a minute); %lld attempts were rejected "
+        "(%lld empty, %lld labels, %lld filter, %lld trivial)",
+        o->dir, (long long)r->made, mill_format_size(size, (double)r->bytes), *now ? now : ",",
+        r->seconds, r->seconds > 0 ? 60 * (double)r->made_now / r->seconds : 0, (long long)rejected,
+        (long long)r->rejected[PRIOR_REJECT_EMPTY], (long long)r->rejected[PRIOR_REJECT_LABELS],
+        (long long)r->rejected[PRIOR_REJECT_FILTER], (long long)r->rejected[PRIOR_REJECT_TRIVIAL]);
     if (r->disk_share > 0.5 && r->seconds > 5)
         cli_say("the disk was the limit: %.0f%% of the workers' time went into writing",
                 100 * r->disk_share);

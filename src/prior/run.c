@@ -233,10 +233,11 @@ static void show(train_progress *p, const crew *c, int64_t before)
 }
 
 /* Until all workers are gone; the first error of theirs. */
-static mill_err tend(crew *c, train_progress *p, int64_t before, int *signal)
+static mill_err tend(crew *c, const prior_folder *f, train_progress *p, int64_t before, int *signal)
 {
     mill_err first = MILL_OK;
     char words[CREW_WORDS] = "";
+    int n_died = 0;
 
     while (!crew_is_done(c)) {
         const unsigned seen = atomic_load(&c->board->news);
@@ -246,6 +247,7 @@ static mill_err tend(crew *c, train_progress *p, int64_t before, int *signal)
             first = err;
             snprintf(words, sizeof words, "%s", mill_error());
         }
+        if (c->n_died > n_died) folder_log(f, "%d workers were killed so far", n_died = c->n_died);
         if (!*signal && (*signal = train_signal_received())) crew_stop(c);
         show(p, c, before);
         const bool is_ending = crew_must_stop(c->board) || c->board->n_done >= c->board->n;
@@ -284,7 +286,7 @@ static mill_err run_crew(prior_run_result *r, prior_folder *f, const int64_t *to
     progress_range(&progress, before, f->o.n);
     const double began = mill_clock();
     mill_err err = crew_start(c, work, &p);
-    if (!err) err = tend(c, &progress, before, &r->signal);
+    if (!err) err = tend(c, f, &progress, before, &r->signal);
     const sums s = add_seats(c);
     char words[CREW_WORDS];
     snprintf(words, sizeof words, "%s", mill_error());
@@ -326,6 +328,11 @@ static mill_err check_memory(const prior_run_options *o)
                      mill_format_size(c, (double)o->memory_limit));
 }
 
+static const char *how_it_ended(const prior_run_result *r, mill_err err)
+{
+    return err ? "failed" : r->signal ? "interrupted" : "finished";
+}
+
 static mill_err run_in(prior_run_result *r, prior_folder *f)
 {
     int64_t *todo, n;
@@ -333,15 +340,19 @@ static mill_err run_in(prior_run_result *r, prior_folder *f)
 
     sum_units(r, f);
     TRY(list_todo(&todo, &n, f));
+    folder_log(
+        f, "begun by version %s: %lld data sets of %s from %lld, %lld of them complete; %d workers",
+        f->o.version, (long long)f->o.n, f->o.config->prior, (long long)f->o.first,
+        (long long)r->made, f->o.workers);
     if (n) err = run_crew(r, f, todo, n);
     mill_free(todo);
     if (!err && !r->signal && !sum_units(r, f)) err = folder_finish(f);
     char words[CREW_WORDS];
     snprintf(words, sizeof words, "%s", mill_error());
-    const mill_err status = folder_write_status(f, r,
-                                                err         ? "failed"
-                                                : r->signal ? "interrupted"
-                                                            : "finished");
+    folder_log(f, "%s after %.1f s: %lld data sets complete, %lld of them made now%s%s",
+               how_it_ended(r, err), r->seconds, (long long)r->made, (long long)r->made_now,
+               err ? "; " : "", err ? words : "");
+    const mill_err status = folder_write_status(f, r, how_it_ended(r, err));
     if (err) return mill_fail(err, "%s", words);
     return status;
 }

@@ -6,6 +6,7 @@
  *     DIR/index.json         every unit with its bytes and checksum, and the sums; written last
  *     DIR/run/journal.jsonl  one line for each unit that is complete, in the order of completion
  *     DIR/run/status.json    times, host, workers, how it ended
+ *     DIR/run/log            a line for each beginning, end and killed worker
  *     DIR/run/boot           the start of the machine under which the units were written
  *     DIR/run/lock           held while a run writes here
  *
@@ -53,7 +54,7 @@ bool prior_folders_for(const prior_format *f, int64_t n); /* npy: a folder for e
 /* Most bytes of one worker: the maker's, the format's and what it holds. */
 int64_t prior_run_memory(const prior_run_options *o);
 
-/* ---- folder.c: what lies in the folder ---- */
+/* ---- what lies in the folder (folder.h) ---- */
 
 typedef struct {
     prior_run_options o;
@@ -85,6 +86,8 @@ mill_err folder_note(const char *dir, const prior_unit *u);
 mill_err folder_read_journal(prior_folder *f); /* what workers have told so far */
 mill_err folder_finish(prior_folder *f);       /* index.json */
 mill_err folder_write_status(const prior_folder *f, const prior_run_result *r, const char *how);
+/* A line of run/log; where it cannot be written, a warning. */
+void folder_log(const prior_folder *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The units of a folder that is complete, from index.json; mill_free. */
 mill_err folder_units(prior_unit **out, int64_t *n, const char *dir);
 

@@ -74,6 +74,26 @@ expect grow 0 "500 data sets" "$T" prior -n 500 -o one $dummy --resume
 "$T" prior -n 500 -o long $dummy -q
 same grow_bytes long one
 
+# shellcheck disable=SC2086
+expect grow_pt 0 "100 of them made now" "$T" prior -n 400 -o pt $dummy --format pt --resume
+expect made_already 0 "400 data sets" "$T" prior -n 400 -o pt $dummy --format pt --resume
+cp pt/run/log out
+says log_begins "400 data sets of dummy from 0, 300 of them complete"
+says log_ends "400 data sets complete, 100 of them made now"
+# shellcheck disable=SC2086
+if [ "${TEST_FULL-0}" = 1 ]; then # 100,001 pairs of files at once, and one that grew to them
+    tiny="--prior dummy --max-features 2 --max-seq 32 --max-classes 2 --format npy"
+    expect flat 0 "100000 data sets" "$T" prior -n 100000 -o flat $tiny
+    holds flat_has_no_folders test -e flat/episode_100000_X.npy -a ! -e flat/0000
+    expect spread 0 "1 of them made now" "$T" prior -n 100001 -o flat $tiny --resume
+    "$T" prior -n 100001 -o folders $tiny -q
+    same spread_bytes folders flat
+    holds ten_thousand_to_a_folder test "$(ls folders/0009 | wc -l)" = 20000
+    holds the_last_alone test "$(ls folders/0010)" = "episode_100001_X.npy
+episode_100001_y.npy"
+    rm -rf flat folders
+fi
+
 # The folder of another run.
 # shellcheck disable=SC2086
 {
@@ -95,7 +115,7 @@ expect verify_unfinished 1 "holds no run" "$T" prior verify strange
 expect export 0 "500 data sets" "$T" prior export one --format npy -o npy2
 holds export_bytes cmp npy/episode_000300_X.npy npy2/episode_000300_X.npy
 expect stats 0 "" "$T" prior stats pt
-says stats_count '"data_sets": 300'
+says stats_count '"data_sets": 400'
 expect show 0 "" "$T" prior show one -i 17
 says show_rows "rows        64"
 expect show_page 0 "drawn into" "$T" prior show one -i 17 -o page.html

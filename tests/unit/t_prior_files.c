@@ -2,6 +2,7 @@
 #include "lib/test.h"
 
 #include "base/mem.h"
+#include "prior/run.h"
 #include "prior/shard.h"
 
 #include <unistd.h>
@@ -23,6 +24,8 @@ static prior_config small(void)
     return c;
 }
 
+static bool in_folders; /* npy */
+
 static void write_unit(prior_unit *u, const prior_config *c, const prior_format *f, int64_t unit,
                        int64_t first, int64_t count)
 {
@@ -34,6 +37,7 @@ static void write_unit(prior_unit *u, const prior_config *c, const prior_format 
     assert_ok(file_mkdir(dir));
     assert_ok(prior_maker_new(&maker, c));
     assert_ok(prior_sink_open(&s, f, c, dir));
+    s.folders = in_folders;
     assert_ok(prior_sink_begin(&s, unit, first, count));
     for (int64_t k = 0; k < count; k++) {
         assert_ok(prior_make(&set, maker, first + k, false));
@@ -154,6 +158,38 @@ void test_formats__say_the_bytes_and_checksum_of_their_files(void **state)
         assert_int_equal(crc, u.crc);
         assert_ok(file_remove_tree(dir));
     }
+}
+
+/* Ids from 1, ten thousand to a folder; a run of that length itself is in tests/cli/prior.sh. */
+void test_npy__lies_in_folders_above_100000(void **state)
+{
+    static const struct {
+        int64_t first;
+        const char *file[2]; /* the first and the last of 100 */
+    } unit[] = {
+        {0, {"0000/episode_000001_X.npy", "0000/episode_000100_y.npy"}},
+        {9900, {"0000/episode_009901_X.npy", "0000/episode_010000_y.npy"}},
+        {10000, {"0001/episode_010001_X.npy", "0001/episode_010100_y.npy"}},
+        {1000000, {"0100/episode_1000001_X.npy", "0100/episode_1000100_y.npy"}},
+    };
+    const prior_config c = small();
+
+    (void)state;
+    assert_false(prior_folders_for(&prior_npy, 100000));
+    assert_true(prior_folders_for(&prior_npy, 100001));
+    assert_false(prior_folders_for(&prior_shards, 100001));
+    in_folders = true;
+    for (size_t k = 0; k < sizeof unit / sizeof *unit; k++) {
+        prior_unit u;
+
+        write_unit(&u, &c, &prior_npy, unit[k].first / 100, unit[k].first, 100);
+        for (int i = 0; i < 2; i++) {
+            assert_ok(prior_path(path, dir, unit[k].file[i]));
+            assert_true(file_exists(path));
+        }
+    }
+    in_folders = false;
+    assert_ok(file_remove_tree(dir));
 }
 
 /* 64 MiB at the largest size, a power of two; small data sets by many. */
