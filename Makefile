@@ -115,6 +115,7 @@ $(FUZZERS): $(B)/%: $(B)/%.o $(B)/tests/lib.a $(B)/libtabmill.a
 	@$(CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(LIBS)
 $(MOCK): $(addsuffix .o,$(call units,tests/mock/*.c))
 	@$(CC) $(SAN) -o $@ $^
+$(TESTS): | $(MOCK)
 PROGRAM = @mkdir -p $(@D); $(CC) $(CFLAGS) -march=x86-64 $(OPT) -o $@ $< $(B)/libtabmill.a $(LIBS)
 $(B)/bench/%: bench/%.c $(B)/libtabmill.a
 	$(PROGRAM)
