@@ -32,14 +32,16 @@ mill_err chat_body(mill_text *out, const chat_params *p, const chat_message *m, 
 typedef enum { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_FILTER, FINISH_OTHER } chat_finish;
 const char *chat_finish_name(chat_finish f);
 
-/* reason.md 4.3.7 */
+/* reason.md 4.3.7.  An error within a response, in mid stream too, counts as the status that is its
+ * code, and as 500 where it has none. */
 typedef enum {
     CHAT_OK,       /* content and a finish reason */
     CHAT_AGAIN,    /* no connection, reset, timeout, 408, 429, 5xx: later, maybe elsewhere */
     CHAT_GARBLED,  /* 200 with broken JSON, no choices, empty content, [DONE] without a reason */
     CHAT_TOO_LONG, /* 400/413/422 that speaks of the context: fewer max_tokens once, else failed */
-    CHAT_REFUSED,  /* another 4xx about this request, or an error in mid stream: the record fails */
-    CHAT_FATAL,    /* 401, 403, 404 (wrong key, model not served, no such path): the run stops */
+    CHAT_REFUSED,  /* another 4xx about this request: the record fails */
+    CHAT_FATAL,    /* 401, 403, 404, 405, 3xx (wrong key, model not served, no such path): the run
+                      stops */
     CHAT_N_CLASS
 } chat_class;
 
