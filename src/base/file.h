@@ -33,8 +33,8 @@ mill_err file_flush(mill_file *f);
  */
 mill_err file_commit(mill_file *f);
 /*
- * file_commit without its fsyncs, for many small files: whole under its name after a killed process,
- * but not after a power failure until file_sync_all() has returned.
+ * file_commit without its fsyncs, for many small files: whole under its name after a killed
+ * process, but not after a power failure until file_sync_all() has returned.
  */
 mill_err file_publish(mill_file *f);
 mill_err file_sync_all(const char *path); /* everything on the file system that `path` lies on */

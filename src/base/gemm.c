@@ -91,7 +91,7 @@ bool gemm_is_reproducible(const gemm_args *g)
     pthread_once(&once, start);
     if (policy != CHOOSE) return policy == OWN;
     if (mill_cpu_level() == MILL_V3) return true;
-    if (g->m * g->n * g->k <= 64 * 64 * 64) return true;
+    if (g->m * g->n * g->k <= INT64_C(64) * 64 * 64) return true;
     return !(g->ta && !g->tb) && g->n * g->k < WIDE;
 }
 

@@ -46,7 +46,7 @@ mill_err cls_config_check(const cls_config *c)
     if (!strcmp(c->amp, "fp16"))
         return mill_fail(MILL_EINPUT,
                          "--amp fp16: processors have no products of that type; bf16 is the one");
-    if (strcmp(c->amp, "off") != 0 && strcmp(c->amp, "bf16"))
+    if (strcmp(c->amp, "off") != 0 && strcmp(c->amp, "bf16") != 0)
         return mill_fail(MILL_EINPUT, "--amp %s: off or bf16", c->amp);
     if (c->freeze_encoder && !c->encoder_path)
         return mill_fail(MILL_EINPUT, "--freeze-encoder without --encoder-path: layers of random "

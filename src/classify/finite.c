@@ -17,10 +17,10 @@ static int find_rank(const cls_trainer *t, double *loss)
 {
     const int parts = rank_tree_parts(t->shards.tree);
 
-    for (int r = 0; r < t->plan.world; r++)
-        for (int i = 0; i < parts; i++) {
+    for (int64_t r = 0; r < t->plan.world; r++)
+        for (int64_t i = 0; i < parts; i++) {
             *loss = t->heard[r * t->n_told + TELL_PARTS + 2 * i];
-            if (!isfinite(*loss)) return r;
+            if (!isfinite(*loss)) return (int)r;
         }
     return -1;
 }

@@ -4,6 +4,7 @@
 #include "classify/inner.h"
 #include "table/csv_write.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -108,7 +109,8 @@ mill_err cls_target_open(cls_target *t, const cls_source *s, const char *name)
         t->col = &s->table->col[at];
         return MILL_OK;
     }
-    if (!(t->array = cls_find_array(s, name))) return no_target(s, name);
+    t->array = cls_find_array(s, name);
+    if (!t->array) return no_target(s, name);
     if (t->array->array.cols != 1)
         return mill_fail(MILL_EINPUT, "%s: the target \"%s\" has %lld numbers a row, not one",
                          s->path, name, (long long)t->array->array.cols);
@@ -117,6 +119,7 @@ mill_err cls_target_open(cls_target *t, const cls_source *s, const char *name)
 
 double cls_target_number(const cls_target *t, int64_t i)
 {
+    assert(t->col || t->array); /* it was opened */
     return t->col ? column_f64(t->col, i) : npy_element(&t->array->array, t->array->data, i);
 }
 

@@ -82,13 +82,14 @@ static int check_flags(const fitting *f)
     if ((status = cli_check_device(set, f->run->device))) return status;
     if (strcmp(f->run->method, "auto") != 0 && (status = cli_check_used(f->p, f->run->method)))
         return status;
-    if (strcmp(amp, "off") != 0 && strcmp(amp, "bf16"))
+    if (strcmp(amp, "off") != 0 && strcmp(amp, "bf16") != 0)
         return opt_usage_error(set, "--amp %s: neither off nor bf16", amp);
     if (!strcmp(amp, "bf16") && !mill_cpu_has_bf16())
         cli_say("--amp bf16: this processor has no bfloat16 products, so it will not be faster");
     if (f->synth->early_stop && !f->synth->probe_every)
         return opt_usage_error(set, "--early-stop needs probes: --probe-every is 0");
-    if (strcmp(f->run->strategy, "data_parallel") != 0 && strcmp(f->run->strategy, "data-parallel"))
+    if (strcmp(f->run->strategy, "data_parallel") != 0 &&
+        strcmp(f->run->strategy, "data-parallel") != 0)
         return opt_usage_error(set, "--strategy %s: there is data_parallel", f->run->strategy);
     if (!strcmp(f->output, "-") && !f->run->run_dir && f->run->resume)
         return opt_usage_error(set, "--resume with the output on stdout needs --run-dir");

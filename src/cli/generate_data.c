@@ -21,7 +21,8 @@
 enum { BLOCK = 256, GROUP = 4 };
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
-typedef struct {
+/* In the order of the help text. */
+typedef struct { /* NOLINT(clang-analyzer-optin.performance.Padding) */
 #include "cli/generate_data.def"
 } flags;
 #undef OPT
@@ -127,7 +128,7 @@ static int check_names(const opt_parsed *p, const flags *f)
     for (int k = 0; k < OPT_COUNT(priors); k++) is_known |= !strcmp(f->prior, priors[k]);
     if (!is_known)
         return opt_usage_error(p->set, "--prior %s: mlp_scm, tree_scm, mix_scm or dummy", f->prior);
-    if (strcmp(f->assigner_type, "rank") && strcmp(f->assigner_type, "value"))
+    if (strcmp(f->assigner_type, "rank") != 0 && strcmp(f->assigner_type, "value") != 0)
         return opt_usage_error(p->set,
                                "--assigner_type %s: rank or value; no publication and no program "
                                "defines another",

@@ -80,8 +80,8 @@ static mill_err print_classes(const prior_set *s)
     if (!count) return MILL_ENOMEM;
     for (int64_t i = 0; i < s->rows; i++) count[2 * (int64_t)s->y[i] + (i >= s->train_rows)]++;
     printf("\n   class     train      test\n");
-    for (int k = 0; k < s->classes; k++)
-        printf("%8d%10lld%10lld\n", k, (long long)count[2 * k], (long long)count[2 * k + 1]);
+    for (int64_t k = 0; k < s->classes; k++)
+        printf("%8d%10lld%10lld\n", (int)k, (long long)count[2 * k], (long long)count[2 * k + 1]);
     mill_free(count);
     return MILL_OK;
 }

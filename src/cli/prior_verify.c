@@ -212,7 +212,7 @@ static mill_err count_set(void *ctx, const prior_set *set)
     };
     for (int k = 0; k < N_FIGURES; k++) s->value[k][s->n] = (float)figure[k];
     for (int k = 0; k < PRIOR_N_REJECT; k++) s->rejected[k] += set->rejected[k];
-    while (kind < MOST_KINDS - 1 && *s->kind[kind] && strcmp(s->kind[kind], set->kind)) kind++;
+    while (kind < MOST_KINDS - 1 && *s->kind[kind] && strcmp(s->kind[kind], set->kind) != 0) kind++;
     snprintf(s->kind[kind], sizeof s->kind[kind], "%s", set->kind);
     s->of_kind[kind]++;
     s->n++;

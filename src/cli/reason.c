@@ -97,9 +97,9 @@ static int judge(judged *j, const verify_work *w, int64_t i)
 static mill_err write_verdict(const verify_work *w, const judged *j, int64_t i, int outcome)
 {
     json_t *o = json_pack("{s:I}", "record", (json_int_t)i);
-    const json_t *id = j->record ? json_object_get(j->record, w->o->id_field) : NULL;
+    json_t *id = j->record ? json_object_get(j->record, w->o->id_field) : NULL;
 
-    if (id) json_object_set(o, "id", (json_t *)(uintptr_t)id);
+    if (id) json_object_set(o, "id", id);
     json_object_set_new(o, "verdict", json_string(outcome_names[outcome]));
     if (j->gold) json_object_set_new(o, "gold", json_string(j->gold));
     if (j->given.s) json_object_set_new(o, "given", json_stringn(j->given.s, j->given.n));

@@ -84,7 +84,7 @@ static int check_ranks(train_command *o, int *nproc)
             "--gpu-ids %s: this build has no CUDA back end, so there are no GPUs; "
             "--nproc N shares the work among processors",
             o->ranks.gpu_ids);
-    if (strcmp(mode, "none") && strcmp(mode, "ddp") && strcmp(mode, "dp"))
+    if (strcmp(mode, "none") != 0 && strcmp(mode, "ddp") != 0 && strcmp(mode, "dp") != 0)
         return opt_usage_error(&train_set, "--multi-gpu %s: none, ddp or dp", mode);
     if (!strcmp(mode, "none") && *nproc > 1)
         return opt_usage_error(&train_set,
@@ -94,7 +94,7 @@ static int check_ranks(train_command *o, int *nproc)
     if (o->ranks.max_restarts && (strcmp(mode, "ddp") != 0 || is_rank()))
         return opt_usage_error(&train_set, "--max-restarts is of a command that starts ranks: "
                                            "--multi-gpu ddp --nproc N, or tabmill launch");
-    if (strcmp(mode, "none") && !*nproc) *nproc = mill_cpu_count();
+    if (strcmp(mode, "none") != 0 && !*nproc) *nproc = mill_cpu_count();
     if (!strcmp(mode, "dp")) {
         if (rank_is_spawned())
             return opt_usage_error(&train_set,

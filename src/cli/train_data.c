@@ -177,7 +177,8 @@ mill_err train_compare(const train_work *w)
     TRY(rank_broadcast(w->group, &len, sizeof len, 0));
     char *first = mill_alloc((size_t)len + 1, 1);
     if (!first) err = MILL_ENOMEM;
-    if ((err = rank_agree(w->group, err))) goto done;
+    err = rank_agree(w->group, err);
+    if (err || !mine || !first) goto done;
     if (rank_of(w->group) == 0) memcpy(first, mine, (size_t)len);
     if ((err = rank_broadcast(w->group, first, (size_t)len, 0))) goto done;
     if (!strcmp(mine, first)) goto done;

@@ -176,7 +176,7 @@ static mill_err count_dense(totals *t)
 
     if (!count) return MILL_ENOMEM;
     for (int s = 0; s < N_SIDES; s++) {
-        uint32_t *const of = count + 2 * s * cells, *const odd = of + cells;
+        uint32_t *const of = count + (int64_t)2 * s * cells, *const odd = of + cells;
         if (x->pick[s])
             for (int64_t i = 0; i < x->n[s]; i++) of[cell_of(x, s, i)]++;
         else

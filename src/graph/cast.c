@@ -16,9 +16,17 @@ typedef struct {
     int32_t n_added;
 } caster;
 
+static bool same_attr(const mill_attr *a, const mill_attr *b)
+{
+    bool same = a->p == b->p;
+
+    for (int k = 0; k < MILL_MAX_ATTR; k++) same &= a->i[k] == b->i[k] && a->f[k] == b->f[k];
+    return same;
+}
+
 static bool same_node(const mill_node *a, const mill_node *b)
 {
-    return a->op == b->op && a->src[0] == b->src[0] && !memcmp(&a->attr, &b->attr, sizeof a->attr);
+    return a->op == b->op && a->src[0] == b->src[0] && same_attr(&a->attr, &b->attr);
 }
 
 /* One that was added before, like the newest; or the newest. */

@@ -26,7 +26,8 @@
 #include <string.h>
 
 enum { WAITS = -1, NO_VISIT = -1 };
-static const int64_t FULL_OPERANDS_MAX = 512 * 1024; /* bytes in one visit with several products */
+static const int64_t FULL_OPERANDS_MAX =
+    INT64_C(512) * 1024; /* bytes in one visit with several products */
 
 typedef struct {
     int32_t stage; /* WAITS: not placed yet */

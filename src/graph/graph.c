@@ -45,7 +45,8 @@ static bool grow(mill_graph *g)
     const int32_t cap = g->cap ? 2 * g->cap : 64;
     void *p;
 
-    if (!(p = mill_realloc(g->node, (size_t)cap, sizeof *g->node))) return false;
+    p = mill_realloc(g->node, (size_t)cap, sizeof(void *));
+    if (!p) return false;
     g->node = p;
     if (!(p = mill_realloc(g->seq, (size_t)cap, sizeof *g->seq))) return false;
     g->seq = p;

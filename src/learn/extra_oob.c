@@ -17,7 +17,7 @@ static size_t round_up(size_t bytes)
 
 static int64_t width_of(const extra_oob_job *j)
 {
-    return (j->classes + 15) / 16 * 16;
+    return ((int64_t)j->classes + 15) / 16 * 16;
 }
 
 static size_t sum_bytes(const extra_oob_job *j)

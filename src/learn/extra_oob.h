@@ -30,10 +30,10 @@ typedef struct {
     const float *x; /* (n, ld): row i at x + i * ld; columns c .. ld - 1 are constant */
     int64_t n, ld;  /* ld: c rounded up to 16 */
     int c;
-    const float *y;       /* (n), or NULL */
+    const float *y;        /* (n), or NULL */
     const uint16_t *label; /* (n) below classes, where y is NULL */
-    int classes;          /* 1: y */
-    int max_depth;        /* 1 .. EXTRA_OOB_DEPTH */
+    int classes;           /* 1: y */
+    int max_depth;         /* 1 .. EXTRA_OOB_DEPTH */
     uint64_t seed;
     uint32_t stream;
 } extra_oob_job;

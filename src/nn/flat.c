@@ -41,6 +41,7 @@ mill_err flat_end_group(nn_flat *f, int64_t multiple)
     return MILL_OK;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the places are written to */
 int flat_places(exec_place *place, const nn_flat *f, float *params, bool fill, float *left)
 {
     int n = 0;
@@ -79,7 +80,7 @@ mill_err flat_gradients(flat_left *left, const nn_flat *f, const nn_params *p, m
     TRY(mill_graph_error(p->g));
     for (int i = 0; i < f->n; i++)
         for (int k = 0; f->entry[i].group < f->n_groups && k < p->n; k++) {
-            if (strcmp(p->name[k], f->entry[i].name)) continue;
+            if (strcmp(p->name[k], f->entry[i].name) != 0) continue;
             entry[n] = i;
             wrt[n++] = p->ref[k];
         }

@@ -142,6 +142,7 @@ static const mill_op op_bn_apply = {
     .run = KERNELS(op_bn_apply),
 };
 
+/* NOLINTNEXTLINE(readability-function-size): the operands of the formula */
 mill_ref mill_batch_norm(mill_graph *g, mill_ref x, mill_ref gamma, mill_ref beta, mill_ref *mean,
                          mill_ref *var, double momentum, double eps, bool train)
 {

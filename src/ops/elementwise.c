@@ -46,7 +46,7 @@ static mill_err shape_alike(mill_shape *out, mill_dtype *dtype, const mill_graph
     static const mill_op op_##row##_grad = {  \
         .name = #row "_grad",                 \
         .n_src = 2, /* dy, x or y */          \
-        .keep = keeps,                        \
+        .keep = (keeps),                      \
         .alias = ALIAS_SRC(0) | ALIAS_SRC(1), \
         .rowwise = ROW_SRC(0) | ROW_SRC(1),   \
         .shape = shape_alike,                 \

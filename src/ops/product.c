@@ -205,31 +205,31 @@ static void product_cols(const mill_call *c)
 static void product_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc);
 static mill_cast cast_product(mill_graph *g, const mill_node *node);
 
-#define PRODUCT(row, rows_of_a, splits, kernel)               \
-    static const mill_op op_matmul_##row = {                  \
-        .name = "matmul_" #row,                               \
-        .n_src = 2, /* a, b */                                \
-        .keep = KEEP_SRC(0) | KEEP_SRC(1),                    \
-        .rowwise = rows_of_a ? ROW_SRC(0) : 0,                \
-        .flags = MILL_OP_PRODUCT,                             \
-        .shape = shape_product,                               \
-        .split = splits,                                      \
-        .vjp = product_vjp,                                   \
-        .cast = cast_product,                                 \
-        .run = {kernel, kernel, 0},                           \
-    };                                                        \
-    static const mill_op op_addmm_##row = {                   \
-        .name = "addmm_" #row,                                \
-        .n_src = 3, /* c, a, b */                             \
-        .keep = KEEP_SRC(1) | KEEP_SRC(2),                    \
-        .alias = ALIAS_SRC(0),                                \
-        .rowwise = (rows_of_a ? ROW_SRC(1) : 0) | ROW_SRC(0), \
-        .flags = MILL_OP_PRODUCT,                             \
-        .shape = shape_product,                               \
-        .split = splits,                                      \
-        .vjp = product_vjp,                                   \
-        .cast = cast_product,                                 \
-        .run = {kernel, kernel, 0},                           \
+#define PRODUCT(row, rows_of_a, splits, kernel)                 \
+    static const mill_op op_matmul_##row = {                    \
+        .name = "matmul_" #row,                                 \
+        .n_src = 2, /* a, b */                                  \
+        .keep = KEEP_SRC(0) | KEEP_SRC(1),                      \
+        .rowwise = (rows_of_a) ? ROW_SRC(0) : 0,                \
+        .flags = MILL_OP_PRODUCT,                               \
+        .shape = shape_product,                                 \
+        .split = (splits),                                      \
+        .vjp = product_vjp,                                     \
+        .cast = cast_product,                                   \
+        .run = {kernel, kernel, 0},                             \
+    };                                                          \
+    static const mill_op op_addmm_##row = {                     \
+        .name = "addmm_" #row,                                  \
+        .n_src = 3, /* c, a, b */                               \
+        .keep = KEEP_SRC(1) | KEEP_SRC(2),                      \
+        .alias = ALIAS_SRC(0),                                  \
+        .rowwise = ((rows_of_a) ? ROW_SRC(1) : 0) | ROW_SRC(0), \
+        .flags = MILL_OP_PRODUCT,                               \
+        .shape = shape_product,                                 \
+        .split = (splits),                                      \
+        .vjp = product_vjp,                                     \
+        .cast = cast_product,                                   \
+        .run = {kernel, kernel, 0},                             \
     };
 PRODUCT(rows, 1, NULL, product_rows)
 PRODUCT(cols, 0, split_cols, product_cols)

@@ -24,7 +24,7 @@ static mill_err check_config(const synth_config *c)
     if (c->batch_size % c->pac)
         return mill_fail(MILL_EINPUT, "--batch-size %lld is not a multiple of --pac %lld",
                          (long long)c->batch_size, (long long)c->pac);
-    if (strcmp(c->amp, "off") != 0 && strcmp(c->amp, "bf16"))
+    if (strcmp(c->amp, "off") != 0 && strcmp(c->amp, "bf16") != 0)
         return mill_fail(MILL_EINPUT, "--amp %s: off or bf16", c->amp);
     return net_check_parts(c, c->pac > 1 ? c->pac : 2); /* one row has no variance */
 }

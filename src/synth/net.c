@@ -284,7 +284,7 @@ static mill_err write_states(net_fit *f, store_writer *w, const char *prefix, bo
     if (f->flat) return shards_write(&f->shards, w, prefix, moments);
     for (int i = 0; i < mill_exec_n_states(f->e[0]); i++) {
         const exec_tensor t = mill_exec_state_at(f->e[0], i);
-        if (strncmp(t.name, prefix, strlen(prefix)) || (!moments && strstr(t.name, ".adam_")))
+        if (strncmp(t.name, prefix, strlen(prefix)) != 0 || (!moments && strstr(t.name, ".adam_")))
             continue;
         TRY(store_writer_add(w, t.name, STORE_F32, t.shape.rank, t.shape.dim, t.data));
     }

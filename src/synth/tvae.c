@@ -254,7 +254,7 @@ static void fit_close(void *fit)
 
 static mill_err check_config(const synth_config *c)
 {
-    if (strcmp(c->amp, "off") && strcmp(c->amp, "bf16"))
+    if (strcmp(c->amp, "off") != 0 && strcmp(c->amp, "bf16") != 0)
         return mill_fail(MILL_EINPUT, "--amp %s: off or bf16", c->amp);
     return net_check_parts(c, 1);
 }
@@ -345,7 +345,7 @@ static mill_err step_in_parts(tvae_fit *f, int64_t step)
     const int64_t batch = f->f.c.batch_size;
     const int64_t left = f->f.rows.n - step % f->f.steps_per_epoch * batch;
     const int64_t rows = left < batch ? left : batch;
-    const double part = (double)(batch / f->f.c.virtual_shards);
+    const double part = (double)batch / (double)f->f.c.virtual_shards;
 
     f->step = step;
     TRY(shards_pass(&f->f.shards, 0, f->f.flat->n_groups, run_part, f));

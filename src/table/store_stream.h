@@ -24,7 +24,8 @@ enum { STORE_STREAM_TENSORS = 15 }; /* at most, beside the first */
 mill_err store_stream_open(store_stream *s, const char *path, const char *name, store_dtype dtype,
                            size_t room);
 mill_err store_stream_add(store_stream *s, const void *p, int64_t n); /* n elements */
-/* `rest` is borrowed.  The file's length, and the checksum that it ends with, if they are wanted. */
+/* `rest` is borrowed.  The file's length, and the checksum that it ends with, if they are wanted.
+ */
 mill_err store_stream_commit(store_stream *s, const store_tensor *rest, int n, const json_t *meta,
                              int64_t *bytes, uint32_t *crc);
 void store_stream_close(store_stream *s); /* may be called twice */

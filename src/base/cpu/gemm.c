@@ -14,8 +14,7 @@
 #define MUL_ADD(x, y, sum) r_fma(x, y, sum)
 #include "base/cpu/gemm_tile.h"
 
-#define KC       256
-#define MAX_ROWS (5 * MR) /* rows of A that are packed at a time, when they are */
+enum { KC = 256, MAX_ROWS = 5 * MR /* rows of A that are packed at a time, when they are */ };
 
 VI float rounded(float x, bool to_bf16)
 {
@@ -32,10 +31,10 @@ VI v_f r_rounded(v_f x, bool to_bf16)
 /* p (kc, NR) = rows of a B stored (k,n). */
 VI void pack_rows(float *p, const float *b, int64_t ldb, int64_t kc, int cols, bool bf16)
 {
-    for (int64_t k = 0; k < kc; k++) UNROLL for (int j = 0; j < 2; j++)
+    for (int64_t k = 0; k < kc; k++) UNROLL for (int64_t j = 0; j < 2; j++)
         {
             const float *row = b + k * ldb + j * VL;
-            const v_f x = cols >= (j + 1) * VL ? r_load(row) : r_load_n(row, cols - j * VL);
+            const v_f x = cols >= (j + 1) * VL ? r_load(row) : r_load_n(row, cols - (int)j * VL);
             *(v_fp *)(p + k * NR + j * VL) = r_rounded(x, bf16);
         }
 }
@@ -43,7 +42,7 @@ VI void pack_rows(float *p, const float *b, int64_t ldb, int64_t kc, int cols, b
 /* p (kc, NR) = columns of a B stored (n,k). */
 VI void pack_columns(float *p, const float *b, int64_t ldb, int64_t kc, int cols, bool bf16)
 {
-    for (int j = 0; j < 2; j++)
+    for (int64_t j = 0; j < 2; j++)
         for (int64_t k = 0; k < kc; k += VL) {
             const int depth = kc - k < VL ? (int)(kc - k) : VL;
             R_NATIVE r[VL];

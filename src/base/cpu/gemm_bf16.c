@@ -14,9 +14,11 @@
 #define MUL_ADD(x, y, sum) (v_f) _mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y))
 #include "base/cpu/gemm_tile.h"
 
-#define PAIRS    160      /* of k, at a time */
-#define MAX_ROWS (5 * MR) /* of A, at a time */
-#define A_STRIDE 80       /* >= MAX_ROWS, whole vectors */
+enum {
+    PAIRS = 160,       /* of k, at a time */
+    MAX_ROWS = 5 * MR, /* of A, at a time */
+    A_STRIDE = 80      /* >= MAX_ROWS, whole vectors */
+};
 
 /* 32 floats from p, `n` of them real, as 16 pairs. */
 VI __m512 pairs_along(const float *p, int n)
@@ -130,10 +132,10 @@ VI void run_block(const gemm_args *g, int64_t i0, int64_t rows, int64_t k0, int6
 /* m, n, k >= 1 */
 void gemm_tile_bf16_v4(const gemm_args *g)
 {
-    const int64_t most = g->a_pairs ? g->m : MAX_ROWS;
+    const int64_t most = g->a_pairs ? g->m : MAX_ROWS, most_k = INT64_C(2) * PAIRS;
 
-    for (int64_t k = 0; k < g->k; k += 2 * PAIRS) {
-        const int64_t kc = g->k - k < 2 * PAIRS ? g->k - k : 2 * PAIRS;
+    for (int64_t k = 0; k < g->k; k += most_k) {
+        const int64_t kc = g->k - k < most_k ? g->k - k : most_k;
         for (int64_t i = 0; i < g->m; i += most)
             run_block(g, i, g->m - i < most ? g->m - i : most, k, kc);
     }

@@ -23,7 +23,7 @@
 #else
 #define UNROLL_MR _Pragma("GCC unroll 16")
 #endif
-#define NR (2 * VL)
+enum { NR = 2 * VL };
 
 typedef struct {
     const float *a, *b, *from; /* from: what the sums start with, or NULL */

@@ -48,7 +48,8 @@ static void draw_bag(growing *g)
         vrand_bits(bits, g->j->seed, 0, g->stream, (uint64_t)(i / 64));
         for (int w = 0; w < 4; w++) istore(word + 16 * w, bits[w]);
         const int here = n - i < 64 ? (int)(n - i) : 64;
-        for (int k = 0; k < here; k++) g->weight[((uint64_t)word[k] * (uint64_t)n) >> 32] += 1.0f;
+        for (int64_t k = 0; k < here; k++)
+            g->weight[((uint64_t)word[k] * (uint64_t)n) >> 32] += 1.0f;
     }
 }
 
@@ -68,7 +69,7 @@ static int64_t lay_out_rows(growing *g)
         return in;
     }
     for (int64_t i = 0; i < j->n; i++) place[j->label[i] + 1] += g->weight[i] > 0;
-    for (int k = 0; k < j->classes; k++) place[k + 1] += place[k];
+    for (int64_t k = 0; k < j->classes; k++) place[k + 1] += place[k];
     in = place[j->classes];
     for (int64_t i = 0; i < j->n; i++)
         g->rows[g->weight[i] > 0 ? place[j->label[i]]++ : --out] = (int32_t)i;
@@ -84,7 +85,7 @@ VI void set_cuts(float *cut, const growing *g, const node *nd, int first, int bl
     i16v bits[4];
 
     vrand_bits(bits, g->j->seed, nd->id, g->stream, (uint64_t)(first / 64));
-    for (int b = 0; b < blocks; b++) {
+    for (int64_t b = 0; b < blocks; b++) {
         const f16v lo = least[b], hi = most[b];
         const f16v u = vu01(bits[(first / 16 + b) % 4]);
         const f16v drawn = vfma(u, vsub(hi, lo), lo);
@@ -98,13 +99,13 @@ VI void find_range(float *cut, const growing *g, const node *nd, int first, int 
     const float *x = g->j->x + first;
     f16v least[BLOCK], most[BLOCK];
 
-    for (int b = 0; b < blocks; b++) {
+    for (int64_t b = 0; b < blocks; b++) {
         least[b] = vset(INFINITY);
         most[b] = vset(-INFINITY);
     }
     for (int64_t i = nd->begin; i < nd->end; i++) {
         const float *row = x + g->rows[i] * g->j->ld;
-        UNROLL for (int b = 0; b < blocks; b++)
+        UNROLL for (int64_t b = 0; b < blocks; b++)
         {
             const f16v v = vload(row + 16 * b);
             least[b] = vmin(v, least[b]);
@@ -122,16 +123,16 @@ typedef struct {
 
 VI void take_best(choice *best, const tally *t, const float *cut, int first, int blocks, float all)
 {
-    for (int b = 0; b < blocks; b++) {
+    for (int64_t b = 0; b < blocks; b++) {
         const f16v at = vload(cut + first + 16 * b);
         const f16v gain =
             vadd(vdiv(t[b].left, t[b].weight), vdiv(t[b].right, vsub(vset(all), t[b].weight)));
         float g[16];
         if (vhmax(vsel(veq(at, at), gain, vset(-1.0f))) <= best->gain) continue;
         vstore(g, vsel(veq(at, at), gain, vset(-1.0f)));
-        for (int k = 0; k < 16; k++)
+        for (int64_t k = 0; k < 16; k++)
             if (g[k] > best->gain)
-                *best = (choice){g[k], cut[first + 16 * b + k], first + 16 * b + k};
+                *best = (choice){g[k], cut[first + 16 * b + k], first + (int)(16 * b + k)};
     }
 }
 
@@ -145,7 +146,7 @@ VI void try_classes(choice *best, const growing *g, const node *nd, const float 
     f16v at[BLOCK];
     float all = 0;
 
-    for (int b = 0; b < blocks; b++) {
+    for (int64_t b = 0; b < blocks; b++) {
         t[b].weight = t[b].left = t[b].right = vset(0.0f);
         at[b] = vload(cut + first + 16 * b);
     }
@@ -154,16 +155,16 @@ VI void try_classes(choice *best, const growing *g, const node *nd, const float 
         f16v below[BLOCK];
         float total = 0;
 
-        for (int b = 0; b < blocks; b++) below[b] = vset(0.0f);
+        for (int64_t b = 0; b < blocks; b++) below[b] = vset(0.0f);
         for (; i < nd->end && label[g->rows[i]] == class; i++) {
             const float *row = x + g->rows[i] * g->j->ld, w = g->weight[g->rows[i]];
             const f16v weight = vset(w);
             total += w;
-            UNROLL for (int b = 0; b < blocks; b++) below[b] =
+            UNROLL for (int64_t b = 0; b < blocks; b++) below[b] =
                 vadd(below[b], vof(iand(vle(vload(row + 16 * b), at[b]), ibits(weight))));
         }
         all += total;
-        for (int b = 0; b < blocks; b++) {
+        for (int64_t b = 0; b < blocks; b++) {
             const f16v above = vsub(vset(total), below[b]);
             t[b].weight = vadd(t[b].weight, below[b]);
             t[b].left = vfma(below[b], below[b], t[b].left);
@@ -181,7 +182,7 @@ VI void try_numbers(choice *best, const growing *g, const node *nd, const float 
     float all = 0, total = 0;
     tally t[BLOCK];
 
-    for (int b = 0; b < blocks; b++) {
+    for (int64_t b = 0; b < blocks; b++) {
         weight[b] = sum[b] = vset(0.0f);
         at[b] = vload(cut + first + 16 * b);
     }
@@ -190,14 +191,14 @@ VI void try_numbers(choice *best, const growing *g, const node *nd, const float 
         const float *row = x + r * g->j->ld, w = g->weight[r], wy = w * g->j->y[r];
         all += w;
         total += wy;
-        UNROLL for (int b = 0; b < blocks; b++)
+        UNROLL for (int64_t b = 0; b < blocks; b++)
         {
             const i16v is_below = vle(vload(row + 16 * b), at[b]);
             weight[b] = vadd(weight[b], vof(iand(is_below, ibits(vset(w)))));
             sum[b] = vadd(sum[b], vof(iand(is_below, ibits(vset(wy)))));
         }
     }
-    for (int b = 0; b < blocks; b++) {
+    for (int64_t b = 0; b < blocks; b++) {
         const f16v right = vsub(vset(total), sum[b]);
         t[b] = (tally){weight[b], vmul(sum[b], sum[b]), vmul(right, right)};
     }
@@ -265,7 +266,7 @@ static void vote(const growing *g, const node *nd)
         all += g->weight[r];
         share[j->y ? 0 : j->label[r]] += j->y ? g->weight[r] * j->y[r] : g->weight[r];
     }
-    for (int k = 0; k < j->classes; k++) share[k] /= all;
+    for (int64_t k = 0; k < j->classes; k++) share[k] /= all;
     for (int64_t i = nd->oob_begin; i < nd->oob_end; i++) {
         float *sum = g->v->sum + g->rows[i] * g->v->width;
         g->v->seen[g->rows[i]]++;
@@ -336,16 +337,16 @@ void LEVEL_FN(extra_oob_tree)(extra_oob_votes *v, const extra_oob_job *j, int tr
 
 void LEVEL_FN(extra_oob_transpose)(float *x, const float *cols, int64_t n, int c, int64_t ldc)
 {
-    const int64_t ld = (c + 15) / 16 * 16;
+    const int64_t ld = ((int64_t)c + 15) / 16 * 16;
 
     for (int64_t i = 0; i < n; i += 16) {
         const int rows = n - i < 16 ? (int)(n - i) : 16;
-        for (int f = 0; f < ld; f += 16) {
+        for (int64_t f = 0; f < ld; f += 16) {
             f16v r[16];
-            for (int k = 0; k < 16; k++)
+            for (int64_t k = 0; k < 16; k++)
                 r[k] = f + k < c ? vload_n(cols + (f + k) * ldc + i, rows, 0.0f) : vset(0.0f);
             vtranspose(r);
-            for (int k = 0; k < rows; k++) vstore(x + (i + k) * ld + f, r[k]);
+            for (int64_t k = 0; k < rows; k++) vstore(x + (i + k) * ld + f, r[k]);
         }
     }
 }

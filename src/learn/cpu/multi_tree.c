@@ -9,7 +9,11 @@
 
 #include "base/vec16_transpose.h"
 
-enum { BINS = 256, COUNT = 15 };
+enum {
+    BINS = 256,
+    COUNT = 15,
+    COUNTS = 16 * COUNT
+}; /* of rows: the last output, where it begins */
 
 void LEVEL_FN(multi_tree_gradients)(float *g, const float *out, const float *y, int64_t n)
 {
@@ -42,10 +46,10 @@ void LEVEL_FN(multi_tree_add)(float *out, const multi_node *node, const float le
 
 VI void count_rows(float *hist, const multi_node *node, const uint8_t *code)
 {
-    for (int b = 0; b < BINS; b++) vstore(hist + 16 * b, vset(0.0f));
+    for (int64_t b = 0; b < BINS; b++) vstore(hist + 16 * b, vset(0.0f));
     for (int64_t i = 0; i < node->rows; i++) {
         const uint32_t row = node->order[i];
-        float *const to = hist + 16 * code[row];
+        float *const to = hist + INT64_C(16) * code[row];
         vstore(to, vadd(vload(to), vload(node->g + 16 * (int64_t)row)));
     }
 }
@@ -56,12 +60,12 @@ VI void running_sums(float *run, const float *hist, int outputs)
 {
     f16v sum[16];
 
-    for (int m = 0; m < 16; m++) sum[m] = vset(0.0f);
-    for (int c = 0; c < 16; c++) {
+    for (int64_t m = 0; m < 16; m++) sum[m] = vset(0.0f);
+    for (int64_t c = 0; c < 16; c++) {
         f16v r[16];
-        UNROLL_16 for (int l = 0; l < 16; l++) r[l] = vload(hist + 16 * (16 * l + c));
+        UNROLL_16 for (int64_t l = 0; l < 16; l++) r[l] = vload(hist + 16 * (16 * l + c));
         vtranspose(r);
-        for (int m = 0; m < 16; m++) {
+        for (int64_t m = 0; m < 16; m++) {
             if (m >= outputs && m != COUNT) continue;
             sum[m] = vadd(sum[m], r[m]);
             vstore(run + 256 * c + 16 * m, sum[m]);
@@ -72,10 +76,10 @@ VI void running_sums(float *run, const float *hist, int outputs)
 /* Sums of the lanes before, from the last step of run; and the whole. */
 VI void lanes_before(float *before, float *total, const float *run, int outputs)
 {
-    for (int m = 0; m < 16; m++) {
+    for (int64_t m = 0; m < 16; m++) {
         if (m >= outputs && m != COUNT) continue;
         float sum = 0.0f;
-        for (int l = 0; l < 16; l++) {
+        for (int64_t l = 0; l < 16; l++) {
             before[16 * m + l] = sum;
             sum += run[256 * 15 + 16 * m + l];
         }
@@ -95,21 +99,21 @@ void LEVEL_FN(multi_tree_best)(multi_split *out, const multi_node *node, const u
     count_rows(hist, node, code);
     running_sums(run, hist, outputs);
     lanes_before(before, total, run, outputs);
-    for (int m = 0; m < outputs; m++) whole = fmaf(total[m], total[m], whole);
+    for (int64_t m = 0; m < outputs; m++) whole = fmaf(total[m], total[m], whole);
 
     const f16v n = vset((float)node->rows), l2 = vset(node->l2), zero = vset(0.0f);
     const f16v parent = vset(whole / ((float)node->rows + node->l2));
     f16v best = zero;
     i16v at = iset(0);
-    for (int c = 0; c < 16; c++) {
+    for (int64_t c = 0; c < 16; c++) {
         const float *const r = run + 256 * c;
         f16v squares = zero, cross = zero;
-        for (int m = 0; m < outputs; m++) {
+        for (int64_t m = 0; m < outputs; m++) {
             const f16v left = vadd(vload(r + 16 * m), vload(before + 16 * m));
             squares = vfma(left, left, squares);
             cross = vfma(left, vset(total[m]), cross);
         }
-        const f16v n_left = vadd(vload(r + 16 * COUNT), vload(before + 16 * COUNT));
+        const f16v n_left = vadd(vload(r + COUNTS), vload(before + COUNTS));
         const f16v n_right = vsub(n, n_left);
         const f16v right = vadd(vfma(vset(-2.0f), cross, vset(whole)), squares);
         f16v y = vadd(vdiv(squares, vadd(n_left, l2)), vdiv(right, vadd(n_right, l2)));
@@ -122,6 +126,6 @@ void LEVEL_FN(multi_tree_best)(multi_split *out, const multi_node *node, const u
     vstore(gain, best);
     istore(step, at);
     *out = (multi_split){0.0f, 0};
-    for (int l = 0; l < 16; l++)
+    for (int64_t l = 0; l < 16; l++)
         if (gain[l] > out->gain) *out = (multi_split){gain[l], 16 * l + (int)step[l]};
 }

@@ -10,21 +10,23 @@ INLINE int64_t codes_a_row(const mill_shape *s)
 }
 
 /* y[j .. j + 16 blocks) of one row: c, then each code's row of w.  Blocks stay in registers. */
-#define ADD_ROWS(blocks, take, put)                                                              \
-    do {                                                                                         \
-        lanes sum[blocks];                                                                       \
-        for (int b = 0; b < blocks; b++) sum[b] = from ? take(from + j + 16 * b) : l_set(0);     \
-        for (int64_t k = 0; k < s; k++) {                                                        \
-            if ((uint32_t)codes[k] >= (uint64_t)V) continue;                                     \
-            const real *row = w + codes[k] * m + j;                                              \
-            const lanes factor = l_set(val ? val[k] : K(1));                                     \
-            for (int b = 0; b < blocks; b++) sum[b] = l_fma(factor, take(row + 16 * b), sum[b]); \
-        }                                                                                        \
-        for (int b = 0; b < blocks; b++) put(y + j + 16 * b, sum[b]);                            \
+#define ADD_ROWS(blocks, take, put)                                                                \
+    do {                                                                                           \
+        lanes sum[(blocks)];                                                                       \
+        for (int64_t b = 0; b < (blocks); b++) sum[b] = from ? take(from + j + 16 * b) : l_set(0); \
+        for (int64_t k = 0; k < s; k++) {                                                          \
+            if ((uint32_t)codes[k] >= (uint64_t)V) continue;                                       \
+            const real *row = w + codes[k] * m + j;                                                \
+            const lanes factor = l_set(val ? val[k] : K(1));                                       \
+            for (int64_t b = 0; b < (blocks); b++)                                                 \
+                sum[b] = l_fma(factor, take(row + 16 * b), sum[b]);                                \
+        }                                                                                          \
+        for (int64_t b = 0; b < (blocks); b++) put(y + j + 16 * b, sum[b]);                        \
     } while (0)
 #define TAKE_TAIL(p)   l_load_n(p, left, 0)
 #define PUT_TAIL(p, v) l_store_n(p, v, left)
 
+/* NOLINTNEXTLINE(readability-function-size): inlined; what stays the same for all rows */
 INLINE void add_rows(real *y, const real *from, const real *w, int64_t m, int64_t V,
                      const int32_t *codes, const real *val, int64_t s)
 {
@@ -76,7 +78,7 @@ KERNEL(op_scatter)
         memcpy(any, hit, sizeof any);
         for (int g = 0; g < 8; g++)
             for (uint64_t left = any[g]; left; left &= left - 1) {
-                const int64_t e = k + 8 * g + __builtin_ctzll(left) / 8;
+                const int64_t e = k + (int64_t)8 * g + __builtin_ctzll(left) / 8;
                 real *to = y + (codes[e] - c->begin) * m;
                 if (val)
                     row_add_scaled(to, x + e / s * m, val[e], m);

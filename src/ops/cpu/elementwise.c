@@ -59,7 +59,7 @@
         APART for (int64_t i = 0; i < n; i++)                   \
         {                                                       \
             const real letter = k[i];                           \
-            (void)letter;                                       \
+            (void)(letter);                                     \
             dk[i] = back[i] * dy[i] * (expr);                   \
         }                                                       \
     }

@@ -120,7 +120,7 @@ KERNEL(op_transpose)
     }
     const int last = y->rank - 1;
     const int64_t a = c->node->attr.i[0], b = c->node->attr.i[1], n = mill_cols(y);
-    int64_t stride[MILL_MAX_DIM], step = 1; /* of the source, by dimension of the output */
+    int64_t stride[MILL_MAX_DIM] = {0}, step = 1; /* of the source, by dimension of the output */
 
     for (int d = last; d >= 0; d--) {
         stride[d == a ? b : d == b ? a : d] = step;

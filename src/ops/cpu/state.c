@@ -39,8 +39,8 @@ KERNEL(op_adam)
     const real root = (real)(1.0 / sqrt(bias2));
     const real pull = decoupled ? K(0) : (real)decay;
     const real shrink = decoupled ? (real)(1.0 - lr * decay) : K(1);
-    real *p = (real *)c->out + first, *m = (real *)(uintptr_t)c->src[1] + first;
-    real *v = (real *)(uintptr_t)c->src[2] + first;
+    real *p = (real *)c->out + first, *m = (real *)c->src[1] + first;
+    real *v = (real *)c->src[2] + first;
     const real *grad = (const real *)c->src[3] + first;
 
     APART for (int64_t i = 0; i < n; i++)
