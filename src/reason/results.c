@@ -200,11 +200,18 @@ static mill_err start_thread(results *r)
 
 /* ---- opening ---- */
 
-static void init(results *r)
+static const results_backend *backend_of(const char *where)
+{
+    const bool is_pg = !strncmp(where, "postgresql://", 13) || !strncmp(where, "postgres://", 11);
+
+    return is_pg ? &results_pg : &results_sqlite;
+}
+
+static void init(results *r, const results_options *o)
 {
     pthread_condattr_t a;
 
-    r->backend = &results_sqlite;
+    r->backend = backend_of(o->where);
     r->last = &r->first;
     pthread_mutex_init(&r->reading, NULL);
     pthread_mutex_init(&r->lock, NULL);
@@ -217,13 +224,11 @@ static void init(results *r)
 
 mill_err results_open(results **out, const results_options *o)
 {
-    if (!strncmp(o->where, "postgresql://", 13) || !strncmp(o->where, "postgres://", 11))
-        return mill_fail(MILL_EINPUT, "%s: results are kept in SQLite only", o->where);
     results *r = mill_alloc(1, sizeof *r);
     mill_err err = MILL_OK;
 
     if (!r) return MILL_ENOMEM;
-    init(r);
+    init(r, o);
     r->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->event < 0)
         err = mill_fail(MILL_EIO, "no descriptor for the store of results: %s", strerror(errno));

@@ -43,7 +43,7 @@ typedef struct {
     mill_err (*claim_output)(void *s, bool *mine);
 } results_backend;
 
-extern const results_backend results_sqlite;
+extern const results_backend results_sqlite, results_pg;
 
 /* For a store that does more than it is asked for: wakes the thread that writes (its `idle`); makes
  * results_fd readable. */
