@@ -245,6 +245,7 @@ Status open_file(shim_reader *r, const shim_input *in, const shim_how *how)
         bytes.enable_buffered_stream();
         bytes.set_buffer_size(1 << 18);
     }
+    bytes.set_page_checksum_verification(true); /* of pages that have one */
     columns.set_use_threads(how->threads > 1);
     columns.set_pre_buffer(false); /* it would hold the whole file */
     RETURN_NOT_OK(builder.Open(std::make_shared<Input>(in), bytes));
@@ -330,6 +331,7 @@ shim_end writer_create(shim_writer **out, struct ArrowSchema *schema, const shim
         RETURN_NOT_OK(set_threads(how->threads));
         ARROW_ASSIGN_OR_RAISE(w->schema, arrow::ImportSchema(schema));
         bytes.compression(parquet::Compression::SNAPPY);
+        bytes.enable_page_checksum();
         bytes.max_row_group_length(INT64_MAX); /* the caller says where one ends */
         columns.store_schema();
         columns.set_use_threads(how->threads > 1);
