@@ -24,10 +24,12 @@
 #include "base/pool.h"
 #include "table/table.h"
 
+#define CSV_NA_WORDS "NA,N/A,NaN,null,None"
+
 typedef struct {
     char delimiter;              /* 0: sniff */
     int header;                  /* -1 sniff, 0 none (columns are named c0, c1, ...), 1 */
-    const char *na;              /* comma-separated words; NULL: "NA,N/A,NaN,null,None" */
+    const char *na;              /* comma-separated words; NULL: CSV_NA_WORDS */
     const char *columns;         /* keep only these, comma-separated; NULL: all */
     const char *drop;            /* leave these out */
     const char *types;           /* JSON file from `inspect`, or NULL */

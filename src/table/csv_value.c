@@ -12,7 +12,7 @@
 
 mill_err csv_na_init(csv_reader *r)
 {
-    const char *words = r->o->na ? r->o->na : "NA,N/A,NaN,null,None";
+    const char *words = r->o->na ? r->o->na : CSV_NA_WORDS;
     int n = 1;
 
     for (const char *p = words; *p; p++) n += *p == ',';

@@ -179,7 +179,7 @@ static mill_err code_of(int32_t *code, const fill *f, const char *s, size_t n, i
 {
     const csv_reader *csv = &f->r->csv;
 
-    if (csv->o->na && csv_is_na(csv, s, n)) {
+    if (f->r->has_na && csv_is_na(csv, s, n)) {
         *code = -1;
         return MILL_OK;
     }

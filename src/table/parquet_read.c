@@ -87,6 +87,7 @@ static mill_err describe(parquet_reader *r, int j)
 
 static mill_err plan(parquet_reader *r)
 {
+    r->has_na = r->csv.o->na && strcmp(r->csv.o->na, CSV_NA_WORDS) != 0;
     TRY(csv_na_init(&r->csv));
     TRY(read_names(r));
     TRY(csv_choose_columns(&r->csv));

@@ -49,6 +49,7 @@ typedef struct {
     parquet_column *col; /* csv.n_cols */
     mill_table *t;
     int64_t row; /* of the batch's first */
+    bool has_na; /* --na says other words than those that CSV knows by itself */
     struct ArrowArray batch;
 } parquet_reader;
 
