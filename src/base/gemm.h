@@ -35,10 +35,10 @@ typedef struct {
  * Packed operands: rounded to bfloat16, neighbours along k as pairs in the place of a float, an odd
  * k filled up with a zero.
  *
- *     a_pairs    (m, pairs)
- *     b_panels   for each 32 columns (pairs, 32), the last ones too
+ *     a_pairs    for each GEMM_ROWS rows their tiles, of 14 rows at most and as equal as can be,
+ * each (pairs, rows of the tile) b_panels   for each 32 columns (pairs, 32), the last ones too
  */
-enum { GEMM_PANEL = 32 };
+enum { GEMM_PANEL = 32, GEMM_ROWS = 64 };
 
 typedef struct { /* op(B) (k,n) */
     const float *b;
@@ -60,8 +60,9 @@ void gemm_f32(const gemm_args *g);
  * are f32, not faster. */
 void gemm_bf16(const gemm_args *g);
 
-/* Packs, where mill_cpu_has_bf16(): all of A (m,k); of B what its stored rows [begin, end) are.  A
- * part begins at an even row, or, if B is stored (n,k), at a multiple of GEMM_PANEL. */
+/* Packs, where mill_cpu_has_bf16(): of A (m,k) whole blocks of GEMM_ROWS, and the last one; of B
+ * what its stored rows [begin, end) are.  A part begins at an even row, or, if B is stored (n,k),
+ * at a multiple of GEMM_PANEL. */
 void gemm_pack_rows(void *pairs, const float *a, int64_t lda, int64_t m, int64_t k);
 void gemm_pack_panels(void *panels, const gemm_panels *p, int64_t begin, int64_t end);
 
