@@ -47,6 +47,11 @@ void cli_talk(const opt_set *set, bool quiet)
     mill_log_set(print_log, NULL, quiet ? MILL_LOG_ERROR : MILL_LOG_INFO);
 }
 
+void cli_talk_least(mill_log_level least)
+{
+    mill_log_set(print_log, NULL, least);
+}
+
 void cli_mute(void)
 {
     talk.is_mute = true;

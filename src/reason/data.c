@@ -3,7 +3,9 @@
 
 #include "base/mem.h"
 #include "base/sort.h"
+#include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -49,13 +51,80 @@ static mill_err read_id(char **out, const json_t *record, const reason_data *d, 
     return *out ? MILL_OK : MILL_ENOMEM;
 }
 
+/* A text, or several in an array, one a line. */
+static mill_err add_texts(mill_text *t, const json_t *record, const char *field)
+{
+    const json_t *x = json_object_get(record, field), *item;
+    size_t i;
+    char *one;
+
+    if (t->len) text_add(t, "\n");
+    if (!json_is_array(x)) {
+        TRY(record_text(&one, record, field));
+        text_add_bytes(t, one, strlen(one));
+        mill_free(one);
+        return MILL_OK;
+    }
+    json_array_foreach(x, i, item)
+    {
+        if (!json_is_string(item))
+            return mill_fail(MILL_EINPUT, "the field \"%s\" is an array of other things than text",
+                             field);
+        text_add(t, i ? "\n%s" : "%s", json_string_value(item));
+    }
+    return MILL_OK;
+}
+
+/* "question,options": both, unless a field is called so. */
+static mill_err read_problem(char **out, const json_t *record, const char *fields)
+{
+    mill_text t = {0};
+    char name[256];
+
+    if (json_object_get(record, fields) || !strchr(fields, ','))
+        return record_text(out, record, fields);
+    mill_err err = MILL_OK;
+    for (const char *s = fields; *s && !err;) {
+        const size_t n = strcspn(s, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(n < 255 ? n : 255), s);
+        err = add_texts(&t, record, name);
+        s += n + (s[n] == ',');
+    }
+    if (!err) err = text_check(&t);
+    if (err) {
+        text_free(&t);
+        return err;
+    }
+    *out = t.s;
+    return MILL_OK;
+}
+
+/* The right answer where no field has it: in the last box of the reference solution, or behind its
+ * last ####, as GSM8K writes it. */
+static mill_err gold_of_solution(char **out, const char *solution)
+{
+    answer_span gold = {"", 0};
+
+    if (!answer_boxed(&gold, solution, strlen(solution))) {
+        for (const char *s = solution; (s = strstr(s, "####"));) gold.s = s += 4;
+        gold.s += strspn(gold.s, " \t");
+        gold.n = strcspn(gold.s, "\r\n");
+    }
+    *out = mill_strndup(gold.s, gold.n);
+    return *out ? MILL_OK : MILL_ENOMEM;
+}
+
 static mill_err read_fields(data_record *out, const json_t *record, const reason_data *d, int64_t j)
 {
-    TRY(record_text(&out->problem, record, d->problem_field));
+    TRY(read_problem(&out->problem, record, d->problem_field));
     if (!out->problem[strspn(out->problem, " \t\r\n")])
         return mill_fail(MILL_EINPUT, "the field \"%s\" is empty", d->problem_field);
     TRY(optional_text(&out->solution, record, d->solution_field));
-    TRY(optional_text(&out->gold, record, d->answer_field));
+    const json_t *gold = json_object_get(record, d->answer_field);
+    if (gold && !json_is_null(gold))
+        TRY(record_text(&out->gold, record, d->answer_field));
+    else
+        TRY(gold_of_solution(&out->gold, out->solution));
     return read_id(&out->id, record, d, j);
 }
 

@@ -12,6 +12,8 @@
 typedef struct {
     const record_file *file;
     int64_t first, stride, n;
+    /* problem: "a,b" is both, below one another; an array of texts its items.  answer: where a
+     * record has none, it is the last box of its solution, or what stands behind its last ####. */
     const char *problem_field, *solution_field, *answer_field, *id_field;
 } reason_data;
 

@@ -1,0 +1,61 @@
+/*
+ * reason.h - what the commands of `tabmill reason` share.
+ *
+ *     tabmill reason [options]          reason_run.c
+ *     tabmill reason verify FILE        reason_verify.c
+ *     tabmill reason status RUN ...     each in a file of its own; reason.c has the table
+ */
+#ifndef MILL_CLI_REASON_H
+#define MILL_CLI_REASON_H
+
+#include "cli/cli.h"
+#include "reason/output.h"
+
+#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+typedef struct {
+#include "cli/reason_data.def"
+} reason_data_options;
+typedef struct {
+#include "cli/reason_servers.def"
+} reason_server_options;
+typedef struct {
+#include "cli/reason_ask.def"
+} reason_ask_options;
+typedef struct {
+#include "cli/reason_run.def"
+} reason_run_options;
+typedef struct {
+#include "cli/reason_talk.def"
+} reason_talk_options;
+#undef OPT
+
+typedef struct {
+    reason_data_options data;
+    reason_server_options servers;
+    reason_ask_options ask;
+    reason_run_options run;
+    reason_talk_options talk;
+} reason_flags;
+
+int cmd_reason_run(int argc, char **argv);
+int cmd_reason_verify(int argc, char **argv);
+extern const opt_set reason_verify_set;
+
+/* reason_keys.c: data sets by key. */
+int cli_reason_list(const reason_data_options *o);                     /* exit status */
+int cli_reason_info(const opt_set *set, const reason_data_options *o); /* exit status */
+/* The path of --dataset, mill_free, and the fields of a key where the command line names none.
+ * MILL_EINPUT: the file of a key is not there, with where to get it. */
+mill_err cli_reason_dataset(char **path, reason_data_options *o, const opt_parsed *p);
+
+/* What is beside the store in the folder of a run. */
+typedef struct {
+    json_t *json;        /* json_decref; the rest is borrowed from it */
+    const char *dataset; /* path of the data */
+    const char *output;
+    const char *store;
+    int nodes;
+} reason_run_file;
+mill_err cli_reason_run_read(reason_run_file *out, const char *folder);
+
+#endif
