@@ -50,18 +50,19 @@ mill_err run_tell_begin(runner *r)
     return MILL_OK;
 }
 
-static json_t *or_null(double x)
+static json_t *count_or_null(int64_t n)
 {
-    return x < 0 ? json_null() : json_real(x);
+    return n < 0 ? json_null() : json_integer(n);
 }
 
 static json_t *server_json(const server_view *v, bool is_judge)
 {
     return json_pack("{s:s,s:b,s:b,s:I,s:I,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:f}", "name", v->name,
                      "is_judge", is_judge, "is_ready", v->is_ready, "window", (json_int_t)v->window,
-                     "in_flight", (json_int_t)v->in_flight, "running", or_null((double)v->running),
-                     "waiting", or_null((double)v->waiting), "cache", or_null(v->cache_share),
-                     "deaths", (json_int_t)v->deaths, "done", (json_int_t)v->done, "failed",
+                     "in_flight", (json_int_t)v->in_flight, "running", count_or_null(v->running),
+                     "waiting", count_or_null(v->waiting), "cache",
+                     v->cache_share < 0 ? json_null() : json_real(v->cache_share), "deaths",
+                     (json_int_t)v->deaths, "done", (json_int_t)v->done, "failed",
                      (json_int_t)v->failed, "tokens", (json_int_t)v->tokens, "idle_seconds",
                      v->idle_seconds);
 }
