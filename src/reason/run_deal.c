@@ -126,6 +126,7 @@ mill_err run_take_row(active *a, result_row *row)
     row->server = a->server;
     TRY(flow_take(&a->flow, &r->o->flow, &view, row));
     row->outcome = a->flow.outcome;
+    if (row->outcome == OUTCOME_FAILED) row->why = a->flow.why;
     row->score = a->flow.outcome ? a->flow.score : (double)NAN;
     TRY(results_put(r->store, row));
     r->rows += row->finish != FINISH_NONE;
