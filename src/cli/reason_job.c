@@ -100,7 +100,7 @@ mill_err cli_reason_run_read(reason_run_file *out, const char *folder)
     TRY(path_in(&path, folder, "run.json"));
     mill_err err = file_read_all(&text, &n, path);
     mill_free(path);
-    if (err) return mill_fail(err, "%s: not the folder of a run: %s", folder, mill_error());
+    if (err) return mill_fail(err, "%s: not the folder of a run: there is no run.json", folder);
     f.json = json_loadb(text, n, 0, &why);
     mill_free(text);
     if (json_unpack(f.json, "{s:s,s:s,s:s?,s:i}", "dataset", &f.dataset, "output", &f.output,

@@ -172,21 +172,29 @@ static mill_err name_store(reason_job *job)
     return text_check(&path);
 }
 
+static mill_err read_prompt(prompt **out, reason_stage s, const char *path)
+{
+    char *text, why[400];
+    size_t n;
+
+    TRY(file_read_all(&text, &n, path));
+    const mill_err err = strlen(text) == n ? prompt_new(out, s, text)
+                                           : mill_fail(MILL_EINPUT, "it has a byte that is 0");
+    mill_free(text);
+    if (!err) return MILL_OK;
+    snprintf(why, sizeof why, "%s", mill_error());
+    return mill_fail(err, "%s: %s", path, why);
+}
+
 static mill_err read_prompts(reason_job *job)
 {
     const reason_ask_options *a = &job->flags->ask;
     const char *const path[N_STAGE] = {a->prompt_generate, a->prompt_evaluate, a->prompt_improve};
 
-    for (int s = 0; s < N_STAGE; s++) {
-        char *text = NULL;
-        size_t n = 0;
-        if (path[s]) TRY(file_read_all(&text, &n, path[s]));
-        mill_err err = text && strlen(text) != n
-                           ? mill_fail(MILL_EINPUT, "it has a byte that is 0")
-                           : prompt_new(&job->prompt[s], (reason_stage)s,
-                                        text ? text : prompt_default((reason_stage)s));
-        mill_free(text);
-        if (err) return path[s] ? mill_fail(err, "%s: %s", path[s], mill_error()) : err;
+    for (int i = 0; i < N_STAGE; i++) {
+        const reason_stage s = (reason_stage)i;
+        TRY(path[s] ? read_prompt(&job->prompt[s], s, path[s])
+                    : prompt_new(&job->prompt[s], s, prompt_default(s)));
     }
     return MILL_OK;
 }

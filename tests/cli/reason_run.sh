@@ -1,0 +1,249 @@
+#!/bin/bash
+# reason_run.sh - records through a server that answers by arithmetic: whole runs, killed runs, bad input.
+. tests/lib/cli.sh
+T=$TABMILL
+MOCK=$ROOT/$TEST_BUILD/tests/mock/mock_server
+[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+mocks=()
+trap 'kill "${mocks[@]}" 2>/dev/null' EXIT
+
+serve() { # NAME ARGUMENTS...: its URL becomes $NAME
+    local name=$1
+    shift
+    "$MOCK" "$@" >"$name.url" 2>"$name.err" &
+    mocks+=($!)
+    for _ in $(seq 100); do [ -s "$name.url" ] && break; sleep 0.02; done
+    read -r "${name?}" <"$name.url"
+}
+fact() { # FILE EXPRESSION-OF-m: of a run's manifest
+    python3 -c "import json,sys; m=json.load(open(sys.argv[1])); print($2)" "$1"
+}
+same() { if cmp -s "$2" "$3"; then verdict "$1" 0; else verdict "$1" 1 "$2 and $3 differ"; fi; }
+
+python3 - <<'END2'
+import json, random
+random.seed(8)
+with open("d.jsonl", "w") as f:
+    for i in range(60):
+        a, b = random.randint(1, 99), random.randint(1, 99)
+        f.write(json.dumps({"id": f"r{i}", "problem": f"What is {a} + {b}?" + " and why" * (i % 7), "answer": str(a + b),
+                            "weight": 0.1, "tags": ["a", i]}) + "\n")
+END2
+serve A
+serve B
+serve C
+
+# ---- a whole run ----
+expect run 0 "60 in = " "$T" reason --dataset d.jsonl -o out.jsonl --server "$A"
+cat >look.py <<'END2'
+"""Every record is there, in its order, with what it was and what was made of it."""
+import json
+records = [json.loads(s) for s in open("d.jsonl")]
+out = [json.loads(s) for s in open("out.jsonl")]
+m = json.load(open("out.jsonl.run/manifest.json"))
+assert len(out) == 60 == m["good"] + m["needs_improvement"] + m["failed"] and m["failed"] == 0, m
+assert [o["record"] for o in out] == list(range(60))
+weights = {"correctness": .4, "step_by_step_clarity": .2, "logical_coherence": .2, "mathematical_precision": .2}
+verdicts = set()
+for r, o in zip(records, out):
+    assert o["metadata"]["original_data"] == r and o["problem"] == r["problem"] and o["tags"] == r["tags"] and o["weight"] == .1
+    score = sum(weights[k] * o["scores"][k] for k in weights)
+    assert abs(score - o["quality_score"]) < 1e-9 and o["needs_improvement"] == (o["quality_score"] < .8)
+    wrong = o["answer_given"] != r["answer"]
+    assert o["verdict"] == ("different" if wrong else "equal")
+    assert not wrong or (o["scores"]["correctness"] == 0 and o["quality_score"] <= .6)
+    assert o["timestamp"].endswith("Z") and o["finish_reason"] == "stop" and o["sample"] == 0
+    before = o["metadata"]["previous_version"]
+    assert (o["improvement_iteration"] > 0) == (before is not None)
+    assert before is None or before["quality_score"] <= o["quality_score"]
+    verdicts.add(o["verdict"])
+assert verdicts == {"equal", "different"}, verdicts
+END2
+holds run_records python3 look.py
+holds run_metrics grep -q '"done":60,"records":60' out.jsonl.run/metrics.jsonl
+expect finished_again 0 "60 in = " "$T" reason --dataset d.jsonl -o out.jsonl --server "$A" --resume
+same finished_again_bytes out.jsonl <(cat out.jsonl)
+fact out.jsonl.run/manifest.json 'm["stages"]' >one.stages
+
+# ---- the same bytes for any number of servers, and through any kills ----
+"$T" reason --dataset d.jsonl -o two.jsonl --server "$A" --server "$B" -q --batch-size 3 2>err
+same two_servers out.jsonl two.jsonl
+"$T" reason --dataset d.jsonl -o many.jsonl -q --low-memory \
+    --server "$A" --server "$B" --server "$C" --server "$A" --server "$B" --server "$C" --server "$A" --server "$B" 2>err
+same eight_servers out.jsonl many.jsonl
+
+serve slow --log slow.log --latency 0.1
+: >slow.log
+for n in $(seq 12); do
+    resume=(--resume)
+    [ "$n" = 1 ] && resume=()
+    "$T" reason --dataset d.jsonl -o killed.jsonl --server "$slow" --batch-size 16 -q "${resume[@]}" 2>err &
+    run=$!
+    [ "$n" -lt 7 ] && { sleep "0.$((RANDOM % 30 + 25))"; kill -9 $run 2>/dev/null; }
+    wait $run 2>/dev/null
+    status=$?
+    [ $status = 0 ] && break
+    [ $status = 137 ] || break
+done
+kills=$((n - 1))
+verdict killed_status $status "after $kills kills"
+same killed_bytes out.jsonl killed.jsonl
+fact killed.jsonl.run/manifest.json 'm["stages"]' >killed.stages
+same killed_tokens one.stages killed.stages
+# What was paid for: one pass, and for each kill at most a window in flight and one that had come and was not durable.
+paid=$(wc -l <slow.log)
+stored=$(fact out.jsonl.run/manifest.json 'sum(s["responses"] for s in m["stages"].values())')
+if [ "$kills" -gt 0 ] && [ "$paid" -le $((stored + 32 * kills)) ]; then verdict killed_paid 0; else
+    verdict killed_paid 1 "$paid requests for $stored responses, $kills kills"
+fi
+
+"$T" reason --dataset d.jsonl -o stopped.jsonl --server "$slow" --batch-size 4 >out 2>err </dev/null &
+run=$!
+sleep 0.4
+kill -INT $run
+wait $run
+verdict stopped_status $(($? != 130)) "status $? after SIGINT"
+holds stopped_words grep -q -e "--resume goes on" err
+holds stopped_nothing test ! -e stopped.jsonl
+expect stopped_resumed 0 "60 in = " "$T" reason --dataset d.jsonl -o stopped.jsonl --server "$A" --resume
+same stopped_bytes out.jsonl stopped.jsonl
+
+# ---- another run says so ----
+go() { "$T" reason --dataset d.jsonl -o out.jsonl --server "$A" "$@"; }
+expect exists 1 "--force overwrites it" go
+expect changed_parameter 1 "temperature" go --resume --temperature 0.7
+expect changed_seed 1 "seed" go --resume --seed 1
+expect changed_part 1 "records" go --resume -n 5
+echo "Solve {problem}" >p.txt
+expect changed_prompt 1 "prompt_generate" go --resume --prompt-generate p.txt
+serve other --model else
+expect changed_model 1 "model (there" "$T" reason --dataset d.jsonl -o out.jsonl --server "$other" --resume
+holds changed_nothing python3 look.py
+sed 's/"id": "r0"/"id": "s0"/' d.jsonl >d2.jsonl
+expect changed_data 1 "dataset" "$T" reason --dataset d2.jsonl -o out.jsonl --server "$A" --resume
+
+# ---- formats ----
+for f in json csv; do expect "as_$f" 0 "" "$T" reason --dataset d.jsonl -o "as.$f" --server "$A" -q; done
+cat >formats.py <<'END2'
+import csv, json
+lines = [json.loads(s) for s in open("out.jsonl")]
+assert json.load(open("as.json")) == lines
+rows = list(csv.DictReader(open("as.csv", newline="")))
+assert len(rows) == len(lines)
+for r, o in zip(rows, lines):
+    assert list(r) == list(o)
+    for k, v in o.items():
+        want = "" if v is None else v if isinstance(v, str) else None
+        assert r[k] == want if want is not None else json.loads(r[k]) == v, (k, r[k], v)
+END2
+holds formats python3 formats.py
+
+# ---- samples, parts, machines ----
+expect samples 0 "120 in = " "$T" reason --dataset d.jsonl -o k.jsonl --server "$A" --samples-per-example 2
+cat >samples.py <<'END2'
+import json
+one = [json.loads(s) for s in open("out.jsonl")]
+two = [json.loads(s) for s in open("k.jsonl")]
+assert [(o["record"], o["sample"]) for o in two] == [(i, k) for i in range(60) for k in (0, 1)]
+assert two[::2] == one and all(a["reasoning"] != b["reasoning"] for a, b in zip(two[::2], two[1::2]))
+END2
+holds samples_are_apart python3 samples.py
+expect part 0 "20 in = " "$T" reason --dataset d.jsonl -o part.jsonl --server "$A" --start-from 10 -n 20
+same part_is_the_same part.jsonl <(sed -n 11,30p out.jsonl)
+"$T" reason --dataset d.jsonl -o shared.jsonl --server "$A" --num-nodes 2 --node-rank 0 --node-timeout 30 2>err &
+run=$!
+expect machine_1 0 "machine 1 is done" "$T" reason --dataset d.jsonl -o shared.jsonl --server "$B" --num-nodes 2 --node-rank 1
+wait $run
+verdict machine_0 $? "$(tail -1 err)"
+same machines_bytes out.jsonl shared.jsonl
+expect machine_is_late 1 "machine 1 has not finished" \
+    "$T" reason --dataset d.jsonl -o late.jsonl --server "$A" --num-nodes 2 --node-timeout 0.3
+
+# ---- what goes wrong and comes right ----
+for fault in status:500 reset-body torn no-finish error-mid empty-content; do
+    serve F --fault "share=0.1 attempt=1 $fault"
+    "$T" reason --dataset d.jsonl -o f.jsonl -f --server "$F" -q 2>err
+    same "fault_$fault" out.jsonl f.jsonl
+done
+
+# ---- what goes wrong ----
+serve F --fault "nth=3 finish:content_filter" --fault "nth=4 status:400"
+expect failed_records 0 "58 good" "$T" reason --dataset d.jsonl -o failed.jsonl --server "$F" --max-iterations 0 --quality-threshold 0
+holds failed_reasons grep -q "failed 1: content filter" err
+expect failed_again 0 "2 in = " "$T" reason --dataset failed.jsonl.run/failed.jsonl -o again.jsonl --server "$A"
+serve short --context 400
+expect cut 0 "hit the cap" "$T" reason --dataset d.jsonl -o cut.jsonl --server "$A" --max-tokens 20
+holds cut_fails grep -q "truncated" err
+expect cut_again 0 "60 in = " "$T" reason --dataset d.jsonl -o cut2.jsonl --server "$A" --max-tokens 20 --max-tokens-retry 4096
+holds cut_again_none_failed grep -q " 0 failed" err
+expect overflow 0 "failed" "$T" reason --dataset d.jsonl -o over.jsonl --server "$short" -n 3
+
+serve keyed --key secret
+expect no_key 1 "401" "$T" reason --dataset d.jsonl -o x.jsonl --server "$keyed"
+export GOOD_KEY=secret BAD_KEY=public
+expect bad_key 1 "401" "$T" reason --dataset d.jsonl -o x.jsonl -f --server "$keyed" --api-key-env BAD_KEY
+expect good_key 0 "60 in = " "$T" reason --dataset d.jsonl -o x.jsonl -f --server "$keyed" --api-key-env GOOD_KEY
+holds key_is_kept_secret sh -c '! grep -rq secret x.jsonl.run x.jsonl'
+expect absent_key 2 "NO_SUCH_KEY" "$T" reason --dataset d.jsonl -o y.jsonl --server "$keyed" --api-key-env NO_SUCH_KEY
+expect no_such_model 1 "nothing-of-the-kind" "$T" reason --dataset d.jsonl -o y.jsonl --server "$A" --model nothing-of-the-kind
+expect no_server_there 1 "127.0.0.1:9" "$T" reason --dataset d.jsonl -o y.jsonl -f --server http://127.0.0.1:9 --start-timeout 1
+"$T" reason --dataset d.jsonl -o y.jsonl -f --server http://127.0.0.1:9 --start-timeout 1 -q >out 2>err
+
+# ---- bad records ----
+cat >bad.jsonl <<'END2'
+{"id":"a","problem":"What is 1 + 1?","answer":2}
+{"id":"b","question":"What is 1 + 2?"}
+{"id":"c","problem":["What","is"]}
+{"id":"d","problem":null}
+{"id":"e","problem":""}
+not a record
+{"id":"g","problem":"What is 2 + 2?","answer":{"value":4}}
+{"id":"h","problem":"What is 2 + 3?"}
+END2
+expect bad_records 0 "8 in = " "$T" reason --dataset bad.jsonl -o b.jsonl --server "$A"
+holds bad_records_counted grep -q " 6 failed" err
+holds bad_field_named grep -q 'there is no field "problem"' err
+cat >bad.py <<'END2'
+import json
+assert [json.loads(s)["id"] for s in open("b.jsonl")] == ["a", "h"]
+failed = [json.loads(s) for s in open("b.jsonl.run/failed.jsonl")]
+assert [f.get("record") for f in failed] == [1, 2, 3, 4, 5, 6] and all(f["failure"] for f in failed), failed
+END2
+holds bad_records_listed python3 bad.py
+printf '%s\n' '{"id":"a","problem":"p"}' '{"id":"b","problem":"q"}' '{"id":"a","problem":"r"}' >twice.jsonl
+expect duplicate_ids 1 'records 0 and 2 have the same "id": "a"' "$T" reason --dataset twice.jsonl -o t.jsonl --server "$A"
+python3 -c 'import json; print(json.dumps({"problem": "What is 1 + 1? " + "x" * 10_000_000}))' >huge.jsonl
+expect huge_record 0 "1 in = " "$T" reason --dataset huge.jsonl -o h.jsonl --server "$short"
+holds huge_record_fails grep -q "context overflow" err
+
+# ---- refused before anything is sent ----
+expect no_dataset 2 "--dataset FILE is missing" "$T" reason -o x.jsonl
+expect no_output 2 "-o FILE is missing" "$T" reason --dataset d.jsonl --server "$A"
+expect no_server 2 "--server URL or --serve COMMAND" "$T" reason --dataset d.jsonl -o z.jsonl
+expect output_name 2 ".parquet" "$T" reason --dataset d.jsonl -o z.txt --server "$A"
+expect gpus_of_none 2 "--num-gpus does nothing without --serve" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --num-gpus 2
+expect rank_too_high 2 "they are 0 to 1" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --num-nodes 2 --node-rank 2
+expect start_too_high 1 "has 60 records" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --start-from 60
+echo "Solve it" >p.txt
+expect prompt_without_problem 1 "p.txt: the prompt to generate has no place {problem}" \
+    "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --prompt-generate p.txt
+echo "{problem} {reasonin} {reasoning}" >p.txt
+expect prompt_misspelt 1 "no place {reasonin}" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --prompt-evaluate p.txt
+expect key_not_there 1 "get the data set from the Hugging Face hub" "$T" reason --dataset gsm8k -o z.jsonl --server "$A"
+expect split_of_a_file 1 "--split goes with a key" "$T" reason --dataset d.jsonl --split train -o z.jsonl --server "$A"
+expect extra_of_ours 1 '"seed" is an option' "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --extra-body '{"seed":1}'
+holds nothing_was_left test ! -e z.jsonl.run
+
+# ---- without a server ----
+expect list 0 "" "$T" reason --list-datasets
+says list_keys numina_math
+expect info 0 "" "$T" reason --dataset-info aqua
+says info_source deepmind/aqua_rat
+expect info_unknown 2 "did you mean gsm8k" "$T" reason --dataset-info gsm8
+mkdir data
+printf '%s\n' '{"question":"Two and two?","answer":"It is 2+2.\n#### 4"}' '{"question":"Ten?","answer":"#### 10"}' >data/gsm8k.jsonl
+expect dry_run 0 "" "$T" reason --dataset gsm8k --dry-run
+says dry_run_prompt "Two and two?"
+says dry_run_tokens "improve and evaluate, at most"
+expect key 0 "2 in = " "$T" reason --dataset gsm8k -o g.jsonl --server "$A" --force-download
+holds key_has_gold python3 -c 'import json; assert all(json.loads(s)["verdict"] in ("equal", "different") for s in open("g.jsonl"))'
