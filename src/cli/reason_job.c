@@ -155,7 +155,7 @@ static void say_summary(const output_summary *s, const results_counts *c, const 
     cli_say("%lld responses, %lld tokens in and %lld out; %.1f%% hit the cap of tokens",
             (long long)rows, (long long)in, (long long)out,
             rows ? 100 * (double)truncated / (double)rows : 0);
-    json_object_foreach((json_t *)(uintptr_t)reasons, reason, n)
+    json_object_foreach((json_t *)reasons, reason, n)
     {
         if (shown++ < MOST_REASONS)
             cli_say("failed %lld: %s", (long long)json_integer_value(n), reason);
@@ -234,7 +234,7 @@ static void add_reasons(json_t *sum, const json_t *more)
     const char *reason;
     json_t *n;
 
-    json_object_foreach((json_t *)(uintptr_t)more, reason, n)
+    json_object_foreach((json_t *)more, reason, n)
     {
         const json_int_t before = json_integer_value(json_object_get(sum, reason));
         json_object_set_new(sum, reason, json_integer(before + json_integer_value(n)));
@@ -244,7 +244,7 @@ static void add_reasons(json_t *sum, const json_t *more)
 /* The two are of one run, but for which records. */
 static bool is_same_run(const json_t *a, const json_t *b)
 {
-    json_t *x = json_copy((json_t *)(uintptr_t)a), *y = json_copy((json_t *)(uintptr_t)b);
+    json_t *x = json_copy((json_t *)a), *y = json_copy((json_t *)b);
 
     json_object_del(x, "first_record"), json_object_del(y, "first_record");
     json_object_del(x, "records"), json_object_del(y, "records");

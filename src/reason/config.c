@@ -61,7 +61,7 @@ mill_err reason_config_read(reason_options *o, reason_data *data, const json_t *
     json_int_t first, stride, n, most, seed;
     int samples;
 
-    if (json_unpack((json_t *)(uintptr_t)config,
+    if (json_unpack((json_t *)config,
                     "{s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:i,s:F,s:I,s:I,s:I}", "first_record", &first,
                     "stride", &stride, "records", &n, "problem_field", &data->problem_field,
                     "solution_field", &data->solution_field, "answer_field", &data->answer_field,

@@ -84,7 +84,7 @@ json_t *output_json(const output_chain *c)
     json_t *x;
     bool failed = !made || !o;
 
-    json_object_foreach((json_t *)(uintptr_t)c->record, name, x)
+    json_object_foreach((json_t *)c->record, name, x)
     {
         if (!failed && !json_object_get(made, name)) failed = json_object_set(o, name, x);
     }

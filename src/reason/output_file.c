@@ -59,7 +59,7 @@ mill_err output_format_of(output_format *out, const char *path)
 
 static void free_columns(columns *c)
 {
-    for (int i = 0; i < c->n; i++) mill_free((char *)(uintptr_t)c->at[i].name);
+    for (int i = 0; i < c->n; i++) mill_free((char *)c->at[i].name);
     mill_free(c->at);
     *c = (columns){0};
 }
@@ -167,7 +167,7 @@ static mill_err put_csv(writer *w, const json_t *o)
 
 static mill_err put_failure(writer *w, const output_chain *c, const char *failure)
 {
-    json_t *o = c->record ? json_copy((json_t *)(uintptr_t)c->record)
+    json_t *o = c->record ? json_copy((json_t *)c->record)
                           : json_pack("{s:I}", "record", (json_int_t)c->index);
     char *text;
 

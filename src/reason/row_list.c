@@ -23,9 +23,9 @@ mill_err row_list_add(void *list, const result_row *row)
 void row_list_free(row_list *l)
 {
     for (int64_t i = 0; i < l->n; i++) {
-        mill_free((char *)(uintptr_t)l->row[i].content);
-        mill_free((char *)(uintptr_t)l->row[i].reasoning);
-        mill_free((char *)(uintptr_t)l->row[i].why);
+        mill_free((char *)l->row[i].content);
+        mill_free((char *)l->row[i].reasoning);
+        mill_free((char *)l->row[i].why);
     }
     mill_free(l->row);
     *l = (row_list){0};
