@@ -1,9 +1,13 @@
 # completion.bash - completes `tabmill` (and `genesis`) in bash.  Commands and options are asked of the command itself.
 _tabmill() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]} words
-    local command=${COMP_WORDS[1]} verbs="show stream verify export stats" call
+    local command=${COMP_WORDS[1]} verbs="" call
     call=("$command")
-    if [ "$command" = prior ] && [ "$COMP_CWORD" -gt 2 ] && [[ " $verbs " == *" ${COMP_WORDS[2]} "* ]]; then
+    case $command in
+    prior) verbs="show stream verify export stats" ;;
+    reason) verbs="verify" ;;
+    esac
+    if [ -n "$verbs" ] && [ "$COMP_CWORD" -gt 2 ] && [[ " $verbs " == *" ${COMP_WORDS[2]} "* ]]; then
         call+=("${COMP_WORDS[2]}")
     fi
     if [ "$COMP_CWORD" = 1 ]; then
@@ -27,7 +31,7 @@ _tabmill() {
     elif [[ $word == -* ]]; then
         words=$("$program" "${call[@]}" --help 2>/dev/null |
             sed -n 's/^  \(-., \|    \)--\(\[no-\]\)\{0,1\}\([a-z0-9-]*\).*/--\3/p')
-    elif [ "$command" = prior ] && [ "$COMP_CWORD" = 2 ]; then
+    elif [ -n "$verbs" ] && [ "$COMP_CWORD" = 2 ]; then
         words=$verbs
     else
         mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -49,6 +49,5 @@ expect other_fields 0 "" "$T" reason verify a.csv --answer-field right --text-fi
 holds other_fields_are_read grep -q '"id":"2","verdict":"different"' out
 expect no_text 1 "--text-field NAME" "$T" reason verify a.csv
 expect no_file 1 "there-is-none.jsonl" "$T" reason verify there-is-none.jsonl
-expect no_action 2 "verify FILE" "$T" reason
-expect unknown_action 2 "verify FILE" "$T" reason improve a.csv
+expect unknown_action 2 "improve" "$T" reason improve a.csv
 expect file_missing 2 "FILE is missing" "$T" reason verify
