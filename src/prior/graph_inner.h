@@ -5,7 +5,9 @@
  *     graph_node.c      a node: roots or functions of parents, weights, converters, importance
  *     graph_convert.c   columns out of a node, and what they leave in it
  *     graph_points.c    random points, and a Gaussian mixture
- *     graph_function.c  the eight kinds of functions, and functions of several parents
+ *     graph_function.c  functions: linear maps, networks, products; and of several parents
+ *     graph_basis.c     trees, products of pairs, waves
+ *     graph_centre.c    functions of the distances to some rows
  *     graph_activate.c  activations of an mlp and of a matrix
  *     graph_matrix.c    random weights and the five kinds of matrices
  *     graph_options.c   words of options
@@ -27,18 +29,20 @@
 #include "prior/inner.h"
 
 /* Numbers by name: what is drawn under one name agrees within a data set. */
-#define GRAPH_NUMBERS(N)                                                                         \
-    N(cat_size_limit)                                                                            \
-    N(cat_size) N(n_nodes) N(n_feature_nodes) N(node_dim) N(node_importance) N(noise)            \
-        N(weight_decay) N(weight_spread) N(mlp_width) N(mlp_layers) N(trees) N(tree_depth)       \
-            N(disc_centres) N(cat_disc_p) N(gp_a) N(gp_scale) N(em_components) N(em_std) N(em_p) \
-                N(em_q) N(mixture_centres) N(kernel_factor) N(rescale) N(relu_power) N(power)    \
-                    N(neg_power) N(int_power) N(kumaraswamy_a) N(kumaraswamy_b) N(softmax_factor)
-#define GRAPH_CHOICES(N)                                                                          \
-    N(function)                                                                                   \
-    N(cheap_function) N(multi_function) N(aggregation) N(product_kernel) N(first_act) N(last_act) \
-        N(act_kind) N(act_fixed) N(plain_act_kind) N(matrix) N(simple_matrix) N(points)           \
-            N(covariance_points) N(num_mode) N(cat_mode) N(cat_all_dims)
+#define GRAPH_NUMBERS(N)                                                                           \
+    N(cat_size_limit)                                                                              \
+    N(cat_size)                                                                                    \
+    N(n_nodes) N(n_feature_nodes) N(node_dim) N(node_importance) N(noise) N(weight_decay)          \
+        N(weight_spread) N(mlp_width) N(mlp_layers) N(trees) N(tree_depth) N(disc_centres)         \
+            N(cat_disc_p) N(gp_a) N(gp_scale) N(em_components) N(em_std) N(em_p) N(em_q)           \
+                N(mixture_centres) N(kernel_factor) N(rescale) N(relu_power) N(power) N(neg_power) \
+                    N(int_power) N(kumaraswamy_a) N(kumaraswamy_b) N(softmax_factor)
+#define GRAPH_CHOICES(N)                                                                         \
+    N(function)                                                                                  \
+    N(cheap_function)                                                                            \
+    N(multi_function) N(aggregation) N(product_kernel) N(first_act) N(last_act) N(act_kind)      \
+        N(act_fixed) N(plain_act_kind) N(matrix) N(simple_matrix) N(points) N(covariance_points) \
+            N(num_mode) N(cat_mode) N(cat_all_dims)
 
 typedef enum {
 #define NAME_ENUM(name) NUM_##name,
@@ -157,6 +161,17 @@ void graph_standardise(const mat *x, scm *s);
 mill_err graph_function(const mat *y, scm *s, const mat *x);
 mill_err graph_cheap_function(const mat *y, scm *s, const mat *x);
 mill_err graph_multi_function(const mat *y, scm *s, const mat *parent, int parents);
+/* y = M x, M random */
+mill_err graph_linear(const mat *y, scm *s, const mat *x);
+
+/* ---- graph_basis.c ---- */
+mill_err graph_tree(const mat *y, scm *s, const mat *x);
+mill_err graph_quad(const mat *y, scm *s, const mat *x);
+mill_err graph_gp(const mat *y, scm *s, const mat *x);
+
+/* ---- graph_centre.c ---- */
+mill_err graph_disc(const mat *y, scm *s, const mat *x);
+mill_err graph_em(const mat *y, scm *s, const mat *x);
 /* k different rows of the first n. */
 mill_err graph_pick_rows(int32_t *row, scm *s, int64_t n, int k);
 /* centres (k, d) = rows of x; at: nearest of them by the Lp distance; is_lost: nothing */
