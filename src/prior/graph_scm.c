@@ -296,9 +296,21 @@ mill_err prior_graph_scm(prior_try *t)
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
-/* All nodes at once with all their columns, twice more for what a function copies, four tables of
- * the largest node, five matrices of it by all columns; and a third on top for what falls between
- * blocks. */
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/*
+ * The most of a node of d columns whose parents have p, p + d at most all columns of all nodes:
+ *
+ *     rows      all nodes at once; the parents side by side and a copy of them (mlp), or one and
+ *               shares of 2 d components (em) and d more of another function
+ *     matrices  (d, p) six times, with what a matrix is made of; or of em 2 d centres of p twice,
+ * and a matrix (d, 2 d) likewise; or (p, p) of gp; or d of 21 x 21 seven times (quad)
+ *
+ * and a third on top for what falls between blocks.
+ */
 static int64_t bytes_for(const prior_config *c, int64_t rows, int64_t features)
 {
     const int64_t levels = c->use_corrected_cat_sizes ? LEVELS_CORRECTED : LEVELS_KEPT;
@@ -306,10 +318,14 @@ static int64_t bytes_for(const prior_config *c, int64_t rows, int64_t features)
     const int64_t node = 31 + features * levels + y, all = 31 * n + features * levels + y;
     const int64_t padded =
         ((rows + c->seq_lens_multiple_of + 15) / 16 * 16 + 16) * (c->ensure_iid ? 2 : 1);
-    const int64_t tables = padded * (3 * all + 6 * node + 2 * features + 300);
-    const int64_t matrices = 5 * 2 * node * all + 5 * node * 441 + 128 * 128 * 32 + 256 * 3 * all;
+    const int64_t half = node < all / 2 ? node : all / 2, product = half * (all - half);
+    const int64_t columns = larger(3 * all, 2 * (all + node)) + 3 * features + 600;
+    const int64_t linear = 7 * product + node * node, em = 4 * product + 13 * node * node,
+                  gp = all * all;
+    const int64_t matrices =
+        larger(linear, larger(em, gp)) + 8 * 441 * node + 128 * 128 * 32 + 256 * 3 * all;
 
-    return ((tables + matrices) * 4 + n * n + (4 << 20)) / 3 * 4;
+    return ((padded * columns + matrices) * 4 + n * n + (4 << 20)) / 3 * 4;
 }
 
 int64_t prior_graph_bytes(const prior_config *c)
@@ -327,7 +343,7 @@ int64_t prior_graph_bytes(const prior_config *c)
                                      ? cap[i].features < 100 ? cap[i].features : c->max_features
                                      : cap[i].features;
         const int64_t bytes = bytes_for(c, rows, features);
-        most = bytes > most ? bytes : most;
+        most = larger(bytes, most);
         if (c->max_seq <= cap[i].rows) break;
     }
     return most;

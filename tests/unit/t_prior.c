@@ -234,7 +234,7 @@ void test_prior_make__is_refused_above_its_memory(void **state)
 /* The promise of 256 MiB a worker at up to 1,024 rows and 100 features, and what is taken of it. */
 void test_prior_make__keeps_within_the_memory_it_states(void **state)
 {
-    static const char *const priors[] = {"mlp_scm", "tree_scm", "dummy"};
+    static const char *const priors[] = {"mlp_scm", "tree_scm", "dummy", "graph_scm"};
 
     (void)state;
     assert_ok(mill_cpu_init());
