@@ -25,19 +25,19 @@ def find_command():
 def find_data(folder):
     """train.*, val.* and test.* of the folder, or its only table or array file."""
     found = {}
-    for path in sorted(glob.glob(os.path.join(folder, "*.npz")) + glob.glob(os.path.join(folder, "*.csv"))):
+    for path in sorted(sum((glob.glob(os.path.join(folder, "*" + end)) for end in (".npz", ".csv", ".parquet")), [])):
         found[os.path.splitext(os.path.basename(path))[0]] = path
     if "train" in found:
         names = [("--data", "train"), ("--val-data", "val"), ("--test-data", "test")]
         return [word for flag, name in names if name in found for word in (flag, found[name])]
     if len(found) == 1:
         return ["--data", *found.values()]
-    sys.exit(f"{folder}: neither train.npz nor train.csv, nor one .npz or .csv alone")
+    sys.exit(f"{folder}: neither train.npz nor train.csv nor train.parquet, nor one such file alone")
 
 
 def parser_of(program, multi_gpu):
     p = argparse.ArgumentParser(prog=program, description=__doc__.splitlines()[0], allow_abbrev=False)
-    p.add_argument("--data", help="a .npz or .csv")
+    p.add_argument("--data", help="a .npz, .csv or .parquet")
     p.add_argument("--data-dir", help="a folder with train.npz (val.npz, test.npz), or one file")
     for name in SAME:
         p.add_argument("--" + name)

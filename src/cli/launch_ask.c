@@ -52,7 +52,7 @@ static bool ask_count(char *answer, int most)
 static bool ask_file(char *answer)
 {
     for (;;) {
-        if (!ask(answer, "Which table? A .csv or .npz file", "")) return false;
+        if (!ask(answer, "Which table? A .csv, .parquet or .npz file", "")) return false;
         if (*answer && !access(answer, R_OK)) return true;
         fprintf(stderr, "\"%s\" cannot be read\n", answer);
     }
