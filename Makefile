@@ -57,7 +57,7 @@ LIBS   += -ldnnl
 endif
 
 export ONEDNN
-.PHONY: all engine config deps check check-san check-all parity parity-prior demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior
+.PHONY: all engine config deps check check-san check-all parity parity-prior demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason
 .PHONY: tests ops-tests fuzzers need
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -115,13 +115,12 @@ $(FUZZERS): $(B)/%: $(B)/%.o $(B)/tests/lib.a $(B)/libtabmill.a
 	@$(CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(LIBS)
 $(MOCK): $(addsuffix .o,$(call units,tests/mock/*.c))
 	@$(CC) $(SAN) -o $@ $^
-$(TESTS): | $(MOCK)
 PROGRAM = @mkdir -p $(@D); $(CC) $(CFLAGS) -march=x86-64 $(OPT) -o $@ $< $(B)/libtabmill.a $(LIBS)
 $(B)/bench/%: bench/%.c $(B)/libtabmill.a
 	$(PROGRAM)
 $(B)/tests/parity/%: tests/parity/%.c $(B)/libtabmill.a
 	$(PROGRAM)
-$(sort $(TESTS) $(OPTESTS)): $(B)/%: $(B)/%.o $(B)/%.main.o $(B)/tests/lib.a $(B)/libtabmill.a
+$(sort $(TESTS) $(OPTESTS)): $(B)/%: $(B)/%.o $(B)/%.main.o $(B)/tests/lib.a $(B)/libtabmill.a | $(MOCK)
 	@$(CC) $(SAN) -Wl,--as-needed -o $@ $^ -lcmocka $(LIBS)
 # An archive: each test takes the helpers that it calls; the double build lacks the rooms of some.
 $(B)/tests/lib.a: $(HELPERS:=.o)
@@ -139,7 +138,7 @@ parity parity-prior: deps all
 	@tests/parity/run.sh $@
 demo: deps all
 	@tools/demo.sh
-bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior: deps all
+bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason: deps all
 	@tools/bench.sh $@
 fuzz: deps
 	@tools/check.sh fuzz $(T)

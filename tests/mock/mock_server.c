@@ -53,6 +53,8 @@ typedef struct {
     int64_t n;
 } seen;
 
+enum { GAP_STEPS = 100000 };
+
 static struct {
     const char *host, *socket, *key, *log, *latency;
     int port, listener, epoll;
@@ -69,6 +71,14 @@ static struct {
     seen *seen;
     size_t n_seen, cap_seen;
     double start, first_chat, last_chat, busy, busy_since;
+    /* With --gaps: when responses ended that no request has followed yet, oldest first from
+     * ended_at on; and how long the next request took to come, in steps of 10 us. */
+    bool gaps;
+    double *ended;
+    size_t ended_at, n_ended, cap_ended;
+    int64_t gap[GAP_STEPS], n_gaps;
+    /* Until the last chat came: while work remained. */
+    double busy_at_last, last_came;
     int64_t chats, plain, accepted, open, running, waiting, most_running, prompt_tokens,
         completion_tokens, expects;
 } S = {.host = "127.0.0.1", .latency = "0", .reply = {.right = .7, .name = "mock"}};
@@ -189,6 +199,39 @@ static void log_chat(const conn *c, bool whole)
             c->w.status, fault_names[c->f ? c->f->kind : FAULT_NONE], whole ? "sent" : "cut");
 }
 
+/* ---- gaps ---- */
+
+static void note_end(void)
+{
+    if (S.n_ended == S.cap_ended) {
+        S.cap_ended = S.cap_ended ? 2 * S.cap_ended : 4096;
+        S.ended = realloc(S.ended, S.cap_ended * sizeof *S.ended);
+        if (!S.ended) mock_die("no memory");
+    }
+    S.ended[S.n_ended++] = now();
+}
+
+static void note_request(void)
+{
+    if (S.ended_at == S.n_ended) return;
+    const double gap = now() - S.ended[S.ended_at++];
+    const int64_t k = (int64_t)(gap * 1e5);
+
+    S.gap[k < GAP_STEPS ? k : GAP_STEPS - 1]++;
+    S.n_gaps++;
+    if (S.ended_at == S.n_ended) S.ended_at = S.n_ended = 0;
+}
+
+/* Microseconds that this share of the gaps did not exceed. */
+static long long gap_quantile(double q)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < GAP_STEPS; i++)
+        if ((double)(sum += S.gap[i]) >= q * (double)S.n_gaps) return 10LL * (i + 1);
+    return 0;
+}
+
 /* ---- requests ---- */
 
 static void begin(conn *c);
@@ -205,6 +248,7 @@ static void finish_chat(conn *c, bool whole)
         return;
     }
     S.last_chat = now();
+    if (S.gaps && whole) note_end();
     log_chat(c, whole);
     set_running(S.running - 1);
     if (S.queue && (!S.window || S.running < S.window)) {
@@ -382,6 +426,10 @@ static void take_chat(conn *c, const char *head, size_t head_bytes, const char *
     c->number = ++S.chats;
     c->attempt = S.has_script || S.log_file ? count_attempt(c->a.hash) : 1;
     if (!S.first_chat) S.first_chat = S.busy_since = now();
+    set_running(S.running);
+    S.busy_at_last = S.busy;
+    S.last_came = S.busy_since;
+    if (S.gaps) note_request();
     const fault_case k = {"", body, n, c->number, c->attempt, c->a.hash, (int)c->a.stage};
     c->f = S.has_script ? faults_find(&S.faults, &k) : NULL;
     c->is_chat = true;
@@ -409,15 +457,20 @@ static void take_chat(conn *c, const char *head, size_t head_bytes, const char *
 
 static void put_counts(bytes *b)
 {
+    const double came = S.last_came - S.first_chat;
+    const double idle = came > 0 ? 1 - S.busy_at_last / came : 0;
+
     set_running(S.running);
     bytes_fmt(b,
               "{\"chats\":%lld,\"plain\":%lld,\"accepted\":%lld,\"open\":%lld,\"running\":%lld,"
               "\"waiting\":%lld,\"most_running\":%lld,\"prompt_tokens\":%lld,"
-              "\"completion_tokens\":%lld,\"expects\":%lld,\"seconds\":%.6f,\"busy\":%.6f}\n",
+              "\"completion_tokens\":%lld,\"expects\":%lld,\"seconds\":%.6f,\"busy\":%.6f,"
+              "\"idle_share\":%.6f,\"gaps\":%lld,\"gap_us_p50\":%lld,\"gap_us_p99\":%lld}\n",
               (long long)S.chats, (long long)S.plain, (long long)S.accepted, (long long)S.open,
               (long long)S.running, (long long)S.waiting, (long long)S.most_running,
               (long long)S.prompt_tokens, (long long)S.completion_tokens, (long long)S.expects,
-              S.last_chat - S.first_chat, S.busy);
+              S.last_chat - S.first_chat, S.busy, idle, (long long)S.n_gaps, gap_quantile(.5),
+              gap_quantile(.99));
 }
 
 static void put_metrics(bytes *b)
@@ -625,8 +678,9 @@ static const char usage[] =
     "mock_server [--port N] [--host A] [--socket PATH] [--model NAME] [--key KEY] [--log FILE]\n"
     "  [--faults FILE] [--fault 'LINE']... [--latency S|uniform:A:B|exponential:MEAN]\n"
     "  [--token-gap S] [--reply-bytes N] [--reasoning] [--right SHARE] [--good LEAST]\n"
-    "  [--window N] [--refuse] [--context TOKENS] [--ready-after S]\n"
+    "  [--window N] [--refuse] [--context TOKENS] [--ready-after S] [--gaps]\n"
     "--port 0: a free one.  --window: so many at a time, others wait (--refuse: get 503).\n"
+    "--gaps: measure how long after a response the next request comes (GET /mock).\n"
     "--right: share of sums A + B in messages that it gets right.  --good: least score.\n";
 
 static void take_option(int o, const char *v)
@@ -683,6 +737,9 @@ static void take_option(int o, const char *v)
     case 'c':
         S.context = atoll(v);
         break;
+    case 'i':
+        S.gaps = true;
+        break;
     case 'a':
         S.ready_after = atof(v);
         break;
@@ -694,16 +751,14 @@ static void take_option(int o, const char *v)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"port", 1, 0, 'p'},        {"host", 1, 0, 'h'},
-                                            {"socket", 1, 0, 's'},      {"model", 1, 0, 'm'},
-                                            {"key", 1, 0, 'k'},         {"log", 1, 0, 'l'},
-                                            {"faults", 1, 0, 'F'},      {"fault", 1, 0, 'f'},
-                                            {"latency", 1, 0, 't'},     {"token-gap", 1, 0, 'g'},
-                                            {"reply-bytes", 1, 0, 'b'}, {"reasoning", 0, 0, 'r'},
-                                            {"right", 1, 0, 'R'},       {"good", 1, 0, 'G'},
-                                            {"window", 1, 0, 'w'},      {"refuse", 0, 0, 'W'},
-                                            {"context", 1, 0, 'c'},     {"ready-after", 1, 0, 'a'},
-                                            {"help", 0, 0, '?'},        {0}};
+    static const struct option options[] = {
+        {"port", 1, 0, 'p'},      {"host", 1, 0, 'h'},        {"socket", 1, 0, 's'},
+        {"model", 1, 0, 'm'},     {"key", 1, 0, 'k'},         {"log", 1, 0, 'l'},
+        {"faults", 1, 0, 'F'},    {"fault", 1, 0, 'f'},       {"latency", 1, 0, 't'},
+        {"token-gap", 1, 0, 'g'}, {"reply-bytes", 1, 0, 'b'}, {"reasoning", 0, 0, 'r'},
+        {"right", 1, 0, 'R'},     {"good", 1, 0, 'G'},        {"window", 1, 0, 'w'},
+        {"refuse", 0, 0, 'W'},    {"context", 1, 0, 'c'},     {"ready-after", 1, 0, 'a'},
+        {"gaps", 0, 0, 'i'},      {"help", 0, 0, '?'},        {0}};
     int o;
 
     while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) take_option(o, optarg);
