@@ -2,8 +2,9 @@
 """prior.py [--sets N] [ROW ...] - data sets a minute, the official generator's and ours in turn, one thread each, the same ranges.
 
 A row is measured with three seeds a side, whose data sets and seconds are added up: the official rate varies twofold with the seed.  Ours
-go through `prior stream` to nowhere, one process.  Then: two workers over one, writing shards beside a plain write of as many bytes, the
-slowest data sets.  The official side takes most of the time; --sets is its number per row (400; stage 3 a quarter).
+go through `prior stream` to nowhere, one process.  The last rows have no official side: `shards`, beside a plain write of as many bytes;
+`workers`, two over one; `slowest`, the slowest data sets, and for mlp_scm its time over its floor (bench/prior.c).  Without ROW all of them.
+The official side takes most of the time, .25 to .5 s a data set, stage 3 some 3.5; --sets is its number per row (400; stage 3 a quarter).
 """
 import argparse
 import os
@@ -113,20 +114,23 @@ def workers():
         print("2 over 1       %s: %.2fx (bar 1.9)" % (name, rate(two) / rate(one)))
 
 
+def slowest():
+    for what, n in (("mlp_scm", 4000), ("mix_scm", 4000), ("v2-clf-stage1", 400)):
+        print(what)
+        sys.stdout.flush()
+        subprocess.run([os.path.join(ROOT, "build", "release", "bench", "prior"), what, str(n)], check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", type=int, default=400)
-    parser.add_argument("row", nargs="*")
+    parser.add_argument("row", nargs="*", choices=[[], *ROWS, "shards", "workers", "slowest"])
     o = parser.parse_args()
     theirs = {name: compare(name, o.sets) for name in ROWS if not o.row or name in o.row}
-    if o.row:
-        return
-    write(theirs["mlp_scm"])
-    workers()
-    for what, n in (("mlp_scm", 4000), ("mix_scm", 4000), ("v2-clf-stage1", 400)):
-        print(what)
-        subprocess.run([os.path.join(ROOT, "build", "release", "bench", "prior"), what, str(n)], check=True)
-        sys.stdout.flush()
+    for name, measure in (("shards", lambda: write(theirs.get("mlp_scm"))), ("workers", workers), ("slowest", slowest)):
+        if not o.row or name in o.row:
+            measure()
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
