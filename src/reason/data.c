@@ -29,17 +29,22 @@ flow_record data_view(const data_record *r)
         .id = r->id, .problem = r->problem, .solution = r->solution, .gold = r->gold};
 }
 
-/* A field that need not be there. */
-static mill_err optional_text(char **out, const json_t *record, const char *field)
+static bool is_there(const record_json *record, const char *field)
 {
-    const json_t *x = json_object_get(record, field);
+    const member *m = members_find(&record->in, field);
 
-    if (x && !json_is_null(x)) return record_text(out, record, field);
+    return m && *m->value != 'n'; /* null */
+}
+
+/* A field that need not be there. */
+static mill_err optional_text(char **out, const record_json *record, const char *field)
+{
+    if (is_there(record, field)) return record_json_text(out, record, field);
     *out = mill_strdup("");
     return *out ? MILL_OK : MILL_ENOMEM;
 }
 
-static mill_err read_id(char **out, const json_t *record, const reason_data *d, int64_t j)
+static mill_err read_id(char **out, const record_json *record, const reason_data *d, int64_t j)
 {
     char number[40];
 
@@ -52,37 +57,41 @@ static mill_err read_id(char **out, const json_t *record, const reason_data *d, 
 }
 
 /* A text, or several in an array, one a line. */
-static mill_err add_texts(mill_text *t, const json_t *record, const char *field)
+static mill_err add_texts(mill_text *t, const record_json *record, const char *field)
 {
-    const json_t *x = json_object_get(record, field), *item;
+    json_t *x = record_json_value(record, field), *item;
+    mill_err err = MILL_OK;
     size_t i;
     char *one;
 
     if (t->len) text_add(t, "\n");
     if (!json_is_array(x)) {
-        TRY(record_text(&one, record, field));
+        json_decref(x);
+        TRY(record_json_text(&one, record, field));
         text_add_bytes(t, one, strlen(one));
         mill_free(one);
         return MILL_OK;
     }
     json_array_foreach(x, i, item)
     {
-        if (!json_is_string(item))
-            return mill_fail(MILL_EINPUT, "the field \"%s\" is an array of other things than text",
-                             field);
-        text_add(t, i ? "\n%s" : "%s", json_string_value(item));
+        if (json_is_string(item))
+            text_add(t, i ? "\n%s" : "%s", json_string_value(item));
+        else
+            err = mill_fail(MILL_EINPUT, "the field \"%s\" is an array of other things than text",
+                            field);
     }
-    return MILL_OK;
+    json_decref(x);
+    return err;
 }
 
 /* "question,options": both, unless a field is called so. */
-static mill_err read_problem(char **out, const json_t *record, const char *fields)
+static mill_err read_problem(char **out, const record_json *record, const char *fields)
 {
     mill_text t = {0};
     char name[256];
 
-    if (json_object_get(record, fields) || !strchr(fields, ','))
-        return record_text(out, record, fields);
+    if (members_find(&record->in, fields) || !strchr(fields, ','))
+        return record_json_text(out, record, fields);
     mill_err err = MILL_OK;
     for (const char *s = fields; *s && !err;) {
         const size_t n = strcspn(s, ",");
@@ -114,37 +123,34 @@ static mill_err gold_of_solution(char **out, const char *solution)
     return *out ? MILL_OK : MILL_ENOMEM;
 }
 
-static mill_err read_fields(data_record *out, const json_t *record, const reason_data *d, int64_t j)
+static mill_err read_fields(data_record *out, const record_json *record, const reason_data *d,
+                            int64_t j)
 {
     TRY(read_problem(&out->problem, record, d->problem_field));
     if (!out->problem[strspn(out->problem, " \t\r\n")])
         return mill_fail(MILL_EINPUT, "the field \"%s\" is empty", d->problem_field);
     TRY(optional_text(&out->solution, record, d->solution_field));
-    const json_t *gold = json_object_get(record, d->answer_field);
-    if (gold && !json_is_null(gold))
-        TRY(record_text(&out->gold, record, d->answer_field));
+    if (is_there(record, d->answer_field))
+        TRY(record_json_text(&out->gold, record, d->answer_field));
     else
         TRY(gold_of_solution(&out->gold, out->solution));
     return read_id(&out->id, record, d, j);
 }
 
-mill_err data_read(data_record *out, json_t **object, const reason_data *d, int64_t j)
+mill_err data_read(data_record *out, record_json *raw, const reason_data *d, int64_t j)
 {
     data_record r = {0};
-    json_t *record;
+    record_json record;
 
-    TRY(records_read(&record, d->file, data_index(d, j)));
-    const mill_err err = read_fields(&r, record, d, j);
+    TRY(records_json(&record, d->file, data_index(d, j)));
+    const mill_err err = read_fields(&r, &record, d, j);
+    if (err || !raw) mill_free(record.text);
     if (err) {
         data_record_free(&r);
-        json_decref(record);
         return err;
     }
     *out = r;
-    if (object)
-        *object = record;
-    else
-        json_decref(record);
+    if (raw) *raw = record;
     return MILL_OK;
 }
 
@@ -153,14 +159,14 @@ mill_err data_read(data_record *out, json_t **object, const reason_data *d, int6
 /* 63 bits of the hash of an id; -1: the record has none, or cannot be read. */
 static int64_t hash_id(char **id, const reason_data *d, int64_t j)
 {
-    json_t *record;
+    record_json record;
     int64_t hash = -1;
 
     *id = NULL;
-    if (records_read(&record, d->file, data_index(d, j))) return -1;
-    if (json_object_get(record, d->id_field) && !record_text(id, record, d->id_field) && **id)
+    if (records_json(&record, d->file, data_index(d, j))) return -1;
+    if (is_there(&record, d->id_field) && !record_json_text(id, &record, d->id_field) && **id)
         hash = (int64_t)(XXH3_64bits(*id, strlen(*id)) >> 1);
-    json_decref(record);
+    mill_free(record.text);
     return hash;
 }
 

@@ -24,8 +24,8 @@ typedef struct {
 int64_t data_index(const reason_data *d, int64_t j); /* in the file */
 
 /* MILL_EINPUT: no object, no problem, a field that is no single value, with words that need no
- * place to be understood.  `object`: the record itself, json_decref; or NULL. */
-mill_err data_read(data_record *out, json_t **object, const reason_data *d, int64_t j);
+ * place to be understood.  `raw`: the record itself, mill_free its text; or NULL. */
+mill_err data_read(data_record *out, record_json *raw, const reason_data *d, int64_t j);
 void data_record_free(data_record *r);
 flow_record data_view(const data_record *r);
 

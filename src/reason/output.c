@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "reason/row_list.h"
+#include "reason/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,89 +11,143 @@
 
 enum { AT_ONCE = 32 }; /* records whose rows are held */
 
-static json_t *text_or_null(const char *s)
+/* ---- JSON, appended; a name with its comma before each value ---- */
+
+static void add_text(mill_text *t, const char *name, const char *s)
 {
-    return s ? json_string(s) : json_null();
+    text_add(t, ",\"%s\":", name);
+    if (!s)
+        text_add(t, "null");
+    else if (utf8_add_json(t, s, strlen(s)))
+        t->failed = true; /* rows and records are UTF-8 */
 }
 
-static json_t *time_json(int64_t created)
+static void add_number(mill_text *t, double x)
+{
+    char number[40];
+
+    number[mill_format_f64(number, x)] = 0;
+    text_add(t, "%s%s", number, strpbrk(number, ".e") ? "" : ".0"); /* a real stays one */
+}
+
+static void add_real(mill_text *t, const char *name, double x)
+{
+    text_add(t, ",\"%s\":", name);
+    add_number(t, x);
+}
+
+static void add_time(mill_text *t, const char *name, int64_t created)
 {
     const time_t at = (time_t)created;
     struct tm tm;
     char text[40];
 
-    if (created <= 0 || !gmtime_r(&at, &tm)) return json_null();
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return json_string(text);
+    if (created > 0 && gmtime_r(&at, &tm)) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    add_text(t, name, created > 0 ? text : NULL);
 }
 
-static json_t *scores_json(const score_card *card)
+static void add_scores(mill_text *t, const score_card *card)
 {
-    json_t *o = json_object();
-
-    for (int i = 0; i < N_CRITERIA; i++)
-        json_object_set_new(o, score_criteria[i], json_real(card->criterion[i]));
-    return o;
+    for (int i = 0; i < N_CRITERIA; i++) {
+        text_add(t, i ? ",\"%s\":" : ",\"scores\":{\"%s\":", score_criteria[i]);
+        add_number(t, card->criterion[i]);
+    }
+    text_add(t, "}");
 }
 
-static json_t *verdict_json(const flow_version *v, const char *gold)
+static void add_previous(mill_text *t, const flow_version *v)
 {
-    if (!answer_is_gold((answer_span){gold, strlen(gold)})) return json_null();
-    return json_string(answer_verdict_name(v->verdict));
-}
-
-static json_t *previous_json(const flow_version *v)
-{
-    if (!v->reasoning) return json_null();
-    return json_pack("{s:s,s:o,s:f,s:s}", "reasoning", v->reasoning, "solution",
-                     text_or_null(v->given), "quality_score", v->score, "evaluation",
-                     v->card.feedback);
+    if (!v->reasoning) {
+        text_add(t, ",\"previous_version\":null}");
+        return;
+    }
+    text_add(t, ",\"previous_version\":{\"iteration\":%d", v->iteration);
+    add_text(t, "reasoning", v->reasoning);
+    add_text(t, "solution", v->given);
+    add_real(t, "quality_score", v->score);
+    add_text(t, "evaluation", v->card.feedback);
+    text_add(t, "}}");
 }
 
 /* The members that are ours. */
-static json_t *made_json(const output_chain *c)
+static void add_made(mill_text *t, const output_chain *c)
 {
     const flow_version *v = &c->flow->best;
-    const char *solution = *c->text->solution ? c->text->solution : v->given;
-    json_t *o = json_pack(
-        "{s:s,s:o,s:s,s:f,s:o,s:o,s:s,s:b,s:i,s:s,s:o,s:o,s:o}", "problem", c->text->problem,
-        "solution", text_or_null(solution), "reasoning", v->reasoning, "quality_score", v->score,
-        "timestamp", time_json(v->created), "scores", scores_json(&v->card), "evaluation",
-        v->card.feedback, "needs_improvement", c->flow->outcome == OUTCOME_WEAK,
-        "improvement_iteration", v->iteration, "finish_reason", chat_finish_name(v->finish),
-        "verdict", verdict_json(v, c->text->gold), "answer_given", text_or_null(v->given),
-        "thinking", *v->thinking ? json_string(v->thinking) : json_null());
-    json_t *rest =
-        json_pack("{s:I,s:i,s:{s:I,s:I},s:{s:O,s:o}}", "record", (json_int_t)c->index, "sample",
-                  c->sample, "tokens", "prompt", (json_int_t)c->flow->prompt_tokens, "completion",
-                  (json_int_t)c->flow->completion_tokens, "metadata", "original_data", c->record,
-                  "previous_version", previous_json(&c->flow->before));
+    const char *gold = c->text->gold;
+    const bool has_gold = answer_is_gold((answer_span){gold, strlen(gold)});
 
-    if (o && rest && !json_object_update(o, rest)) {
-        json_decref(rest);
-        return o;
-    }
-    json_decref(o);
-    json_decref(rest);
-    return NULL;
+    add_text(t, "problem", c->text->problem);
+    add_text(t, "solution", *c->text->solution ? c->text->solution : v->given);
+    add_text(t, "reasoning", v->reasoning);
+    add_real(t, "quality_score", v->score);
+    add_time(t, "timestamp", v->created);
+    add_scores(t, &v->card);
+    add_text(t, "evaluation", v->card.feedback);
+    text_add(t, ",\"needs_improvement\":%s", c->flow->outcome == OUTCOME_WEAK ? "true" : "false");
+    text_add(t, ",\"improvement_iteration\":%d", v->iteration);
+    add_text(t, "finish_reason", chat_finish_name(v->finish));
+    add_text(t, "verdict", has_gold ? answer_verdict_name(v->verdict) : NULL);
+    add_text(t, "answer_given", v->given);
+    add_text(t, "thinking", *v->thinking ? v->thinking : NULL);
+    text_add(t, ",\"record\":%lld,\"sample\":%d", (long long)c->index, c->sample);
+    text_add(t, ",\"tokens\":{\"prompt\":%lld,\"completion\":%lld}",
+             (long long)c->flow->prompt_tokens, (long long)c->flow->completion_tokens);
+    text_add(t, ",\"metadata\":{\"original_data\":");
+    text_add_bytes(t, c->record->text, c->record->n);
+    add_previous(t, &c->flow->before);
 }
 
-json_t *output_json(const output_chain *c)
+static bool is_ours(const member *m)
 {
-    json_t *made = made_json(c), *o = json_object();
-    const char *name;
-    json_t *x;
-    bool failed = !made || !o;
+    static const char *const names[] = {
+        "problem",       "solution",   "reasoning",    "quality_score",     "timestamp",
+        "scores",        "evaluation", "tokens",       "needs_improvement", "improvement_iteration",
+        "finish_reason", "verdict",    "answer_given", "thinking",          "record",
+        "sample",        "metadata"};
 
-    json_object_foreach((json_t *)c->record, name, x)
-    {
-        if (!failed && !json_object_get(made, name)) failed = json_object_set(o, name, x);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == m->n_key && !memcmp(names[i], m->key, m->n_key)) return true;
+    return false;
+}
+
+static void add_member(mill_text *t, const member *m)
+{
+    text_add(t, ",\"");
+    text_add_bytes(t, m->key, m->n_key);
+    text_add(t, "\":");
+    text_add_bytes(t, m->value, m->n_value);
+}
+
+/* Each member was added with a comma before it: that of the first becomes the brace. */
+static mill_err close_object(mill_text *t, size_t at)
+{
+    text_add(t, "}");
+    TRY(text_check(t));
+    t->s[at] = '{';
+    return MILL_OK;
+}
+
+mill_err output_line(mill_text *t, const output_chain *c)
+{
+    const size_t at = t->len;
+
+    for (int i = 0; i < c->record->in.n; i++)
+        if (!is_ours(&c->record->in.at[i])) add_member(t, &c->record->in.at[i]);
+    add_made(t, c);
+    return close_object(t, at);
+}
+
+mill_err output_failure(mill_text *t, const output_chain *c, const char *failure)
+{
+    const size_t at = t->len;
+
+    if (!c->record) text_add(t, ",\"record\":%lld", (long long)c->index);
+    for (int i = 0; c->record && i < c->record->in.n; i++) {
+        const member *m = &c->record->in.at[i];
+        if (m->n_key != 7 || memcmp(m->key, "failure", 7) != 0) add_member(t, m);
     }
-    if (!failed) failed = json_object_update(o, made);
-    json_decref(made);
-    if (!failed) return o;
-    json_decref(o);
-    return NULL;
+    add_text(t, "failure", failure);
+    return close_object(t, at);
 }
 
 /* ---- rows in the order of the records ---- */
@@ -192,22 +247,23 @@ static mill_err visit_record(walk *w, const output_part *p, window *win, int64_t
     const result_row *row;
     int64_t n;
     data_record text = {0};
-    json_t *record = NULL;
+    record_json record = {0};
     char failure[160] = "";
 
     TRY(rows_of(&row, &n, win, p, j));
     mill_err err = data_read(&text, &record, &p->data, j);
     const bool is_read = !err;
     if (err == MILL_EINPUT) err = MILL_OK; /* a row says so */
-    output_chain c = {
-        .record = record, .text = is_read ? &text : NULL, .index = data_index(&p->data, j)};
+    output_chain c = {.record = is_read ? &record : NULL,
+                      .text = is_read ? &text : NULL,
+                      .index = data_index(&p->data, j)};
     for (; c.sample < w->o->run->samples && !err; c.sample++)
         err = visit_chain(w, &c, row, n, failure);
     if (!err && *failure) {
         w->sum->failed_records++;
         err = w->visit(w->ctx, &c, failure);
     }
-    json_decref(record);
+    mill_free(record.text);
     data_record_free(&text);
     return err;
 }

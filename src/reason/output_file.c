@@ -81,16 +81,25 @@ static mill_err add_column(columns *c, const char *name, const json_t *value)
     return MILL_OK;
 }
 
+/* For tables, which need values. */
+static mill_err build(json_t **out, mill_text *line, const output_chain *chain)
+{
+    text_clear(line);
+    TRY(output_line(line, chain));
+    *out = json_loadb(line->s, line->len, 0, NULL);
+    return *out ? MILL_OK : mill_fail(MILL_ENOMEM, "no memory for a record");
+}
+
 static mill_err look(void *ctx, const output_chain *chain, const char *failure)
 {
+    writer *w = ctx;
     const char *name;
-    json_t *x;
+    json_t *x, *o;
     mill_err err = MILL_OK;
 
     if (failure) return MILL_OK;
-    json_t *o = output_json(chain);
-    if (!o) return mill_fail(MILL_ENOMEM, "no memory for a record");
-    json_object_foreach(o, name, x) if (!err) err = add_column(ctx, name, x);
+    TRY(build(&o, &w->line, chain));
+    json_object_foreach(o, name, x) if (!err) err = add_column(&w->columns, name, x);
     json_decref(o);
     return err;
 }
@@ -104,16 +113,12 @@ static mill_err put(writer *w, const char *p, size_t n)
     return file_write(w->file, p, n);
 }
 
-static mill_err put_json(writer *w, const json_t *o)
+static mill_err put_json(writer *w, const output_chain *c)
 {
-    char *text;
-
-    TRY(mill_json_text(&text, o, JSON_COMPACT));
     text_clear(&w->line);
     if (w->format == OUTPUT_JSON) text_add(&w->line, w->sum->lines ? ",\n" : "[\n");
-    text_add_bytes(&w->line, text, strlen(text));
+    TRY(output_line(&w->line, c));
     if (w->format == OUTPUT_JSONL) text_add(&w->line, "\n");
-    mill_free(text);
     TRY(text_check(&w->line));
     return put(w, w->line.s, w->line.len);
 }
@@ -167,19 +172,21 @@ static mill_err put_csv(writer *w, const json_t *o)
 
 static mill_err put_failure(writer *w, const output_chain *c, const char *failure)
 {
-    json_t *o = c->record ? json_copy((json_t *)c->record)
-                          : json_pack("{s:I}", "record", (json_int_t)c->index);
-    char *text;
+    if (!w->failed) TRY(file_create_atomic(&w->failed, w->o->failed));
+    text_clear(&w->line);
+    TRY(output_failure(&w->line, c, failure));
+    text_add(&w->line, "\n");
+    TRY(text_check(&w->line));
+    return file_write(w->failed, w->line.s, w->line.len);
+}
 
-    if (o && json_object_set_new(o, "failure", json_string(failure))) {
-        json_decref(o);
-        o = NULL;
-    }
-    mill_err err = w->failed ? MILL_OK : file_create_atomic(&w->failed, w->o->failed);
-    if (!err && !(err = mill_json_text(&text, o, JSON_COMPACT))) {
-        err = file_printf(w->failed, "%s\n", text);
-        mill_free(text);
-    }
+static mill_err put_row(writer *w, const output_chain *c)
+{
+    json_t *o;
+
+    TRY(build(&o, &w->line, c));
+    const mill_err err =
+        w->format == OUTPUT_PARQUET ? parquet_rows_add(w->table, o) : put_csv(w, o);
     json_decref(o);
     return err;
 }
@@ -189,14 +196,9 @@ static mill_err write_chain(void *ctx, const output_chain *c, const char *failur
     writer *w = ctx;
 
     if (failure) return put_failure(w, c, failure);
-    json_t *o = output_json(c);
-    if (!o) return mill_fail(MILL_ENOMEM, "no memory for a record");
-    const mill_err err = w->format == OUTPUT_PARQUET ? parquet_rows_add(w->table, o)
-                         : w->format == OUTPUT_CSV   ? put_csv(w, o)
-                                                     : put_json(w, o);
-    json_decref(o);
+    TRY(w->format == OUTPUT_PARQUET || w->format == OUTPUT_CSV ? put_row(w, c) : put_json(w, c));
     w->sum->lines++;
-    return err;
+    return MILL_OK;
 }
 
 /* ---- the file ---- */
@@ -206,7 +208,7 @@ static mill_err find_columns(writer *w)
     output_summary unused = {0};
 
     if (w->format != OUTPUT_CSV && w->format != OUTPUT_PARQUET) return MILL_OK;
-    return output_walk(&unused, w->o, look, &w->columns);
+    return output_walk(&unused, w->o, look, w);
 }
 
 static mill_err begin(writer *w)

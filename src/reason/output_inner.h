@@ -7,10 +7,10 @@
 #include "reason/output.h"
 
 typedef struct {
-    const json_t *record;    /* NULL: it cannot be read */
-    const data_record *text; /* NULL: the same */
-    const flow_chain *flow;  /* folded */
-    int64_t index;           /* in the data set */
+    const record_json *record; /* NULL: it cannot be read */
+    const data_record *text;   /* NULL: the same */
+    const flow_chain *flow;    /* folded */
+    int64_t index;             /* in the data set */
     int sample;
 } output_chain;
 
@@ -19,6 +19,8 @@ typedef mill_err (*output_visitor)(void *ctx, const output_chain *c, const char 
 
 mill_err output_walk(output_summary *sum, const output_options *o, output_visitor visit, void *ctx);
 
-json_t *output_json(const output_chain *c); /* json_decref; NULL: no memory */
+/* Appends the object of a chain, or of a record that failed. */
+mill_err output_line(mill_text *t, const output_chain *c);
+mill_err output_failure(mill_text *t, const output_chain *c, const char *failure);
 
 #endif

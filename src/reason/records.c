@@ -6,6 +6,7 @@
  */
 #include "reason/records.h"
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "table/parquet.h"
@@ -407,9 +408,44 @@ mill_err records_read(json_t **out, const record_file *r, int64_t i)
     return err;
 }
 
-mill_err record_text(char **out, const json_t *record, const char *field)
+/* ---- text, and its members ---- */
+
+static mill_err built_json(record_json *out, const record_file *r, int64_t i)
 {
-    const json_t *x = json_object_get(record, field);
+    json_t *o;
+
+    TRY(records_read(&o, r, i));
+    const mill_err err = mill_json_text(&out->text, o, JSON_COMPACT);
+    json_decref(o);
+    if (err) return err;
+    out->n = strlen(out->text);
+    if (members_scan(&out->in, out->text, out->n, true)) return MILL_OK;
+    mill_free(out->text);
+    return mill_fail(MILL_EINPUT, "%s:%lld: more than %d members, or %d levels of them", r->path,
+                     (long long)line_of(r, r->begin[i]), MEMBERS_MOST, 24);
+}
+
+mill_err records_json(record_json *out, const record_file *r, int64_t i)
+{
+    if (r->layout == CSV) return built_json(out, r, i);
+    TRY(read_bytes(&out->text, &out->n, r, i));
+    /* A line break inside of an array's item would end a line of the final file. */
+    if (!memchr(out->text, '\n', out->n) && !memchr(out->text, '\r', out->n) &&
+        members_scan(&out->in, out->text, out->n, false))
+        return MILL_OK;
+    mill_free(out->text);
+    return built_json(out, r, i);
+}
+
+json_t *record_json_value(const record_json *record, const char *field)
+{
+    const member *m = members_find(&record->in, field);
+
+    return m ? json_loadb(m->value, m->n_value, JSON_DECODE_ANY, NULL) : NULL;
+}
+
+static mill_err value_text(char **out, const json_t *x, const char *field)
+{
     char number[40];
     const char *s = number;
 
@@ -436,4 +472,23 @@ mill_err record_text(char **out, const json_t *record, const char *field)
     }
     *out = mill_strdup(s);
     return *out ? MILL_OK : MILL_ENOMEM;
+}
+
+mill_err record_text(char **out, const json_t *record, const char *field)
+{
+    return value_text(out, json_object_get(record, field), field);
+}
+
+mill_err record_json_text(char **out, const record_json *record, const char *field)
+{
+    const member *m = members_find(&record->in, field);
+
+    if (m && m->is_plain) {
+        *out = mill_strndup(m->value + 1, m->n_value - 2);
+        return *out ? MILL_OK : MILL_ENOMEM;
+    }
+    json_t *x = record_json_value(record, field);
+    const mill_err err = value_text(out, x, field);
+    json_decref(x);
+    return err;
 }

@@ -8,13 +8,14 @@
  *
  * any of them plain or as .gz or .zst.  Opening passes over the file once and keeps 8 bytes for
  * each record: where it begins.  Parquet is written out to a temporary file as lines of JSON, so
- * that any record can be had at once.  A record is read when it is asked for, so memory does not grow
- * with their size; any thread may ask.
+ * that any record can be had at once.  A record is read when it is asked for, so memory does not
+ * grow with their size; any thread may ask.
  */
 #ifndef MILL_REASON_RECORDS_H
 #define MILL_REASON_RECORDS_H
 
 #include "base/err.h"
+#include "reason/members.h"
 #include <jansson.h>
 #include <stdint.h>
 
@@ -35,9 +36,23 @@ int64_t records_bytes(const record_file *r, int64_t i); /* of record i in the fi
  */
 mill_err records_read(json_t **out, const record_file *r, int64_t i);
 
+/* A record as JSON text, in one line, and where its members lie in it. */
+typedef struct {
+    char *text; /* mill_free */
+    size_t n;
+    members in;
+} record_json;
+
+/* As records_read says; the members of a line or of an array's item are passed on as they are, but
+ * for what only jansson understands. */
+mill_err records_json(record_json *out, const record_file *r, int64_t i);
+
 /* The text of a member: of a string itself, of a number its digits, of true and false the word.
  * *out: mill_free.  MILL_EINPUT, naming record and field, where it is absent, null, or not a
  * single value. */
 mill_err record_text(char **out, const json_t *record, const char *field);
+mill_err record_json_text(char **out, const record_json *record, const char *field); /* the same */
+/* A member built; NULL: it is not there, or no memory.  json_decref. */
+json_t *record_json_value(const record_json *record, const char *field);
 
 #endif

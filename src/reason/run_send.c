@@ -15,6 +15,7 @@
  */
 #include "reason/run_inner.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -181,6 +182,10 @@ static mill_err take_response(active *a, const chat_reply *reply)
 static mill_err take_reply(active *a, const chat_reply *reply)
 {
     a->attempts++;
+    if (reply->is != CHAT_OK)
+        mill_log(MILL_LOG_DEBUG, "record %lld, %s, attempt %d: %s",
+                 (long long)data_index(a->run->o->data, a->record->number),
+                 stage_name(a->flow.stage), a->attempts, reply->why);
     a->lost = reply->is == CHAT_AGAIN && reply->end != HTTP_DONE;
     switch (reply->is) {
     case CHAT_OK:
