@@ -167,7 +167,7 @@ static mill_err set_ours(server *sv, int i)
 
     sv->is_ours = true;
     snprintf(sv->name, sizeof sv->name, "%s %d", who, i);
-    snprintf(sv->child.log_path, sizeof sv->child.log_path, "%s/%s-%d.log", o->folder,
+    snprintf(sv->child.log_path, sizeof sv->child.log_path, "%s/logs/%s-%d.log", o->folder,
              o->is_judge ? "judge" : "server", i);
     if (!command_names(command, "port") && !command_names(command, "socket"))
         return mill_fail(MILL_EINPUT,
@@ -205,6 +205,7 @@ static mill_err set_servers(servers *s, const servers_options *o)
 {
     const server_preset *of_urls = preset_find(o->preset), *ours = preset_find(o->serve);
     const double now = http_now();
+    char logs[600];
 
     for (int i = 0; i < s->n; i++) {
         server *sv = &s->sv[i];
@@ -223,7 +224,8 @@ static mill_err set_servers(servers *s, const servers_options *o)
     for (int i = 0; i < o->n_url; i++) TRY(set_url(&s->sv[i], o->url[i]));
     if (!o->serve) return MILL_OK;
     if (!o->folder) return mill_fail(MILL_EINPUT, "no folder for logs of servers");
-    TRY(file_mkdir(o->folder));
+    snprintf(logs, sizeof logs, "%s/logs", o->folder);
+    TRY(file_mkdir(logs));
     TRY(choose_devices(s, o->n_url));
     for (int i = o->n_url; i < s->n; i++) TRY(set_ours(&s->sv[i], i - o->n_url));
     return guard_start(&s->guard);

@@ -23,7 +23,7 @@ typedef struct {
     int n_serve; /* how many to start; 0: one on each GPU that is visible, 1 where there is none */
     const char *model;  /* NULL: the only one that is served */
     const char *key;    /* from the environment */
-    const char *folder; /* for logs and sockets of servers started here */
+    const char *folder; /* for sockets of servers started here, and logs/ */
     int64_t window;     /* at most in flight for each; 0: automatic */
     int64_t most;       /* of automatic windows; 0: 256 */
     double requests_per_minute, tokens_per_minute; /* of each server; 0: as its headers say */

@@ -402,7 +402,7 @@ void test_started__servers_have_ports_logs_and_an_end(void **state)
     w->s = NULL;
     assert_int_equal(count_processes(w->folder, NULL), 0);
     for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/server-%d.log", w->folder, i);
+        snprintf(path, sizeof path, "%s/logs/server-%d.log", w->folder, i);
         assert_ok(file_read_all(&log, &n, path));
         assert_non_null(strstr(log, "http://127.0.0.1:"));
         mill_free(log);
