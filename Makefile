@@ -57,7 +57,7 @@ LIBS   += -ldnnl
 endif
 
 export ONEDNN
-.PHONY: all engine config deps check check-san check-all parity parity-prior demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason
+.PHONY: all engine config deps check check-san check-all parity parity-prior parity-reason demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason
 .PHONY: tests ops-tests fuzzers need
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -134,7 +134,7 @@ deps:
 	@tools/deps.sh && tools/arrow.sh
 check check-san check-all: deps
 	@tools/check.sh $(patsubst check-%,%,$@)
-parity parity-prior: deps all
+parity parity-prior parity-reason: deps all
 	@tests/parity/run.sh $@
 demo: deps all
 	@tools/demo.sh

@@ -5,6 +5,9 @@
 # scripts are skipped by name, with the module, and the last line says when nothing was compared at all.
 set -eu
 cd "$(dirname "$0")/../.."
+case ${1-parity} in # parity-reason: a venv of its own, with a language model's server in it
+parity-reason) exec python3 tests/parity/reason_engine.py ;;
+esac
 tools/deps.sh --parity || true # a browser to look at pages with
 tools/venv.sh || true # it has said what is missing; run_tests looks for itself
 make -s build/release/tests/parity/step_dump build/release/tests/parity/train_dump
