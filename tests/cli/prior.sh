@@ -75,8 +75,10 @@ expect grow 0 "500 data sets" "$T" prior -n 500 -o one $dummy --resume
 same grow_bytes long one
 
 # shellcheck disable=SC2086
+{
 expect grow_pt 0 "100 of them made now" "$T" prior -n 400 -o pt $dummy --format pt --resume
 expect made_already 0 "400 data sets" "$T" prior -n 400 -o pt $dummy --format pt --resume
+}
 cp pt/run/log out
 says log_begins "400 data sets of dummy from 0, 300 of them complete"
 says log_ends "400 data sets complete, 100 of them made now"
@@ -162,3 +164,22 @@ expect no_memory 1 "above --memory-limit" "$T" prior -n 1 -o x --prior dummy --m
 expect no_folder 2 "out-dir" "$T" prior -n 1
 expect no_number 2 "n-datasets" "$T" prior -o x
 holds refused_leaves_nothing test ! -e x
+
+# Workers as GPUs: two are pretended.  fake.so is opened, or not, by whoever looks for them.
+if command -v gcc >/dev/null; then
+    gcc -shared -fPIC -o fake.so "$ROOT/tests/cli/fake_nvml.c"
+    export TABMILL_NVML=$PWD/fake.so
+    # shellcheck disable=SC2086
+    {
+    expect gpu_each 0 "2 workers, one for each GPU asked for; they compute on processor cores, no GPU does" "$T" prior -n 20 -o gpus $dummy
+    expect gpu_too_many 2 "this machine has 2 that may be used" "$T" prior -n 20 -o x $dummy --num-gpus 3
+    expect nproc_before_gpus 0 "3 workers" "$T" prior -n 20 -o nproc $dummy --num-gpus 2 --nproc 3
+    LD_DEBUG=files "$T" prior -n 20 -o opened $dummy --num-gpus 1 -q >out 2>&1
+    says gpu_library_is_opened fake.so
+    LD_DEBUG=files "$T" prior -n 20 -o cores $dummy --num-gpus 0 -q >out 2>&1
+    }
+    holds no_gpu_library_is_opened test -e cores/index.json -a "$(grep -c fake.so out)" = 0
+    same gpu_bytes gpus cores
+else
+    echo "SKIP: gcc is absent"
+fi
