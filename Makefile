@@ -57,7 +57,7 @@ LIBS   += -ldnnl
 endif
 
 export ONEDNN
-.PHONY: all engine config deps check check-san check-all parity parity-prior parity-reason demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason
+.PHONY: all engine config deps check check-san check-all parity parity-prior parity-reason demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason bench-parquet
 .PHONY: tests ops-tests fuzzers need
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -138,7 +138,7 @@ parity parity-prior parity-reason: deps all
 	@tests/parity/run.sh $@
 demo: deps all
 	@tools/demo.sh
-bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason: deps all
+bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason bench-parquet: deps all
 	@tools/bench.sh $@
 fuzz: deps
 	@tools/check.sh fuzz $(T)

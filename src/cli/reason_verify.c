@@ -39,7 +39,8 @@ static const opt_group groups[] = {
 const opt_set reason_verify_set = {
     .command = "reason verify",
     .usage = "reason verify FILE [-o verdicts.jsonl] [options]",
-    .about = "Compare the answers in records (.jsonl, .json, .csv, .tsv, .parquet, maybe .gz or .zst) with "
+    .about = "Compare the answers in records (.jsonl, .json, .csv, .tsv, .parquet, maybe .gz or "
+             ".zst) with "
              "the right ones, without a model.",
     .group = groups,
     .n_groups = OPT_COUNT(groups),

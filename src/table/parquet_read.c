@@ -59,12 +59,12 @@ static mill_err describe(parquet_reader *r, int j)
 {
     parquet_column *c = &r->col[j];
     const csv_column *given = &r->csv.col[j];
+    const struct ArrowSchema *schema = r->file.schema.children[given->file_col];
     size_t n;
 
-    c->schema = r->file.schema.children[given->file_col];
-    c->has_dictionary = c->schema->dictionary != NULL;
-    if (c->has_dictionary) c->index = arrow_type_of(c->schema);
-    c->type = arrow_type_of(c->has_dictionary ? c->schema->dictionary : c->schema);
+    c->has_dictionary = schema->dictionary != NULL;
+    if (c->has_dictionary) c->index = arrow_type_of(schema);
+    c->type = arrow_type_of(c->has_dictionary ? schema->dictionary : schema);
     c->is_run = true;
     const bool is_text = c->type.kind == ARROW_TEXT || c->type.kind == ARROW_BINARY;
     if (parquet_natural_type(c) == MILL_N_COLTYPE || (c->has_dictionary && !is_text))
@@ -73,7 +73,7 @@ static mill_err describe(parquet_reader *r, int j)
                          "leaves it out)",
                          r->csv.src.path, given->name, c->has_dictionary ? "dictionary of " : "",
                          arrow_kind_name(c->type.kind));
-    const char *own = arrow_metadata(&n, c->schema, PARQUET_KEY);
+    const char *own = arrow_metadata(&n, schema, PARQUET_KEY);
     if (own) c->ours = json_loadb(own, n, 0, NULL);
     /* Values of `like` come first, in its order, seen or not. */
     const mill_column *like = given->like;
@@ -206,9 +206,11 @@ mill_err parquet_read(mill_table **out, const source *in, const csv_options *o, 
     mill_err err = plan(&r);
     if (!err) err = allocate(&r);
     if (!err) err = fill_all(&r, pool);
+    parquet_file_close(&r.file); /* what Arrow holds is not needed any more */
     for (int j = 0; !err && j < r.csv.n_cols; j++) {
         mill_column *c = &r.t->col[j];
         err = parquet_finish_column(&r, j);
+        dict_free(&r.col[j].values);
         if (c->spool_bytes && !c->n_missing) c->valid = NULL;
     }
     if (!err) {

@@ -19,7 +19,6 @@
 #define PARQUET_KEY "tabmill"
 
 typedef struct {
-    const struct ArrowSchema *schema;
     arrow_type type;  /* of its values */
     arrow_type index; /* with a dictionary: of the array's elements */
     bool has_dictionary;
