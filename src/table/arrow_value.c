@@ -195,23 +195,10 @@ static double shortest(float x)
     return (double)x;
 }
 
-double arrow_f64(const arrow_type *t, const struct ArrowArray *a, int64_t i)
+double arrow_f64_short(const arrow_type *t, const struct ArrowArray *a, int64_t i)
 {
-    const char *at = (const char *)a->buffers[1] + (size_t)(a->offset + i) * (size_t)t->bytes;
-    double x;
-    float f;
-    uint16_t h;
-
-    if (t->bytes == 8) {
-        memcpy(&x, at, sizeof x);
-        return x;
-    }
-    if (t->bytes == 4) {
-        memcpy(&f, at, sizeof f);
-        return shortest(f);
-    }
-    memcpy(&h, at, sizeof h);
-    return half(h);
+    if (t->bytes == 4) return shortest(((const float *)a->buffers[1])[a->offset + i]);
+    return half(((const uint16_t *)a->buffers[1])[a->offset + i]);
 }
 
 /* Little-endian words of 32 bits, divided by 10^9 until nothing is left; the digits go before `to`.

@@ -54,6 +54,12 @@ static inline bool arrow_bit(const void *bits, int64_t i)
     return ((const uint8_t *)bits)[i >> 3] >> (i & 7) & 1;
 }
 
+/* Whether any may be missing: if not, there is no need to ask for each. */
+static inline bool arrow_has_missing(const struct ArrowArray *a)
+{
+    return a->n_buffers < 1 || (a->buffers[0] && a->null_count);
+}
+
 static inline bool arrow_is_valid(const struct ArrowArray *a, int64_t i)
 {
     return a->n_buffers > 0 && (!a->buffers[0] || arrow_bit(a->buffers[0], a->offset + i));
@@ -62,13 +68,20 @@ static inline bool arrow_is_valid(const struct ArrowArray *a, int64_t i)
 /* Element i of an array of INT, UINT (its bits), DATE, TIME or TIMESTAMP. */
 static inline int64_t arrow_i64(const arrow_type *t, const struct ArrowArray *a, int64_t i)
 {
-    const char *at = (const char *)a->buffers[1] + (size_t)(a->offset + i) * (size_t)t->bytes;
-    int64_t v = 0;
+    const bool is_signed = t->kind != ARROW_UINT;
+    const void *all = a->buffers[1];
 
-    memcpy(&v, at, (size_t)t->bytes);
-    if (t->kind == ARROW_UINT) return v;
-    const int shift = 64 - 8 * t->bytes;
-    return (int64_t)((uint64_t)v << shift) >> shift;
+    i += a->offset;
+    switch (t->bytes) {
+    case 1:
+        return is_signed ? ((const int8_t *)all)[i] : ((const uint8_t *)all)[i];
+    case 2:
+        return is_signed ? ((const int16_t *)all)[i] : ((const uint16_t *)all)[i];
+    case 4:
+        return is_signed ? ((const int32_t *)all)[i] : (int64_t)((const uint32_t *)all)[i];
+    default:
+        return ((const int64_t *)all)[i];
+    }
 }
 
 static inline bool arrow_boolean(const struct ArrowArray *a, int64_t i)
@@ -77,7 +90,12 @@ static inline bool arrow_boolean(const struct ArrowArray *a, int64_t i)
 }
 
 /* FLOAT.  One of 32 or 16 bits is the number that its shortest decimal text says: .1 is 0.1. */
-double arrow_f64(const arrow_type *t, const struct ArrowArray *a, int64_t i);
+double arrow_f64_short(const arrow_type *t, const struct ArrowArray *a, int64_t i);
+static inline double arrow_f64(const arrow_type *t, const struct ArrowArray *a, int64_t i)
+{
+    if (t->bytes != 8) return arrow_f64_short(t, a, i);
+    return ((const double *)a->buffers[1])[a->offset + i];
+}
 
 /* TEXT, BINARY: *n bytes. */
 const char *arrow_text(size_t *n, const arrow_type *t, const struct ArrowArray *a, int64_t i);

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "table/retype.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -71,8 +72,30 @@ static void put_integer(const fill *f, int64_t i, int64_t v)
     f->out->i64[f->row + i] = v;
 }
 
+/* The usual case: int64, all of them there. */
+static void copy_integers(const fill *f)
+{
+    const int64_t *from = (const int64_t *)f->a->buffers[1] + f->a->offset;
+    int64_t *to = f->out->i64 + f->row, next = f->c->run_next;
+    bool is_run = f->c->is_run;
+
+    if (!f->c->present && f->a->length) f->c->run_first = next = from[0];
+    memcpy(to, from, (size_t)f->a->length * sizeof *to);
+    for (int64_t i = 0; is_run && i < f->a->length; i++) {
+        is_run = from[i] == next;
+        next = from[i] == INT64_MAX ? next : from[i] + 1;
+    }
+    f->c->is_run = is_run;
+    f->c->run_next = next;
+    f->c->present += f->a->length;
+}
+
 static mill_err fill_integers(const fill *f)
 {
+    if (f->c->type.kind == ARROW_INT && f->c->type.bytes == 8 && !arrow_has_missing(f->a)) {
+        copy_integers(f);
+        return MILL_OK;
+    }
     const bool is_wide = f->c->type.kind == ARROW_UINT && f->c->type.bytes == 8;
 
     for (int64_t i = 0; i < f->a->length; i++) {
@@ -122,17 +145,22 @@ static mill_err fill_decimals(const fill *f)
 /* NaN is missing, as everywhere; so is what is no number a table could hold. */
 static mill_err fill_reals(const fill *f)
 {
+    const bool has_missing = arrow_has_missing(f->a);
+    int decimals = f->out->decimals;
+
     for (int64_t i = 0; i < f->a->length; i++) {
-        const double x = arrow_is_valid(f->a, i) ? arrow_f64(&f->c->type, f->a, i) : (double)NAN;
-        if (isnan(x) || isinf(x)) {
+        const bool there = !has_missing || arrow_is_valid(f->a, i);
+        const double x = there ? arrow_f64(&f->c->type, f->a, i) : (double)NAN;
+        if (!(fabs(x) <= DBL_MAX)) {
             f->c->n_infinite += isinf(x) != 0;
             TRY(column_set_missing(f->out, f->row + i));
             continue;
         }
         f->out->f64[f->row + i] = x;
-        if (f->out->decimals < 15) f->out->decimals = column_decimals(f->out->decimals, x);
+        if (decimals < 15) decimals = column_decimals(decimals, x);
         f->c->present++;
     }
+    f->out->decimals = decimals;
     return MILL_OK;
 }
 
@@ -229,13 +257,30 @@ static mill_err clear_map(parquet_column *c, int64_t n)
     return MILL_OK;
 }
 
+/* From element i on as long as indices are known and there: where the next is that is not. */
+static int64_t fill_known(const fill *f, int64_t i)
+{
+    const int32_t *index = (const int32_t *)f->a->buffers[1] + f->a->offset, *map = f->c->map;
+    int32_t *to = f->out->code + f->row;
+    int64_t k = i;
+
+    while (k < f->a->length && map[index[k]] > 0) {
+        to[k] = map[index[k]] - 1;
+        k++;
+    }
+    f->c->present += k - i;
+    return k;
+}
+
 static mill_err fill_indexed(const fill *f)
 {
     const struct ArrowArray *values = f->a->dictionary;
     parquet_column *c = f->c;
+    const bool is_plain = c->index.bytes == 4 && !arrow_has_missing(f->a);
 
     TRY(clear_map(c, values->length));
     for (int64_t i = 0; i < f->a->length; i++) {
+        if (is_plain && (i = fill_known(f, i)) == f->a->length) break;
         int32_t code = -1;
         if (arrow_is_valid(f->a, i)) {
             const int64_t k = arrow_i64(&c->index, f->a, i);
