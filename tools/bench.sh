@@ -1,5 +1,5 @@
 #!/bin/sh
-# bench.sh bench|bench-synth|bench-scale|bench-ranks|bench-csv|bench-evaluate|bench-prior|bench-reason - measure.  bench: every bench/*.c; bench-X: bench/X.sh.
+# bench.sh bench|bench-synth|bench-scale|bench-ranks|bench-csv|bench-evaluate|bench-prior|bench-reason|bench-parquet - measure.  bench: every bench/*.c; bench-X: bench/X.sh.
 # Figures are worth printing only from a machine that does nothing else; its model and load are said first.
 set -eu
 cd "$(dirname "$0")/.."
