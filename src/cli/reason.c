@@ -8,6 +8,9 @@ static const struct {
     int (*run)(int argc, char **argv);
 } verbs[] = {
     {"verify", cmd_reason_verify},
+    {"status", cmd_reason_status},
+    {"export", cmd_reason_export},
+    {"watch", cmd_reason_watch},
 };
 
 int cmd_reason(int argc, char **argv)

@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "reason/output.h"
+#include "reason/status.h"
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
 typedef struct {
@@ -57,5 +58,26 @@ typedef struct {
     int nodes;
 } reason_run_file;
 mill_err cli_reason_run_read(reason_run_file *out, const char *folder);
+
+/* reason_open.c: a run that is there, its stores read only.  RUN is its folder or its final file.
+ */
+typedef struct {
+    reason_run_file file;
+    int n; /* parts: one, or one for each machine */
+    output_part *part;
+    status_part *status; /* n, of the same stores */
+    char **folder;       /* n */
+    int64_t chains;
+    reason_options options; /* reason_config_read, of part 0 */
+    record_file *records;   /* cli_reason_open_records */
+} reason_opened;
+mill_err cli_reason_open(reason_opened *out, const char *run);
+mill_err cli_reason_open_records(reason_opened *o); /* and the parts' data */
+void cli_reason_close(reason_opened *o);
+
+int cmd_reason_status(int argc, char **argv);
+int cmd_reason_export(int argc, char **argv);
+int cmd_reason_watch(int argc, char **argv);
+extern const opt_set reason_status_set, reason_export_set, reason_watch_set;
 
 #endif

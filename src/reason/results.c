@@ -406,6 +406,12 @@ mill_err results_read(results *r, int64_t first, int64_t n,
     READING(r->backend->read(r->store, first, n, row, ctx));
 }
 
+mill_err results_latest(results *r, int64_t n, mill_err (*row)(void *ctx, const result_row *row),
+                        void *ctx)
+{
+    READING(r->backend->latest(r->store, n, row, ctx));
+}
+
 mill_err results_count(results *r, results_counts *out)
 {
     *out = (results_counts){0};

@@ -120,6 +120,10 @@ mill_err results_sync(results *r);  /* until everything put and finished is dura
 mill_err results_read(results *r, int64_t first, int64_t n,
                       mill_err (*row)(void *ctx, const result_row *row), void *ctx);
 
+/* The n rows that came last, the newest first. */
+mill_err results_latest(results *r, int64_t n, mill_err (*row)(void *ctx, const result_row *row),
+                        void *ctx);
+
 mill_err results_count(results *r, results_counts *out);
 /* Failures by reason, most first: {"reason": n, ...}; json_decref. */
 mill_err results_reasons(results *r, json_t **out);

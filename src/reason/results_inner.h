@@ -38,6 +38,8 @@ typedef struct {
     mill_err (*lease)(void *s, int64_t *first, int64_t *n, int64_t *left);
     mill_err (*read)(void *s, int64_t first, int64_t n,
                      mill_err (*row)(void *ctx, const result_row *row), void *ctx);
+    mill_err (*latest)(void *s, int64_t n, mill_err (*row)(void *ctx, const result_row *row),
+                       void *ctx);
     mill_err (*count)(void *s, results_counts *out);
     mill_err (*reasons)(void *s, json_t **out);
     mill_err (*claim_output)(void *s, bool *mine);

@@ -181,6 +181,10 @@ static mill_err pg_store_claim(void *ctx, bool *mine)
 
 /* ---- reading ---- */
 
+#define COLUMNS                                                                               \
+    "key, stage, finish, outcome, score, attempts, server, prompt_tokens, completion_tokens," \
+    " cached_tokens, created, seconds, first_byte, content, reasoning, why"
+
 typedef struct {
     pg_store *s;
     int64_t key, end;
@@ -195,10 +199,8 @@ static mill_err read_page(void *ctx)
                           pg_int8(most, PAGE_ROWS)};
 
     return pg_run(&p->page, &p->s->reader,
-                  "SELECT key, stage, finish, outcome, score, attempts, server, prompt_tokens,"
-                  " completion_tokens, cached_tokens, created, seconds, first_byte, content,"
-                  " reasoning, why FROM tabmill_result WHERE run = $1 AND key >= $2 AND key < $3"
-                  " ORDER BY key LIMIT $4",
+                  "SELECT " COLUMNS " FROM tabmill_result"
+                  " WHERE run = $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4",
                   4, arg);
 }
 
@@ -248,6 +250,35 @@ static mill_err pg_store_read(void *ctx, int64_t first, int64_t n,
         p.key = rows < PAGE_ROWS ? p.end : pg_get_int8(p.page, rows - 1, 0) + 1;
         pg_clear(p.page);
     }
+    return err;
+}
+
+static mill_err read_latest(void *ctx)
+{
+    page_read *p = ctx;
+    char run[8], most[8];
+    const pg_arg arg[] = {pg_int8(run, p->s->run), pg_int8(most, p->key)};
+
+    return pg_run(&p->page, &p->s->reader,
+                  "SELECT " COLUMNS " FROM tabmill_result WHERE run = $1"
+                  " ORDER BY seq DESC LIMIT $2",
+                  2, arg);
+}
+
+static mill_err pg_store_latest(void *ctx, int64_t n,
+                                mill_err (*row)(void *ctx, const result_row *row), void *row_ctx)
+{
+    pg_store *s = ctx;
+    page_read p = {s, n, 0, NULL};
+    mill_err err = MILL_OK;
+    result_row r;
+
+    TRY(pg_keep_trying(&s->reader, read_latest, &p, MOST_READING, NULL));
+    for (int i = 0; i < pg_rows(p.page) && !err; i++) {
+        row_of(&r, p.page, i);
+        err = row(row_ctx, &r);
+    }
+    pg_clear(p.page);
     return err;
 }
 
@@ -334,6 +365,7 @@ const results_backend results_pg = {
     .stop = pg_store_stop,
     .lease = pg_store_lease,
     .read = pg_store_read,
+    .latest = pg_store_latest,
     .count = pg_store_count,
     .reasons = pg_store_reasons,
     .claim_output = pg_store_claim,

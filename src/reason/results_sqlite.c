@@ -77,7 +77,7 @@ typedef enum {
 #define COLUMNS                                                                               \
     "key, stage, finish, outcome, score, attempts, server, prompt_tokens, completion_tokens," \
     " cached_tokens, created, seconds, first_byte, content, reasoning, why"
-typedef enum { READ_RESULTS, READ_COUNTS, N_READ } read_statement;
+typedef enum { READ_RESULTS, READ_LATEST, READ_COUNTS, N_READ } read_statement;
 
 typedef struct {
     char *path;
@@ -354,6 +354,7 @@ static mill_err prepare_reader(sqlite *s)
     static const char *const sql[N_READ] = {
         [READ_RESULTS] =
             "SELECT " COLUMNS " FROM result WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
+        [READ_LATEST] = "SELECT " COLUMNS " FROM result ORDER BY seq DESC LIMIT ?1",
         [READ_COUNTS] = "SELECT id, value FROM count",
     };
 
@@ -660,6 +661,25 @@ static mill_err sqlite_read(void *ctx, int64_t first, int64_t n,
     return MILL_OK;
 }
 
+static mill_err sqlite_latest(void *ctx, int64_t n,
+                              mill_err (*row)(void *ctx, const result_row *row), void *row_ctx)
+{
+    const sqlite *s = ctx;
+    sqlite3_stmt *q = s->read[READ_LATEST];
+    mill_err err = MILL_OK;
+    result_row r;
+    int e = SQLITE_ROW;
+
+    lib.sqlite3_bind_int64(q, 1, n);
+    while (!err && (e = lib.sqlite3_step(q)) == SQLITE_ROW) {
+        row_of(&r, q);
+        err = row(row_ctx, &r);
+    }
+    if (!err && e != SQLITE_DONE) err = refuse(s, s->reader);
+    lib.sqlite3_reset(q);
+    return err;
+}
+
 static mill_err sqlite_count(void *ctx, results_counts *out)
 {
     const sqlite *s = ctx;
@@ -707,6 +727,7 @@ const results_backend results_sqlite = {
     .commit = sqlite_commit,
     .lease = sqlite_lease,
     .read = sqlite_read,
+    .latest = sqlite_latest,
     .count = sqlite_count,
     .reasons = sqlite_reasons,
     .claim_output = sqlite_claim_output,

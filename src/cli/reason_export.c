@@ -1,0 +1,107 @@
+/*
+ * reason_export.c - `tabmill reason export RUN`: what a run has so far, or what failed, as a file.
+ *
+ * A finished run's export is its final file, byte for byte; of one that goes on, the chains that
+ * have ended.
+ */
+#include "cli/prior.h"
+#include "cli/reason.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+typedef struct {
+#include "cli/reason_export.def"
+} export_flags;
+#undef OPT
+
+typedef struct {
+    export_flags file;
+    prior_talk talk;
+} export_options;
+
+#define OPT        OPT_ROW
+#define OPT_STRUCT export_flags
+static const opt_row rows[] = {
+#include "cli/reason_export.def"
+    {0}};
+
+static const opt_group groups[] = {
+    {.title = "Options", .row = rows, .base = offsetof(export_options, file)},
+    {.title = "Everywhere", .row = prior_talk_rows, .base = offsetof(export_options, talk)},
+};
+const opt_set reason_export_set = {
+    .command = "reason export",
+    .usage = "reason export RUN -o FILE [--failed] [options]",
+    .about = "Write what a run has so far, in the order of the records.  RUN is FILE.run or FILE.",
+    .group = groups,
+    .n_groups = OPT_COUNT(groups),
+    .size = sizeof(export_options),
+    .least_args = 1,
+    .most_args = 1,
+    .args = "RUN",
+};
+
+/* The good and weak chains go to a file that is thrown away: one walk writes both. */
+static mill_err write_failed(output_options *o, output_summary *sum, const char *path)
+{
+    mill_text other = {0};
+
+    text_add(&other, "%s.%ld.jsonl", path, (long)getpid());
+    TRY(text_check(&other));
+    o->path = other.s;
+    o->failed = path;
+    mill_err err = output_write(sum, o);
+    const mill_err removed = file_remove(other.s);
+    if (!err) err = removed;
+    text_free(&other);
+    if (!err && !sum->failed_records) err = file_write_all(path, "", 0);
+    return err;
+}
+
+static mill_err write_export(reason_opened *run, const export_flags *f)
+{
+    output_options o = {.run = &run->options,
+                        .part = run->part,
+                        .n_parts = run->n,
+                        .path = f->output,
+                        .skip_open = true};
+    output_summary sum = {0};
+    output_format format;
+
+    TRY(output_format_of(&format, f->output));
+    if (f->failed && format != OUTPUT_JSONL)
+        return mill_fail(MILL_EINPUT, "%s: failures are written as .jsonl", f->output);
+    TRY(cli_check_output(f->output, f->force));
+    TRY(cli_reason_open_records(run));
+    TRY(f->failed ? write_failed(&o, &sum, f->output) : output_write(&sum, &o));
+    cli_say("%s: %lld %s", f->output, (long long)(f->failed ? sum.failed_records : sum.lines),
+            f->failed ? "records that failed" : "chains that ended well");
+    if (sum.open) cli_say("%lld chains have not ended: they are left out", (long long)sum.open);
+    return MILL_OK;
+}
+
+int cmd_reason_export(int argc, char **argv)
+{
+    export_options o;
+    reason_opened run = {0};
+    opt_parsed p;
+    int status;
+
+    if (opt_parse(&p, &status, &reason_export_set, &o, argc, argv) == OPT_STOP) return status;
+    status = 0;
+    cli_talk(&reason_export_set, o.talk.quiet);
+    if (!o.file.output)
+        status = opt_usage_error(&reason_export_set, "-o FILE is missing");
+    else if (cli_reason_open(&run, p.arg[0]) || write_export(&run, &o.file))
+        status = cli_error(&reason_export_set);
+    cli_reason_close(&run);
+    opt_free(&p);
+    return status;
+}
