@@ -103,8 +103,9 @@ mill_err cli_reason_run_read(reason_run_file *out, const char *folder)
     if (err) return mill_fail(err, "%s: not the folder of a run: there is no run.json", folder);
     f.json = json_loadb(text, n, 0, &why);
     mill_free(text);
-    if (json_unpack(f.json, "{s:s,s:s,s:s?,s:i}", "dataset", &f.dataset, "output", &f.output,
-                    "store", &f.store, "num_nodes", &f.nodes)) {
+    f.store = json_string_value(json_object_get(f.json, "store")); /* null: none */
+    if (json_unpack(f.json, "{s:s,s:s,s:i}", "dataset", &f.dataset, "output", &f.output,
+                    "num_nodes", &f.nodes)) {
         json_decref(f.json);
         return mill_fail(MILL_EINPUT, "%s/run.json: not the description of a run", folder);
     }

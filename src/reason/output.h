@@ -48,7 +48,8 @@ typedef struct {
     const output_part *part;
     int n_parts;
     const char *path;
-    const char *failed; /* path of the file of failures; written only if there are any */
+    const char *failed; /* path of the file of failures; written only if there are any.
+                           NULL: not written */
     bool skip_open;     /* leave out chains that have not ended, instead of MILL_EINPUT */
 } output_options;
 

@@ -172,6 +172,7 @@ static mill_err put_csv(writer *w, const json_t *o)
 
 static mill_err put_failure(writer *w, const output_chain *c, const char *failure)
 {
+    if (!w->o->failed) return MILL_OK;
     if (!w->failed) TRY(file_create_atomic(&w->failed, w->o->failed));
     text_clear(&w->line);
     TRY(output_failure(&w->line, c, failure));
