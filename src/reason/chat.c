@@ -76,8 +76,11 @@ static void on_end(void *ctx, const http_result *h)
 {
     chat_call *c = ctx;
     chat_said *s = &c->said;
-    chat_reply r = {
-        .status = h->status, .rates = h->rates, .seconds = h->seconds, .first_byte = h->first_byte};
+    chat_reply r = {.end = h->end,
+                    .status = h->status,
+                    .rates = h->rates,
+                    .seconds = h->seconds,
+                    .first_byte = h->first_byte};
 
     take_body(c, h);
     if (h->end == HTTP_DONE && !h->n && !c->is_stream) s->is_broken = true;
