@@ -86,7 +86,7 @@ struct runner {
     int64_t n_active, n_in_flight, n_waiting;
     size_t held_bytes; /* of records and chains */
     queue ready[N_GROUPS], suspects[N_GROUPS];
-    int64_t alone; /* suspects in flight */
+    bool has_suspect[N_GROUPS][SERVERS_MAX]; /* in flight there */
     mill_text prompt, body;
 
     bool pumps; /* servers_take is on the stack */

@@ -217,7 +217,7 @@ static void leave_flight(active *a)
 
     a->call = NULL;
     r->n_in_flight--;
-    r->alone -= a->is_alone;
+    if (a->is_alone) r->has_suspect[a->group][a->server] = false;
     a->is_alone = false;
 }
 
@@ -266,21 +266,27 @@ static int64_t expected_tokens(const active *a)
     return text / 4 + (a->flow.stage == STAGE_EVALUATE ? f->judge_max_tokens : f->max_tokens);
 }
 
-/* Of two queues the one to send from; NULL: nothing can go. */
-static queue *urgent(runner *r, int g)
+/* A slot for a suspect: where no other one is; -1: none now. */
+static int take_alone(runner *r, int g, int64_t tokens)
 {
-    if (r->suspects[g].n && r->alone < servers_n(r->group[g])) return &r->suspects[g];
-    return r->ready[g].n ? &r->ready[g] : NULL;
+    for (int i = 0; i < servers_n(r->group[g]); i++) {
+        if (r->has_suspect[g][i]) continue;
+        const int s = servers_take(r->group[g], i, tokens);
+        if (s < 0 || !r->has_suspect[g][s]) return s;
+        servers_give_unused(r->group[g], s, tokens); /* i has no room, another one had */
+    }
+    return -1;
 }
 
-/* Sends one request of group g; false: there is nothing to send, or no room. */
-static bool send_one(runner *r, int g)
+/* The first of q to a server; false: there is none, or no room. */
+static bool send_first(runner *r, int g, queue *q, bool is_suspect)
 {
-    queue *q = urgent(r, g);
-    if (!q) return false;
+    if (!q->n) return false;
     active *a = queue_first(q)->thing;
     const int64_t tokens = expected_tokens(a);
-    const int s = servers_take(r->group[g], preferred(a, servers_n(r->group[g])), tokens);
+    const int s = is_suspect
+                      ? take_alone(r, g, tokens)
+                      : servers_take(r->group[g], preferred(a, servers_n(r->group[g])), tokens);
     if (s < 0) return false;
     queue_drop_first(q);
     a->server = s;
@@ -292,9 +298,14 @@ static bool send_one(runner *r, int g)
         return true;
     }
     r->n_in_flight++;
-    a->is_alone = q == &r->suspects[g];
-    r->alone += a->is_alone;
+    a->is_alone = is_suspect;
+    if (is_suspect) r->has_suspect[g][s] = true;
     return true;
+}
+
+static bool send_one(runner *r, int g)
+{
+    return send_first(r, g, &r->suspects[g], true) || send_first(r, g, &r->ready[g], false);
 }
 
 void run_pump(runner *r)

@@ -10,6 +10,7 @@ trap 'kill "${mocks[@]}" 2>/dev/null' EXIT
 serve() { # NAME ARGUMENTS...: its URL becomes $NAME
     local name=$1
     shift
+    rm -f "$name.url"
     "$MOCK" "$@" >"$name.url" 2>"$name.err" &
     mocks+=($!)
     for _ in $(seq 100); do [ -s "$name.url" ] && break; sleep 0.02; done
@@ -187,7 +188,13 @@ holds key_is_kept_secret sh -c '! grep -rq secret x.jsonl.run x.jsonl'
 expect absent_key 2 "NO_SUCH_KEY" "$T" reason --dataset d.jsonl -o y.jsonl --server "$keyed" --api-key-env NO_SUCH_KEY
 expect no_such_model 1 "nothing-of-the-kind" "$T" reason --dataset d.jsonl -o y.jsonl --server "$A" --model nothing-of-the-kind
 expect no_server_there 1 "127.0.0.1:9" "$T" reason --dataset d.jsonl -o y.jsonl -f --server http://127.0.0.1:9 --start-timeout 1
-"$T" reason --dataset d.jsonl -o y.jsonl -f --server http://127.0.0.1:9 --start-timeout 1 -q >out 2>err
+
+# ---- a record that kills servers, which are started here: it alone is put aside ----
+{ head -20 d.jsonl; echo '{"id":"poison","problem":"POISON"}'; tail -n +21 d.jsonl; } >poison.jsonl
+echo "text=POISON crash" >poison.faults
+expect poison 0 "failed 1: killed 2 servers" "$T" reason --dataset poison.jsonl -o poison.out.jsonl --model mock --num-gpus 2 \
+    --serve "$MOCK --port {port} --latency 0.03 --faults $PWD/poison.faults" --max-iterations 0 --cleanup-delay 1
+holds poison_is_named grep -q '"id":"poison".*killed 2 servers' poison.out.jsonl.run/failed.jsonl
 
 # ---- bad records ----
 cat >bad.jsonl <<'END2'
