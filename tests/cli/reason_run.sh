@@ -1,5 +1,6 @@
 #!/bin/bash
 # reason_run.sh - records through a server that answers by arithmetic: whole runs, killed runs, bad input.
+# shellcheck disable=SC2154,SC2086  # serve NAME sets $NAME; a status is a number
 . tests/lib/cli.sh
 T=$TABMILL
 MOCK=$ROOT/$TEST_BUILD/tests/mock/mock_server
