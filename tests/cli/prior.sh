@@ -85,15 +85,15 @@ says log_ends "400 data sets complete, 100 of them made now"
 # shellcheck disable=SC2086
 if [ "${TEST_FULL-0}" = 1 ]; then # 100,001 pairs of files at once, and one that grew to them; in memory: 400,000 files
     tiny="--prior dummy --max-features 2 --max-seq 32 --max-classes 2 --format npy"
-    many=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
-    expect flat 0 "100000 data sets" "$T" prior -n 100000 -o "$many/flat" $tiny
-    holds flat_has_no_folders test -e "$many/flat/episode_100000_X.npy" -a ! -e "$many/flat/0000"
-    expect spread 0 "1 of them made now" "$T" prior -n 100001 -o "$many/flat" $tiny --resume
-    "$T" prior -n 100001 -o "$many/folders" $tiny -q
-    same spread_bytes "$many/folders" "$many/flat"
-    holds ten_thousand_to_a_folder test "$(find "$many/folders/0009" -type f | wc -l)" = 20000
-    holds the_last_alone test "$(cd "$many/folders/0010" && echo ./*)" = "./episode_100001_X.npy ./episode_100001_y.npy"
-    rm -rf "$many"
+    wide=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+    expect flat 0 "100000 data sets" "$T" prior -n 100000 -o "$wide/flat" $tiny
+    holds flat_has_no_folders test -e "$wide/flat/episode_100000_X.npy" -a ! -e "$wide/flat/0000"
+    expect spread 0 "1 of them made now" "$T" prior -n 100001 -o "$wide/flat" $tiny --resume
+    "$T" prior -n 100001 -o "$wide/folders" $tiny -q
+    same spread_bytes "$wide/folders" "$wide/flat"
+    holds ten_thousand_to_a_folder test "$(find "$wide/folders/0009" -type f | wc -l)" = 20000
+    holds the_last_alone test "$(cd "$wide/folders/0010" && echo ./*)" = "./episode_100001_X.npy ./episode_100001_y.npy"
+    rm -rf "$wide"
 fi
 
 # The folder of another run.
