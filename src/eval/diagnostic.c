@@ -78,6 +78,21 @@ col_diagnosis diagnose(const col_view *c)
     return d;
 }
 
+double expected_validity(const col_view *c)
+{
+    const col_side *r = &c->side[SIDE_REAL];
+    int64_t alone = 0;
+
+    if (c->is_key || !r->n) return 1;
+    if (c->is_code) {
+        for (int32_t k = 0; k < c->n_codes - 1; k++) alone += r->count[k] == 1;
+        return 1 - (double)alone / (double)r->rows;
+    }
+    alone += r->n == 1 || r->sorted[1] > r->sorted[0];
+    alone += r->n > 1 && r->sorted[r->n - 2] < r->sorted[r->n - 1];
+    return 1 - (double)alone / (double)r->n;
+}
+
 /* A number for the type, different where types are told apart. */
 static int kind_of(const mill_column *c, bool compat)
 {

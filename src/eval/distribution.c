@@ -251,11 +251,12 @@ static void do_column(void *ctx, int64_t c, int thread)
     col_noise *out = &j->out[c];
 
     (void)thread;
-    *out = (col_noise){nan, nan, nan, {.validity = 1, .mean = nan, .median = nan, .std = nan}};
+    *out = (col_noise){nan, nan, nan, {.mean = nan, .median = nan, .std = nan}};
     if (col->is_code)
         codes_noise(out, col);
     else if (numbers_noise(out, col, j->rows, j->rows->scale))
         j->failed = true;
+    out->d.validity = expected_validity(col);
     out->d.missing = missing_noise(col);
 }
 

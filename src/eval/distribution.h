@@ -29,7 +29,7 @@ double jensen_shannon(const col_view *c); /* NaN: numbers without a finite range
  */
 typedef struct {
     double shape, wasserstein, jensen_shannon;
-    col_diagnosis d; /* validity is 1 */
+    col_diagnosis d;
 } col_noise;
 
 enum { NOISE_DRAWS = 20, NOISE_ROWS = 2000 };

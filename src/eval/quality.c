@@ -36,6 +36,7 @@ static void put_noise(json_t *to, const col_noise *n, const col_view *v, bool *f
         put_number(o, "jensen_shannon", n->jensen_shannon, failed);
         put_number(o, "coverage", n->d.coverage, failed);
     }
+    put_number(o, "validity", n->d.validity, failed);
     put_number(o, "missing_similarity", n->d.missing, failed);
     if (v->is_code || v->is_key) return;
     put_number(o, "wasserstein", n->wasserstein, failed);
@@ -308,7 +309,7 @@ void report_diagnostic(evaluation *e, const mill_table *real, const mill_table *
     put_number(d, "overall", mean_of_two(validity, structure), &e->failed);
     put_number(d, "structure", structure, &e->failed);
     for (int k = 0; k < N; k++) put_number(d, names[k], mean_get(&all[k]), &e->failed);
-    for (int k = 1; k < N; k++) put_number(e->expected, names[k], mean_get(&most[k]), &e->failed);
+    for (int k = 0; k < N; k++) put_number(e->expected, names[k], mean_get(&most[k]), &e->failed);
     put_key(e, d);
 }
 

@@ -159,7 +159,7 @@ static void caption(page *p, const char *name)
     } figure[] = {{"Shape", "shape", "expected.shape"},
                   {"Wasserstein", "wasserstein", "expected.wasserstein"},
                   {"Jensen-Shannon", "jensen_shannon", "expected.jensen_shannon"},
-                  {"Validity", "validity", NULL},
+                  {"Validity", "validity", "expected.validity"},
                   {"Coverage", "coverage", "expected.coverage"},
                   {"Missing", "missing_similarity", "expected.missing_similarity"}};
 

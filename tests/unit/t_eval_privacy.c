@@ -449,7 +449,7 @@ void test_noise__is_what_fresh_samples_score(void **state)
     (void)state;
     enum { N = 1000, M = 700, RUNS = 80 };
     double ks = 0, tv = 0, w = 0, js = 0, js_code = 0, r = 0, cover = 0, mean = 0, most = 0;
-    double covered = 0;
+    double covered = 0, valid = 0, expected_valid = 0;
     col_noise noise[3];
 
     for (int k = 0; k < RUNS; k++) {
@@ -464,6 +464,7 @@ void test_noise__is_what_fresh_samples_score(void **state)
         tv += shape_tv(&v->col[2], false) / RUNS;
         cover += diagnose(&v->col[0]).coverage / RUNS;
         mean += diagnose(&v->col[0]).mean / RUNS;
+        valid += diagnose(&v->col[0]).validity / RUNS;
         assert_ok(trends_compute(&p, 1, v, NULL, (const int64_t[]){0, 0}, NULL));
         r += p.score[BINS_REAL] / RUNS;
         noise_rows rows;
@@ -472,6 +473,7 @@ void test_noise__is_what_fresh_samples_score(void **state)
         noise_of_pairs(&p, 1, v, &rows, NULL);
         noise_rows_free(&rows);
         most += p.expected[BINS_REAL] / RUNS;
+        expected_valid += noise[0].d.validity / RUNS;
         covered += noise[0].d.coverage / RUNS; /* two extremes alone: it differs by table */
         view_free(v);
         mill_table_free(real);
@@ -487,6 +489,8 @@ void test_noise__is_what_fresh_samples_score(void **state)
     assert_near(noise[0].d.mean, mean, 0.4 * (1 - mean));
     assert_near(covered, cover, 0.3 * (1 - cover));
     assert_near(most, r, 0.4 * (1 - r));
+    assert_near(expected_valid, valid, 0.4 * (1 - valid));
+    assert_near(noise[2].d.validity, 1, 0); /* no category of one row */
 }
 
 void test_wasserstein__is_the_area_between_the_distributions(void **state)
