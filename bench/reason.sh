@@ -89,7 +89,7 @@ reason() { # server's options, then --, then ours
 import os, resource, subprocess, sys, time
 t, d, url, *more = sys.argv[1:]
 began = time.perf_counter()
-subprocess.run([t, "reason", "--dataset", f"{d}/records.jsonl", "-o", f"{d}/out.jsonl", "--server", url, "-q", *more], check=True)
+subprocess.run([t, "reason", "--dataset", f"{d}/records.jsonl", "-o", f"{d}/out.jsonl", "--server", url, "-q", "--no-stream", "--max-iterations", "0", *more], check=True)
 seconds = time.perf_counter() - began
 u = resource.getrusage(resource.RUSAGE_CHILDREN)
 n = sum(1 for _ in open(f"{d}/out.jsonl"))
@@ -99,12 +99,14 @@ END
     counts
 }
 if wants wait; then
-    echo "== a server of 64 places, 100 ms to 300 ms each; idle_share is the figure"
+    echo "== a server of 64 places, 100 ms to 300 ms each, a window of 96; idle_share is the figure"
     records 4000
-    reason --good .9 --reply-bytes 1250 --window 64 --latency uniform:.1:.3 -- --max-iterations 0
+    reason --good .9 --reply-bytes 1250 --window 64 --latency uniform:.1:.3 -- --batch-size 96
+    echo "== the same, the window found out: two round trips until it is as large"
+    reason --good .9 --reply-bytes 1250 --window 64 --latency uniform:.1:.3 --
 fi
 if [ "$ONLY" = million ]; then
     echo "== $RECORDS records"
     records "$RECORDS"
-    reason --good .9 --reply-bytes 1250 -- --max-iterations 0
+    reason --good .9 --reply-bytes 1250 --
 fi

@@ -53,7 +53,7 @@ typedef struct {
     int64_t n;
 } seen;
 
-enum { GAP_STEPS = 100000 };
+enum { GAP_STEPS = 100000, MOST_PLACES = 1024 };
 
 static struct {
     const char *host, *socket, *key, *log, *latency;
@@ -77,8 +77,10 @@ static struct {
     double *ended;
     size_t ended_at, n_ended, cap_ended;
     int64_t gap[GAP_STEPS], n_gaps;
-    /* Until the last chat came: while work remained. */
-    double busy_at_last, last_came;
+    /* When the last chats came, as many as there are places, and how busy it had been by then. */
+    struct {
+        double came, busy;
+    } last[MOST_PLACES];
     int64_t chats, plain, accepted, open, running, waiting, most_running, prompt_tokens,
         completion_tokens, expects;
 } S = {.host = "127.0.0.1", .latency = "0", .reply = {.right = .7, .name = "mock"}};
@@ -427,8 +429,9 @@ static void take_chat(conn *c, const char *head, size_t head_bytes, const char *
     c->attempt = S.has_script || S.log_file ? count_attempt(c->a.hash) : 1;
     if (!S.first_chat) S.first_chat = S.busy_since = now();
     set_running(S.running);
-    S.busy_at_last = S.busy;
-    S.last_came = S.busy_since;
+    const int64_t places = S.window && S.window < MOST_PLACES ? S.window : 1;
+    S.last[S.chats % places].came = S.busy_since;
+    S.last[S.chats % places].busy = S.busy;
     if (S.gaps) note_request();
     const fault_case k = {"", body, n, c->number, c->attempt, c->a.hash, (int)c->a.stage};
     c->f = S.has_script ? faults_find(&S.faults, &k) : NULL;
@@ -457,8 +460,11 @@ static void take_chat(conn *c, const char *head, size_t head_bytes, const char *
 
 static void put_counts(bytes *b)
 {
-    const double came = S.last_came - S.first_chat;
-    const double idle = came > 0 ? 1 - S.busy_at_last / came : 0;
+    /* Of the time in which at least as many chats were still to come as there are places. */
+    const int64_t places = S.window && S.window < MOST_PLACES ? S.window : 1;
+    const int64_t oldest = S.chats >= places ? (S.chats + 1) % places : 0;
+    const double while_work = S.last[oldest].came - S.first_chat;
+    const double idle = while_work > 0 ? 1 - S.last[oldest].busy / while_work : 0;
 
     set_running(S.running);
     bytes_fmt(b,
