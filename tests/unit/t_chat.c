@@ -409,6 +409,8 @@ void test_chat__tells_each_class(void **state)
                 (!stream && !strstr(a.r.why, cases[i].why)) || !*a.r.why != (a.r.is == CHAT_OK))
                 fail_msg("%s, stream %d: class %d, %s", cases[i].fault, stream, (int)a.r.is,
                          a.r.why);
+            if (a.r.is != CHAT_OK)
+                assert_int_equal(a.r.end == HTTP_RESET, !strcmp(a.r.why, "reset"));
             if (a.r.status == 429) assert_true(a.r.rates.retry_after == 2);
             if (a.r.is == CHAT_TOO_LONG) assert_int_equal(a.r.context_left, 20);
             forget(&a);
