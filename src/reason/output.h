@@ -37,6 +37,10 @@ typedef enum { OUTPUT_JSONL, OUTPUT_JSON, OUTPUT_CSV, OUTPUT_PARQUET, N_OUTPUT }
 /* By the end of a path: .jsonl, .ndjson, .json, .csv, .parquet.  MILL_EINPUT: none of them. */
 mill_err output_format_of(output_format *out, const char *path);
 
+/* Whether such a file can be written at all, long before it is: MILL_EDEVICE where the library of
+ * Parquet is absent. */
+mill_err output_check(const char *path);
+
 /* Records of several nodes are dealt in turn: node i has records i, i + n, i + 2 n ... */
 typedef struct {
     results *store;

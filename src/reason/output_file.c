@@ -55,6 +55,19 @@ mill_err output_format_of(output_format *out, const char *path)
                      path);
 }
 
+mill_err output_check(const char *path)
+{
+    static const parquet_field field = {"problem", PARQUET_TEXT};
+    parquet_rows_writer *w = NULL;
+    output_format format;
+
+    TRY(output_format_of(&format, path));
+    if (format != OUTPUT_PARQUET) return MILL_OK;
+    TRY(parquet_rows_create(&w, path, true, &field, 1));
+    parquet_rows_writer_close(w); /* without a commit nothing is there */
+    return MILL_OK;
+}
+
 /* ---- columns ---- */
 
 static void free_columns(columns *c)
