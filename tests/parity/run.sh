@@ -10,7 +10,7 @@ parity-reason) exec python3 tests/parity/reason_engine.py ;;
 esac
 tools/deps.sh --parity || true # a browser to look at pages with
 tools/venv.sh || true # it has said what is missing; run_tests looks for itself
-make -s build/release/tests/parity/step_dump build/release/tests/parity/train_dump
+make -s build/release/tests/parity/step_dump build/release/tests/parity/train_dump build/release/tests/mock/mock_server
 case ${1-parity} in # parity-prior: both generators draw anew; 40 minutes
 parity-prior) exec build/venv/bin/python tests/parity/prior_parity.py ;;
 *) exec tools/run_tests --jobs 1 parity ;;
