@@ -7,10 +7,8 @@ static const struct {
     const char *verb;
     int (*run)(int argc, char **argv);
 } verbs[] = {
-    {"verify", cmd_reason_verify},
-    {"status", cmd_reason_status},
-    {"export", cmd_reason_export},
-    {"watch", cmd_reason_watch},
+    {"verify", cmd_reason_verify}, {"status", cmd_reason_status}, {"export", cmd_reason_export},
+    {"import", cmd_reason_import}, {"watch", cmd_reason_watch},
 };
 
 int cmd_reason(int argc, char **argv)

@@ -77,7 +77,8 @@ void cli_reason_close(reason_opened *o);
 
 int cmd_reason_status(int argc, char **argv);
 int cmd_reason_export(int argc, char **argv);
+int cmd_reason_import(int argc, char **argv);
 int cmd_reason_watch(int argc, char **argv);
-extern const opt_set reason_status_set, reason_export_set, reason_watch_set;
+extern const opt_set reason_status_set, reason_export_set, reason_import_set, reason_watch_set;
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "reason/batch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static const opt_group groups[] = {
 };
 const opt_set reason_export_set = {
     .command = "reason export",
-    .usage = "reason export RUN -o FILE [--failed] [options]",
+    .usage = "reason export RUN -o FILE [--failed|--openai-batch] [options]",
     .about = "Write what a run has so far, in the order of the records.  RUN is FILE.run or FILE.",
     .group = groups,
     .n_groups = OPT_COUNT(groups),
@@ -65,6 +66,22 @@ static mill_err write_failed(output_options *o, output_summary *sum, const char 
     return err;
 }
 
+static mill_err write_batch(reason_opened *run, const char *path)
+{
+    batch_summary sum = {0};
+    batch_config config;
+    output_part *part = &run->part[0];
+
+    if (run->n != 1) return mill_fail(MILL_EINPUT, "batch files are of runs with one store");
+    const record_file *records = part->data.file;
+    TRY(batch_config_read(&config, &part->data, results_config(part->store)));
+    part->data.file = records;
+    const mill_err err = batch_write(&sum, &config, part, path);
+    batch_config_free(&config);
+    if (!err) cli_say("%s: %lld requests", path, (long long)sum.requests);
+    return err;
+}
+
 static mill_err write_export(reason_opened *run, const export_flags *f)
 {
     output_options o = {.run = &run->options,
@@ -76,10 +93,11 @@ static mill_err write_export(reason_opened *run, const export_flags *f)
     output_format format;
 
     TRY(output_format_of(&format, f->output));
-    if (f->failed && format != OUTPUT_JSONL)
-        return mill_fail(MILL_EINPUT, "%s: failures are written as .jsonl", f->output);
+    if ((f->failed || f->openai_batch) && format != OUTPUT_JSONL)
+        return mill_fail(MILL_EINPUT, "%s: failures and requests are written as .jsonl", f->output);
     TRY(cli_check_output(f->output, f->force));
     TRY(cli_reason_open_records(run));
+    if (f->openai_batch) return write_batch(run, f->output);
     TRY(f->failed ? write_failed(&o, &sum, f->output) : output_write(&sum, &o));
     cli_say("%s: %lld %s", f->output, (long long)(f->failed ? sum.failed_records : sum.lines),
             f->failed ? "records that failed" : "chains that ended well");
@@ -99,6 +117,8 @@ int cmd_reason_export(int argc, char **argv)
     cli_talk(&reason_export_set, o.talk.quiet);
     if (!o.file.output)
         status = opt_usage_error(&reason_export_set, "-o FILE is missing");
+    else if (o.file.failed && o.file.openai_batch)
+        status = opt_usage_error(&reason_export_set, "--failed or --openai-batch, not both");
     else if (cli_reason_open(&run, p.arg[0]) || write_export(&run, &o.file))
         status = cli_error(&reason_export_set);
     cli_reason_close(&run);

@@ -53,7 +53,7 @@ static const opt_group groups[] = {
 const opt_set reason_set = {
     .command = "reason",
     .usage = "reason --dataset FILE -o OUT.jsonl --server URL|--serve COMMAND [options]\n"
-             "       tabmill reason status|export|watch|verify ... (each with -h)",
+             "       tabmill reason status|export|import|watch|verify ... (each with -h)",
     .about = "Let a language model reason about each record, judge the reasoning, improve what is "
              "weak,\nand combine everything into one file, in the order of the records.",
     .group = groups,

@@ -1,0 +1,73 @@
+#!/bin/bash
+# reason_batch.sh - a run through batch files: the same final file as through requests.
+. tests/lib/cli.sh
+T=$TABMILL
+case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
+MOCK=$MOCK/tests/mock/mock_server
+[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+"$MOCK" >mock.url 2>mock.err &
+mock=$!
+trap 'kill "$mock" 2>/dev/null' EXIT
+for _ in $(seq 100); do [ -s mock.url ] && break; sleep 0.02; done
+read -r url <mock.url
+
+python3 - <<'END'
+import json
+with open("d.jsonl", "w") as f:
+    for i in range(12):
+        f.write(json.dumps({"id": f"r{i}", "problem": f"What is {i} + {i}?", "answer": str(2 * i)}) + "\n")
+END
+same=(--dataset d.jsonl --samples-per-example 2 -q --no-stream)
+"$T" reason "${same[@]}" -o want.jsonl --server "$url" 2>err || cat err
+# The same run with an empty store: what its first answers were, all but the first, never came.
+cp -r want.jsonl.run out.jsonl.run
+sed -i 's/want.jsonl/out.jsonl/' out.jsonl.run/run.json
+python3 - <<'END'
+import sqlite3
+db = sqlite3.connect("out.jsonl.run/results.sqlite")
+db.execute("DELETE FROM result WHERE key > 0")
+db.execute("DELETE FROM range")
+db.execute("UPDATE count SET value = 0")
+db.execute("UPDATE count SET value = 1 WHERE name = 'rows.generate'")
+db.commit()
+END
+cat >answer.py <<'END'
+"""A hosted server's batch interface: answers a file by asking the mock; shuffled, with errors for a few of the first round."""
+import json, random, sys, urllib.request
+url, name, to, errors = sys.argv[1:]
+lines = [dict(json.loads(l), text=l[l.index('"body":') + 7:-2]) for l in open(name)]  # its answer depends on the bytes
+random.Random(1).shuffle(lines)
+with open(to, "w") as f:
+    for i, l in enumerate(lines):
+        assert set(l) == {"custom_id", "method", "url", "body", "text"} and l["method"] == "POST" and not l["body"].get("stream"), l
+        o = {"id": f"batch_{i}", "custom_id": l["custom_id"], "response": None, "error": None}
+        if i < int(errors):
+            o["error"] = {"code": "batch_expired", "message": "it took too long"}
+            if i % 2:
+                o["error"], o["response"] = None, {"status_code": 500, "body": {"error": {"message": "oh"}}}
+        else:
+            r = urllib.request.Request(url + l["url"], l["text"].encode(), {"Content-Type": "application/json"})
+            o["response"] = {"status_code": 200, "request_id": "x", "body": json.load(urllib.request.urlopen(r))}
+        f.write(json.dumps(o) + "\n")
+END
+expect first_requests 0 "24 requests" "$T" reason export out.jsonl --openai-batch -o requests.jsonl
+holds one_is_a_second_step grep -q -- '-0-0-1"' requests.jsonl
+python3 answer.py "$url" requests.jsonl answers.jsonl 3
+expect answers_are_taken 0 "21 responses were taken, 0 were known" "$T" reason import out.jsonl --openai-batch answers.jsonl
+holds errors_stay_open grep -q "3 requests have no answer there" err
+expect answers_are_taken_once 0 "0 responses were taken, 21 were known" "$T" reason import out.jsonl --openai-batch answers.jsonl
+for _ in $(seq 8); do
+    "$T" reason export out.jsonl --openai-batch -o requests.jsonl -f -q
+    [ -s requests.jsonl ] || break
+    python3 answer.py "$url" requests.jsonl answers.jsonl 0
+    "$T" reason import out.jsonl --openai-batch answers.jsonl -q
+done
+holds rounds_come_to_an_end [ ! -s requests.jsonl ]
+expect export 0 "24 chains" "$T" reason export out.jsonl -o got.jsonl
+holds same_as_by_requests cmp got.jsonl want.jsonl
+sed 's/"custom_id": "[0-9a-f]*/"custom_id": "ffffffffffff/' answers.jsonl >foreign.jsonl
+expect foreign_answers 1 "of another run" "$T" reason import out.jsonl --openai-batch foreign.jsonl
+echo '{"custom_id":"mine-7"}' >other.jsonl
+expect other_files 1 "other.jsonl:1: custom_id mine-7 is not of a run" "$T" reason import out.jsonl --openai-batch other.jsonl
+expect file_missing 2 "FILE is missing" "$T" reason import out.jsonl
+expect not_both 2 "not both" "$T" reason export out.jsonl --openai-batch --failed -o x.jsonl
