@@ -64,7 +64,8 @@ run() { # SECONDS WHAT [mpirun options]
     in_a timeout -k 2 "$limit" mpirun --host milla:2,millb:2 -n 4 --oversubscribe --mca plm_rsh_agent "$TEST_TMP/rsh" \
         --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 -x "TEST_MPI=$what" "$@" "$ranks" >out 2>&1
 }
-left() { in_wires | while read -r p; do grep -qx t_rank_mpi "/proc/$p/comm" 2>/dev/null && echo "$p"; done; }
+named() { in_wires | while read -r p; do grep -qx "$1" "/proc/$p/comm" 2>/dev/null && echo "$p"; done; }
+left() { named t_rank_mpi; }
 verdict() { if [ "$2" = 0 ]; then echo "ok $1"; else echo "FAIL $1"; sed 's/^/    /' out | head -20; fi; }
 
 run 60 all
@@ -109,6 +110,17 @@ verdict "a launcher on each host starts four ranks that meet" $?
 in_a "$tabmill" launch --nnodes 2 --node-rank 0 --master-addr 10.77.0.1 -n 2 -- "${train[@]}" -o no >out 2>&1
 [ $? = 69 ] && grep -q "mpirun" out && grep -q "srun" out
 verdict "ours are refused there, and led to mpirun and srun" $?
+
+# Who started them is killed: the ranks of the other host go, too, long before they would be done.
+run 60 slow -x TABMILL_RANK_TIMEOUT=60 & job=$!
+for _ in $(seq 200); do [ "$(left | wc -l)" = 4 ] && break; sleep 0.1; done
+holds=$(left | wc -l)
+kill -KILL $(named mpirun)
+for _ in $(seq 40); do [ -z "$(left)" ] && break; sleep 0.1; done
+[ "$holds" = 4 ] && [ -z "$(left)" ]
+verdict "a killed mpirun leaves no rank on any host" $?
+kill -KILL $(left) 2>/dev/null
+wait $job
 
 # The wire is cut for a moment: nothing is lost.
 run 60 slow -x TABMILL_RANK_TIMEOUT=20 & job=$!
