@@ -144,10 +144,15 @@ VI void pack_block_across(float *out, const float *p, int64_t ld, int64_t rows, 
         }
 }
 
-/* Rows i0.. of one panel; t has the panel and cols.  a: the block's tiles, of a_pairs pairs each,
- * the first of them pair a_from. */
+/* The tiles of a block of rows: each of so many pairs, from pair `first` of k. */
+typedef struct {
+    const float *at;
+    int64_t pairs, first;
+} block_of_a;
+
+/* Rows i0.. of one panel; t has the panel and cols. */
 VI void run_rows(tile t, const gemm_args *g, const depth *d, int64_t i0, int64_t rows, int64_t j,
-                 const float *a, int64_t a_pairs, int64_t a_from)
+                 const block_of_a *a)
 {
     const float *from = d->p0 > 0 ? g->c : g->from;
 
@@ -155,7 +160,7 @@ VI void run_rows(tile t, const gemm_args *g, const depth *d, int64_t i0, int64_t
     t.from_stride = d->p0 > 0 ? g->ldc : g->ld_from;
     for (int64_t n = 0; n < tiles_of(rows); n++) {
         const int64_t i = tile_begin(rows, n), mr = tile_begin(rows, n + 1) - i;
-        t.a = a + i * a_pairs + (d->p0 - a_from) * mr;
+        t.a = a->at + i * a->pairs + (d->p0 - a->first) * mr;
         t.a_stride = mr;
         t.c = g->c + (i0 + i) * g->ldc + j;
         t.from = from ? from + (i0 + i) * t.from_stride + j : NULL;
@@ -186,10 +191,9 @@ VI void run_block(const gemm_args *g, const depth *d, int64_t i0, int64_t end, c
         }
         for (int64_t i = i0; i < end; i += GEMM_ROWS) {
             const int64_t rows = end - i < GEMM_ROWS ? end - i : GEMM_ROWS;
-            if (a)
-                run_rows(t, g, d, i, rows, j, a, t.k, d->p0);
-            else
-                run_rows(t, g, d, i, rows, j, g->a_pairs + i * all_pairs, all_pairs, 0);
+            block_of_a of = {a, t.k, d->p0};
+            if (!a) of = (block_of_a){g->a_pairs + i * all_pairs, all_pairs, 0};
+            run_rows(t, g, d, i, rows, j, &of);
         }
     }
 }
