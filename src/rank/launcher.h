@@ -64,7 +64,8 @@ typedef struct {
     board_map board;              /* .at NULL: several hosts, no board */
     child *c;
     rank_pace pace;
-    int port, port_fd; /* held */
+    struct launcher_nodes *nodes; /* NULL: one host */
+    int port, port_fd;            /* held */
     char run_id[24], board_path[64], log_dir[300];
     int signal_fd;
     rank_guard guard;
@@ -88,6 +89,14 @@ void watch_ranks(launcher *l); /* warns; sets culprit and verdict 124 when a ran
 void describe_rank(char *words, size_t size, const launcher *l,
                    int r); /* ", at step 7, computing"; "" */
 int64_t count_oom_kills(void);
+
+/* nodes.c: the launchers of the other hosts; nothing where there are none. */
+mill_err nodes_open(launcher *l);
+void nodes_close(launcher *l); /* also in a rank */
+void nodes_look(launcher *l,
+                bool was_stopped); /* sets the verdict when the job is over elsewhere */
+void nodes_tell_pause(launcher *l);
+void nodes_tell_end(launcher *l, int status, const char *how); /* of an attempt, here */
 
 /* logs.c */
 mill_err logs_open(launcher *l, int r, int child_fd[2]); /* -1 where the rank's stream is ours */

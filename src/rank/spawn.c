@@ -107,6 +107,7 @@ static void drop_launcher(launcher *l)
         mill_free(c->err.tail);
     }
     file_close(l->merged.file);
+    nodes_close(l);
     if (l->port_fd >= 0) close(l->port_fd);
     if (l->signal_fd >= 0) close(l->signal_fd);
     close(l->guard.fd);
@@ -290,6 +291,7 @@ static void look_at_board(launcher *l)
 static void stop_with_ranks(launcher *l)
 {
     signal_ranks(l, SIGTSTP);
+    nodes_tell_pause(l);
     raise(SIGSTOP);
     signal_ranks(l, SIGCONT);
 }
@@ -347,14 +349,14 @@ static void tend(launcher *l, struct pollfd *p)
     while (l->n_alive > 0) {
         wait_for_news(l, p);
         const double now = mill_clock();
-        if (now - last > 4 * TICK) watch_from = now + 2; /* we were stopped ourselves */
+        const bool was_stopped = now - last > 4 * TICK; /* we ourselves */
+        if (was_stopped) watch_from = now + 2;
         if (now - last < TICK) continue;
         last = now;
         look_at_board(l);
-        if (now > watch_from && l->kill_at == 0) {
-            watch_ranks(l);
-            if (l->verdict >= 0) end_ranks(l, SIGTERM, MERCY);
-        }
+        nodes_look(l, was_stopped);
+        if (now > watch_from && l->kill_at == 0) watch_ranks(l);
+        if (l->verdict >= 0 && l->kill_at == 0) end_ranks(l, SIGTERM, MERCY);
         if (l->kill_at > 0 && now > l->kill_at) signal_ranks(l, SIGKILL);
     }
 }
@@ -421,6 +423,21 @@ static bool may_restart(const launcher *l, int status)
     return status != STATUS_USAGE && status != STATUS_CANNOT_RUN && status != STATUS_CANNOT_RUN + 1;
 }
 
+static void tell_other_hosts(launcher *l, int status)
+{
+    char how[200], end[160];
+
+    if (!l->nodes) return;
+    if (l->signal)
+        snprintf(how, sizeof how, "was told to end (%s)", strsignal(l->signal));
+    else if (l->culprit >= 0)
+        snprintf(how, sizeof how, "rank %d %s", l->first + l->culprit,
+                 end_of_rank(end, l, l->culprit));
+    else
+        snprintf(how, sizeof how, "ended with status %d", status);
+    nodes_tell_end(l, status, how);
+}
+
 static mill_err run_attempt(launcher *l, bool *is_child, const sigset_t *mask, int *status)
 {
     struct pollfd *p = mill_alloc(1 + 3 * (size_t)l->n, sizeof *p);
@@ -446,6 +463,7 @@ static mill_err run_attempt(launcher *l, bool *is_child, const sigset_t *mask, i
     else if (!err && l->culprit >= 0)
         report(l);
     *status = status_of(l);
+    tell_other_hosts(l, *status);
     for (int r = 0; r < l->n && l->board.at && l->job->usage; r++)
         l->job->usage[r] = l->board.at->seat[r].usage;
     l->fail_err = l->board.at && l->board.at->failed == FAIL_THERE ? l->board.at->fail_err : 0;
@@ -486,6 +504,7 @@ static mill_err prepare(launcher *l, sigset_t *mask)
                       job->port_range));
     else
         l->port = job->port;
+    TRY(nodes_open(l));
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) {
         struct sigaction old;
@@ -536,6 +555,7 @@ mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
         mill_log(MILL_LOG_WARN, "%lld lines of the logs were lost", (long long)l->n_dropped);
     if (l->signal_fd >= 0) close(l->signal_fd);
     if (l->port_fd >= 0) close(l->port_fd);
+    nodes_close(l);
     file_close(l->merged.file);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     mill_free(l->c);

@@ -179,6 +179,51 @@ alive() { while read -r p; do grep -qs '^State:.[^Z]' /proc/"$p"/status && retur
 for _ in $(seq 40); do alive || break; sleep 0.05; done
 if alive; then verdict "nothing is left" 1 "processes $(cat pids)"; else verdict "nothing is left" 0; fi
 
+# ---- launchers of several hosts, here all on one: they know of each other
+port=$((20000 + $$ % 20000))
+hosts() { # HOST COMMAND...: its launcher, in the background
+    local host=$1
+    shift
+    "${L[@]}" --nnodes 2 --node-rank "$host" --master-port $port -n 2 -- "$@" >out.$host 2>err.$host &
+}
+cat >live.sh <<'SH'
+echo $$ >>pids
+touch up.$RANK
+sleep 60
+SH
+rm -f up.* pids
+hosts 0 sh live.sh; a=$!
+hosts 1 sh -c 'touch up.$RANK; while [ ! -e up.0 ] || [ ! -e up.1 ]; do sleep 0.05; done; sleep 1; test $RANK = 2 || sleep 60; exit 7'; b=$!
+wait $b; [ $? = 7 ]
+verdict "a rank of another host fails" $?
+wait $a; [ $? = 7 ]
+verdict "and its status is that of all" $?
+cp err.0 err; holds "which every host says" grep -q "host 1: rank 2 ended with status 7" err
+rm -f up.* pids
+hosts 0 sh live.sh; a=$!
+hosts 1 sh live.sh; b=$!
+for i in 0 1 2 3; do wait_for up.$i; done
+sleep 1 # until they have met
+kill -KILL $b
+start=$(date +%s)
+wait $a; [ $? = 69 ] && [ $(($(date +%s) - start)) -lt 10 ]
+verdict "a killed launcher ends those of other hosts" $?
+cp err.0 err; holds "with a word" grep -q "the launcher of host 1 is gone" err
+for _ in $(seq 40); do alive || break; sleep 0.05; done
+if alive; then verdict "and all ranks" 1 "processes $(cat pids)"; else verdict "and all ranks" 0; fi
+wait $b 2>/dev/null
+rm -f up.* pids
+hosts 0 sleep 3; a=$!
+sleep 0.5
+expect "another number of ranks is refused" 69 "refuses this one: it has 2 hosts of 3 ranks, and host 0 has 2 of 2" "${L[@]}" --nnodes 2 --node-rank 1 --master-port $port -n 3 -q sleep 60
+cp err.0 err; holds "on both sides" grep -q "calls itself host 1 was refused: it has 2 hosts of 3 ranks" err
+hosts 1 sleep 2; b=$!
+sleep 0.6
+expect "a host that is there already is refused" 69 "host 1 is there already" "${L[@]}" --nnodes 2 --node-rank 1 --master-port $port -n 2 -q sleep 60
+wait $a && wait $b
+verdict "and disturbs nobody" $?
+expect "a host that does not come" 69 "the launcher of host 1 did not come within 0.5 s" env TABMILL_RANK_MEET=0.5 "${L[@]}" --nnodes 2 --node-rank 0 --master-port $port -n 2 -q sleep 60
+
 # ---- questions on a terminal
 cat >ask.py <<'PY'
 import os, pty, sys

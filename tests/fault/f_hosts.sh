@@ -111,6 +111,20 @@ in_a "$tabmill" launch --nnodes 2 --node-rank 0 --master-addr 10.77.0.1 -n 2 -- 
 [ $? = 69 ] && grep -q "mpirun" out && grep -q "srun" out
 verdict "ours are refused there, and led to mpirun and srun" $?
 
+# The wire between our launchers is cut, and no word comes: both end within the lease of ten seconds and a little.
+if [ "${TEST_FULL-0}" = 1 ]; then
+    start=$(date +%s)
+    in_b "$tabmill" launch --nnodes 2 --node-rank 1 --master-addr 10.77.0.1 -n 1 sleep 60 >out_b 2>&1 & other=$!
+    in_a "$tabmill" launch --nnodes 2 --node-rank 0 --master-addr 10.77.0.1 -n 1 sleep 60 >out 2>&1 & one=$!
+    sleep 2
+    in_a ip link set wire down
+    wait $one; first=$?
+    wait $other; second=$?
+    in_a ip link set wire up
+    [ $first = 69 ] && [ $second = 69 ] && [ $(($(date +%s) - start)) -lt 20 ] && grep -q "host 1 has not been heard of for 10 s" out && grep -q "host 0" out_b
+    verdict "launchers that do not hear of each other end" $?
+fi
+
 # Who started them is killed: the ranks of the other host go, too, long before they would be done.
 run 60 slow -x TABMILL_RANK_TIMEOUT=60 & job=$!
 for _ in $(seq 200); do [ "$(left | wc -l)" = 4 ] && break; sleep 0.1; done
