@@ -64,7 +64,7 @@ static bool single_quotes_pair(const csv_block *b)
 
 mill_err csv_sniff_dialect(char *delimiter, char *quote, csv_block *b, size_t n)
 {
-    static const char candidates[] = ";\t|,";
+    static const char candidates[] = ";\t|,", quotes[] = "\"'";
     const char given = *delimiter;
     double best = 0;
     const char *list = given ? &given : candidates;
@@ -75,7 +75,7 @@ mill_err csv_sniff_dialect(char *delimiter, char *quote, csv_block *b, size_t n)
     *delimiter = given ? given : ',';
     for (int single = 0; single <= maybe_single; single++) {
         for (size_t k = 0; k < n_list; k++) {
-            const char q = (char)(single ? '\'' : '"');
+            const char q = quotes[single];
             TRY(index_sample(b, n, list[k], q));
             double share = agreement(b);
             if (single && !single_quotes_pair(b)) continue;

@@ -52,7 +52,8 @@ static mill_err writer_new(csv_writer **out, bool has_header, char delimiter, mi
 
     if (!w) return MILL_ENOMEM;
     w->has_header = has_header;
-    w->delimiter = delimiter ? delimiter : ',';
+    w->delimiter = ',';
+    if (delimiter) w->delimiter = delimiter;
     w->pool = pool;
     w->n_cols = -1;
     *out = w;

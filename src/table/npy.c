@@ -218,7 +218,7 @@ double npy_element(const npy_array *a, const char *data, int64_t i)
 
 void npy_row(double *out, const npy_array *a, const char *data, int64_t row)
 {
-    int64_t stride[NPY_MAX_DIM], index[NPY_MAX_DIM] = {0}, step = 1;
+    int64_t stride[NPY_MAX_DIM] = {0}, index[NPY_MAX_DIM] = {0}, step = 1;
 
     for (int i = 0; i < a->rank; i++) { /* of elements, as they lie in the file */
         const int k = a->fortran ? i : a->rank - 1 - i;

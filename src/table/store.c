@@ -160,8 +160,8 @@ static mill_err make_header(char **out, size_t *len, const store_writer *w, cons
         char *padded = mill_alloc(h, 1);
         if (padded) {
             memset(padded, ' ', h);
-            memcpy(padded, text,
-                   n); /* NOLINT(bugprone-not-null-terminated-result): h is its length */
+            /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): h is its length */
+            memcpy(padded, text, n);
         }
         free(text);
         *out = padded;
@@ -301,13 +301,13 @@ static mill_err read_header(store *s)
     uint32_t crc;
     json_error_t e;
 
-    if (s->len < HEAD + TAIL || memcmp(s->map, magic_head, sizeof magic_head))
+    if (s->len < HEAD + TAIL || memcmp(s->map, magic_head, sizeof magic_head) != 0)
         return bad(s, NULL, "not a .mill file");
     memcpy(&h, s->map + 8, sizeof h);
     if (h > s->len - HEAD - TAIL || (HEAD + h) % ALIGN)
         return bad(s, NULL, "cut short, or its header is damaged");
     memcpy(&crc, s->map + s->len - TAIL, sizeof crc);
-    if (memcmp(s->map + s->len - 4, magic_tail, sizeof magic_tail))
+    if (memcmp(s->map + s->len - 4, magic_tail, sizeof magic_tail) != 0)
         return bad(s, NULL, "cut short");
 
     s->root = json_loadb(s->map + HEAD, h, JSON_REJECT_DUPLICATES, &e);

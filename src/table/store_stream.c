@@ -23,7 +23,7 @@ mill_err store_stream_open(store_stream *s, const char *path, const char *name, 
 {
     *s = (store_stream){.name = name, .dtype = dtype};
     return headed_create(&s->file, path,
-                         align_up(HEAD + room + (STORE_STREAM_TENSORS + 1) * TENSOR_ROOM));
+                         align_up(HEAD + room + ((size_t)STORE_STREAM_TENSORS + 1) * TENSOR_ROOM));
 }
 
 mill_err store_stream_add(store_stream *s, const void *p, int64_t n)
@@ -60,10 +60,12 @@ static mill_err make_head(char **out, const store_stream *s, const json_t *meta,
     char *head = text && n <= h ? mill_alloc(s->file.head, 1) : NULL;
 
     if (head) {
+        /* NOLINTBEGIN(bugprone-not-null-terminated-result): their lengths are known */
         memcpy(head, "TABMILL1", 8);
         memcpy(head + 8, &h, sizeof h);
         memset(head + HEAD, ' ', h);
         memcpy(head + HEAD, text, n);
+        /* NOLINTEND(bugprone-not-null-terminated-result) */
     }
     json_decref(root);
     free(text);
