@@ -12,6 +12,7 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -220,4 +221,14 @@ void mill_arena_free(mill_arena *a)
         mill_free(b);
     }
     mill_free(a);
+}
+
+void mill_mem_return_large(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 1 << 18);
+}
+
+void mill_mem_trim(void)
+{
+    malloc_trim(0);
 }

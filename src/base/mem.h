@@ -46,4 +46,12 @@ void *mill_arena_alloc(mill_arena *a, size_t n, size_t size);
 char *mill_arena_strdup(mill_arena *a, const char *s);
 void mill_arena_free(mill_arena *a);
 
+/*
+ * For a program that tells its peak before.  Large blocks go back to the system when they are
+ * freed, whichever thread frees them: glibc raises the bound to the largest block that it has seen
+ * freed, and then columns stay in the arenas of the threads that coded them, in every second fit.
+ */
+void mill_mem_return_large(void);
+void mill_mem_trim(void); /* small ones too, now: when a table is gone */
+
 #endif

@@ -246,6 +246,7 @@ static mill_err train(work *w, void **fit)
     TRY(w->method->fit_open(fit, w->table, w->schema, c, w->pool));
     mill_table_free(w->table);
     w->table = NULL;
+    mill_mem_trim();
     w->method->fit_job(&job, *fit);
     w->train.probe_steps = job.probe ? c->probe_every * job.steps_per_epoch : 0;
     if (w->f->group) {

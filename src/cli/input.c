@@ -81,7 +81,7 @@ static cli_input kept; /* .path: stdin was spooled before the ranks were forked 
 
 mill_err cli_input_keep(const char *path)
 {
-    if (!path || strcmp(path, "-")) return MILL_OK;
+    if (!path || strcmp(path, "-") != 0) return MILL_OK;
     kept.path = path;
     return spool_stdin(&kept);
 }

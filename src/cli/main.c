@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 #include "base/cpu.h"
+#include "base/mem.h"
 #include "base/text.h"
 
 #include <signal.h>
@@ -98,6 +99,7 @@ int main(int argc, char **argv)
     const char *name = is_alias ? "generate-data" : argc > 1 ? argv[1] : "";
     const int words = is_alias ? 1 : 2; /* before the command's own */
 
+    mill_mem_return_large();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, end);
     signal(SIGTERM, end);

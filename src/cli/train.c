@@ -141,7 +141,7 @@ static int check_flags(train_work *w, int *nproc)
         return opt_usage_error(&train_set,
                                "one of --data, --val-data and --test-data can be stdin");
     const size_t n = strlen(o->run.data);
-    if (opt_is_given(w->p, &o->cls.mode) && (n < 4 || strcmp(o->run.data + n - 4, ".npz")))
+    if (opt_is_given(w->p, &o->cls.mode) && (n < 4 || strcmp(o->run.data + n - 4, ".npz") != 0))
         return opt_usage_error(&train_set, "--mode is for arrays (.npz), and %s is a table",
                                o->run.data);
     return 0;

@@ -356,6 +356,7 @@ int64_t net_fit_bytes(int64_t rows, int64_t steps, int64_t sampler, const synth_
 {
     const int64_t coding = synth_coding_bytes(s, c, rows);
     const int64_t training = rows + steps + (c->probe_every ? sampler : 0);
+    const int64_t after = training - synth_table_bytes(s, s->rows); /* which is gone then */
 
-    return training > coding ? training : coding;
+    return after > coding ? after : coding;
 }

@@ -60,7 +60,7 @@ mill_err net_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const net_build
                       const void *ctx, int threads);
 
 /* Of a fit: rows encoded out of the table, which may be a copy with rows withheld; or these rows
- * and the plans of steps and of the probe's sampler. */
+ * and the plans of steps and of the probe's sampler, when the table is gone. */
 int64_t net_fit_bytes(int64_t rows, int64_t steps, int64_t sampler, const synth_schema *s,
                       const synth_config *c);
 
