@@ -2,7 +2,7 @@
 
 Nothing is computed here: options are renamed, and those that `tabmill reason` has by the same name are passed on as they are.  Where neither
 --server nor --serve says who answers, one vLLM server is started for each GPU, with the model that the original loads; TABMILL_SERVE and
-TABMILL_MODEL say otherwise.  A second run of the same command goes on with the first.
+TABMILL_MODEL say otherwise.  A second run of the same command goes on with the first.  Beside the final JSON file lies the same as CSV.
 """
 import argparse
 import os
@@ -76,6 +76,14 @@ def command_line(program, arguments):
     return words + more, output if writes else None
 
 
+def write_csv(command, output):
+    """The same records as a table, where the final file is there and this machine wrote it."""
+    stem, end = os.path.splitext(output)
+    if end == ".csv" or not os.path.exists(output):
+        return 0
+    return subprocess.call([command, "reason", "export", output + ".run", "-o", stem + ".csv", "--force", "--quiet"])
+
+
 def main(program):
     command = find_command()
     words, output = command_line(program, sys.argv[1:])
@@ -88,4 +96,6 @@ def main(program):
             break
         except KeyboardInterrupt:
             pass  # the command has it too, and ends by itself
+    if status == 0 and output:
+        status = write_csv(command, output)
     sys.exit(status if status >= 0 else 128 - status)

@@ -21,7 +21,9 @@ PY
 
 sed -n '/^```$/,/^```$/p' "$ROOT/docs/reason-distributed.md" | grep -v '^```' | grep . >commands
 holds "the page has all commands" test "$(grep -c . commands)" = 12
-lines() { python -c 'import json; print(len(json.load(open("data/final_data.json"))))'; }
+lines() { # of the array, and of the table beside it
+    python -c 'import csv, json; print(len(json.load(open("data/final_data.json"))), len(list(csv.DictReader(open("data/final_data.csv", newline="")))))'
+}
 while read -r line; do
     case $line in
     *--node-rank\ 0*) # the other machine
@@ -51,7 +53,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' bash -c "exec $line"
     esac
     case $line in
     *run_distributed*)
-        case $line in *--list* | *--dataset-info* | *executable*) ;; *) holds "one file of all" test "$(lines)" = 12 ;; esac
+        case $line in *--list* | *--dataset-info* | *executable*) ;; *) holds "one file of all" test "$(lines)" = "12 12" ;; esac
         ;;
     esac
 done <commands
