@@ -59,14 +59,14 @@ static void put_values(mill_column *c, int n, const char *const *value)
     assert_ok(column_set_dictionary(c, n, offset, text));
 }
 
-/* A column of each type; every seventh value missing. */
+/* A column of each type; every seventh value of the first seven missing. */
 static mill_table *all_types(int64_t rows)
 {
     static const char *const words[] = {"red", "", "gr\xc3\xbcn", "a,\"b\"\n"}, *const yes[] = {
                                                                                     "Yes", "no"};
     mill_table *t;
 
-    assert_ok(table_new(&t, rows, 7));
+    assert_ok(table_new(&t, rows, 9));
     assert_ok(column_init(&t->col[0], "int", MILL_INTEGER, rows));
     assert_ok(column_init(&t->col[1], "real", MILL_REAL, rows));
     assert_ok(column_init(&t->col[2], "bool", MILL_BOOLEAN, rows));
@@ -74,6 +74,9 @@ static mill_table *all_types(int64_t rows)
     assert_ok(column_init(&t->col[4], "time", MILL_DATETIME, rows));
     assert_ok(column_init(&t->col[5], "day", MILL_DATETIME, rows));
     assert_ok(column_init(&t->col[6], "zone", MILL_DATETIME, rows));
+    assert_ok(column_init(&t->col[7], "all there", MILL_CATEGORY, rows));
+    assert_ok(column_init(&t->col[8], "all numbers", MILL_INTEGER, rows));
+    put_values(&t->col[7], 4, words);
     put_values(&t->col[2], 2, yes);
     put_values(&t->col[3], 4, words);
     t->col[1].decimals = 2;
@@ -89,6 +92,8 @@ static mill_table *all_types(int64_t rows)
         t->col[4].i64[i] = h % 40000000 * 60;
         t->col[5].i64[i] = h % 20000 * 86400;
         t->col[6].i64[i] = h % 2000000000;
+        t->col[7].code[i] = (int32_t)(h >> 5 & 3);
+        t->col[8].i64[i] = -h;
         for (int j = 0; j < 7; j++)
             if ((i + 3 * j) % 7 == 6) assert_ok(column_set_missing(&t->col[j], i));
     }
@@ -236,7 +241,7 @@ void test_parquet__takes_the_types_that_are_asked_for(void **state)
     o.types = path;
     o.drop = "day,zone";
     mill_table *back = read_back("typed.parquet", &o);
-    assert_int_equal(back->n_cols, 5);
+    assert_int_equal(back->n_cols, 7);
     assert_int_equal(back->col[0].type, MILL_REAL);
     assert_true(back->col[0].f64[0] == (double)t->col[0].i64[0]);
     assert_int_equal(back->col[1].type, MILL_CATEGORY);
@@ -425,6 +430,50 @@ void test_parquet_rows__go_on_in_the_next_group(void **state)
     }
     parquet_rows_close(r);
     source_close(&in);
+}
+
+static void assert_types(const csv_options *o)
+{
+    static const mill_coltype want[] = {MILL_IDENTIFIER, MILL_IDENTIFIER, MILL_BOOLEAN,
+                                        MILL_DATETIME,   MILL_INTEGER,    MILL_REAL,
+                                        MILL_BOOLEAN};
+    mill_table *t = read_back("types.parquet", o);
+    for (int j = 0; j < 7; j++) assert_int_equal(t->col[j].type, want[j]);
+    int n;
+    assert_memory_equal(column_value(&t->col[0], t->col[0].code[59], &n), "159", 3);
+    assert_memory_equal(column_value(&t->col[6], t->col[6].code[0], &n), "True", 4);
+    assert_memory_equal(column_value(&t->col[6], t->col[6].code[1], &n), "False", 5);
+    assert_int_equal(t->col[3].i64[30], 1580428800); /* 2020-01-31 */
+    assert_int_equal(t->col[5].decimals, 2);
+    mill_table_free(t);
+}
+
+/* Another's file: no metadata of ours. */
+void test_parquet__finds_the_types_that_csv_would(void **state)
+{
+    (void)state;
+    NEED_PLUGIN();
+    static const parquet_field fields[] = {{"id", PARQUET_INTEGER}, {"key", PARQUET_TEXT},
+                                           {"yes", PARQUET_TEXT},   {"day", PARQUET_TEXT},
+                                           {"n", PARQUET_INTEGER},  {"x", PARQUET_REAL},
+                                           {"b", PARQUET_BOOLEAN}};
+    parquet_rows_writer *w;
+
+    assert_ok(parquet_rows_create(&w, path_of("types.parquet"), true, fields, 7));
+    for (int i = 0; i < 60; i++) {
+        json_t *o =
+            json_pack("{s:i,s:o,s:s,s:o,s:i,s:f,s:b}", "id", 100 + i, "key", json_sprintf("k%d", i),
+                      "yes", i % 2 ? "Yes" : "No", "day", json_sprintf("2020-01-%02d", 1 + i % 31),
+                      "n", i * i, "x", i / 4.0, "b", i == 0);
+        assert_ok(parquet_rows_add(w, o));
+        json_decref(o);
+    }
+    assert_ok(parquet_rows_commit(w));
+    parquet_rows_writer_close(w);
+    assert_types(NULL);
+    csv_options o = CSV_DEFAULTS;
+    o.memory_bytes = 1; /* the same in a spool file, where columns change their type in place */
+    assert_types(&o);
 }
 
 /* ---- bad files ---- */
