@@ -274,7 +274,7 @@ static void reap(launcher *l, int r)
         end_of_rank(words, l, r);
         board_fail(l->board.at, r, MILL_EDEVICE, words);
     }
-    if (l->culprit < 0) l->culprit = first_failed(l, r);
+    if (l->culprit < 0 && l->verdict < 0) l->culprit = first_failed(l, r);
     end_ranks(l, SIGTERM, MERCY);
 }
 

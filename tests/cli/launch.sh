@@ -199,6 +199,7 @@ verdict "a rank of another host fails" $?
 wait $a; [ $? = 7 ]
 verdict "and its status is that of all" $?
 cp err.0 err; holds "which every host says" grep -q "host 1: rank 2 ended with status 7" err
+holds "and blames nobody else" sh -c '! grep -q "process" err'
 rm -f up.* pids
 hosts 0 sh live.sh; a=$!
 hosts 1 sh live.sh; b=$!
