@@ -11,10 +11,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "base/plugin.h"
 #include "bench.h"
 #include "table/parquet_rows.h"
 #include "table/writer.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +108,11 @@ int main(int argc, char **argv)
     mill_pool *pool;
     mill_table *t;
 
+    void *plugin = mill_plugin_open("libtabmill_parquet.so", "TABMILL_PARQUET", RTLD_NOW);
+    if (!plugin) {
+        printf("SKIP: %s (make parquet)\n", dlerror());
+        return 0;
+    }
     check(mill_pool_new(&pool, argc > 1 ? atoi(argv[1]) : 2));
     if (argc < 3) make(path, pool);
     check(mill_table_read(&t, path, NULL, pool));

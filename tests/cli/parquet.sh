@@ -116,4 +116,9 @@ cp out lines
 expect records 0 "" "$T" reason verify nested.parquet -o rows.jsonl -q
 holds records_same_counts cmp out lines
 holds records_same_verdicts cmp lines.jsonl rows.jsonl
+
+# Memory does not grow with the rows that are written, nor with a row group of records.  (Arrow's libraries are 70 MiB of it.)
+expect sample_memory 0 "" files rss 200 "$T" sample csv.mill -n 2000000 -o big.parquet -q
+expect make_long 0 "" files long
+expect records_memory 0 "*" files rss 150 "$T" reason verify long.parquet -q
 exit 0

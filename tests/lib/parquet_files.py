@@ -1,10 +1,13 @@
-"""parquet_files.py make|same A.parquet B.csv - Parquet files by pyarrow, and what it reads of ours; for tests/cli/parquet.sh.
+"""parquet_files.py make|same A.parquet B.csv|long|rss MIB COMMAND... - Parquet files by pyarrow, and what it reads of ours; for tests/cli/parquet.sh.
 
 make: types.parquet, a column of each flat type; nested.parquet, records with lists and structs; table.parquet from table.csv.
-same: the same values in both, whatever their types are called.
+same: the same values in both, whatever their types are called.  long: long.parquet, one row group of 80 MB.
+rss: whether the command needs no more memory.
 """
 import datetime as d
 import decimal
+import resource
+import subprocess
 import sys
 
 import pyarrow as pa
@@ -57,7 +60,19 @@ def same(ours, text):
     print(a.num_rows, "rows are the same")
 
 
-if sys.argv[1] == "make":
-    make()
-else:
-    same(*sys.argv[2:])
+def long():
+    """80 MB of texts in one row group, as large ones are by default."""
+    texts = [("%07d" % k) * 580 for k in range(100)]
+    rows = range(20000)
+    pq.write_table(pa.table({"id": [str(i) for i in rows], "answer": ["1"] * len(rows),
+                             "solution": [texts[i * 7 % 100] + "\\boxed{%d}" % (i % 3) for i in rows]}), "long.parquet")
+
+
+def rss(limit, *command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"{mib:.0f} MiB of {limit}")
+    sys.exit(mib > float(limit))
+
+
+{"make": make, "same": same, "long": long, "rss": rss}[sys.argv[1]](*sys.argv[2:])
