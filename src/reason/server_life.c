@@ -8,10 +8,11 @@
  *       |   answers no more             |
  *       +-- gone <-- ENDING <-- hangs --+     OVER: died too often, or cannot be started
  *
- * A server is looked at while it works.  It hangs when it has given no sign for hang_seconds, and
- * either nothing is in flight or a request ran into its own time-out since: some servers answer
- * nothing while they compute.  It also hangs when MANY_TIMEOUTS requests in a row timed out for
- * hang_seconds, whatever its health says: the GPU may be stuck behind a server that talks.
+ * A server is looked at while it works.  It hangs when it has given no sign for hang_seconds.  One
+ * that has neither /health nor metrics may answer nothing while it computes: of that one a request
+ * has to run into its own time-out first, unless nothing is in flight.  It also hangs when
+ * MANY_TIMEOUTS requests in a row timed out for hang_seconds, whatever its health says: the GPU may
+ * be stuck behind a server that talks.
  *
  * A port can be another's before our server listens there.  It then ends with "address in use" and
  * is started with the next; until it ends, somebody else answers our probes, so that a server of
@@ -474,8 +475,9 @@ static const char *hangs(const server *sv, double now)
 {
     const bool is_silent = now - sv->sign_at >= hang_seconds(sv);
     const bool is_stuck = sv->timeouts >= MANY_TIMEOUTS && now - sv->answer_at >= hang_seconds(sv);
+    const bool may_compute = sv->health != HAS && sv->metrics != HAS && sv->window.in_flight;
 
-    if (is_silent && (!sv->window.in_flight || sv->timeouts)) return "it answers no more";
+    if (is_silent && (!may_compute || sv->timeouts)) return "it answers no more";
     return is_stuck ? "all requests time out" : NULL;
 }
 

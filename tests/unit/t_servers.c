@@ -535,8 +535,10 @@ void test_started__server_that_is_stopped_is_replaced(void **state)
     open_mocks(w, 1, "--port {port}");
     assert_becomes(is_ready, 0);
     assert_int_equal(count_processes(w->folder, &pid), 1);
+    assert_int_equal(servers_take(w->s, 0, 1), 0); /* its health is to answer all the same */
     kill(pid, SIGSTOP);
     assert_becomes(has_died, 0);
+    servers_give_unused(w->s, 0, 1);
     assert_becomes(is_ready, 0);
     assert_int_equal(count_processes(w->folder, &other), 1);
     assert_int_not_equal(pid, other);
@@ -549,8 +551,11 @@ void test_started__server_is_not_taken_for_hung_while_it_is_merely_silent(void *
     pid_t pid = 0;
 
     w->o.hang_seconds = .3;
-    open_mocks(w, 1, "--port {port}");
+    open_mocks(w, 1,
+               "--port {port} --fault 'path=/health status:404' "
+               "--fault 'path=/metrics status:404'");
     assert_becomes(is_ready, 0);
+    assert_false(turn_until(w, has_died, 0, .2)); /* it has been found out to have no metrics */
     assert_int_equal(count_processes(w->folder, &pid), 1);
     assert_int_equal(servers_take(w->s, 0, 1), 0); /* it computes, and answers nothing else */
     kill(pid, SIGSTOP);
