@@ -10,7 +10,9 @@
  *               connection in between, its descriptor turns readable while nobody wants it, and
  *               is taken out then.  A closed descriptor is known by libcurl's close callback.
  *     watchdog  one timer a call, set to the earliest of its limits; a piece that arrives only
- *               notes the time, and the timer, when it runs, looks whether it came too early
+ *               notes the time, and the timer, when it runs, looks whether it came too early.  So
+ *               connecting is limited too: of two timers of its own within a millisecond libcurl
+ *               7.88 may forget one
  *
  * A request that starts is put in a list, and goes to libcurl within http_turn: libcurl's functions
  * must not be called from its callbacks, which is where many requests start.  Likewise a call that
@@ -33,6 +35,7 @@
 
 enum { EVENTS = 256, KEPT_CONNECTIONS = 4096 };
 
+static const long NO_LIMIT_MS = 1000000000;
 static const double NEVER = 1e300;
 
 typedef struct route {
@@ -48,10 +51,9 @@ struct http_call {
     route *route;
     CURL *easy;
     http_call *next, **where; /* of the list that it is in: idle, starting, under way */
-    bool is_added, is_cancelled, is_too_large;
+    bool is_added, is_cancelled, is_too_large, is_connected;
     http_timer watchdog;
     double started, first, last; /* 0: nothing came */
-    double connect;              /* limit that the handle was set to */
     int status;
     http_rates rates;
     http_request r; /* body: in `sent` */
@@ -166,6 +168,10 @@ static double next_limit(const http_call *c, http_end *which)
 
     *which = HTTP_TOO_LONG;
     if (m->total > 0) due = c->started + m->total;
+    if (!c->is_connected && m->connect > 0 && c->started + m->connect < due) {
+        due = c->started + m->connect;
+        *which = HTTP_NO_CONNECTION;
+    }
     if (c->first <= 0 && m->first_byte > 0 && c->started + m->first_byte < due) {
         due = c->started + m->first_byte;
         *which = HTTP_NO_FIRST_BYTE;
@@ -182,6 +188,7 @@ static void note_first(http_call *c)
     http_end which;
 
     c->first = c->last;
+    c->is_connected = true;
     const double due = next_limit(c, &which);
     if (due < NEVER) timer_set(&c->loop->timers, &c->watchdog, due);
 }
@@ -303,6 +310,7 @@ static mill_err set_up(http_call *c)
     SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(USERAGENT, "tabmill/" MILL_VERSION);
     SET(NOSIGNAL, 1L);
+    SET(CONNECTTIMEOUT_MS, NO_LIMIT_MS); /* the watchdog has it; 0 would be 300 s */
     SET(TCP_NODELAY, 1L);
     SET(TCP_KEEPALIVE, 1L);
     SET(PRIVATE, c);
@@ -364,12 +372,7 @@ static mill_err fill(http_call *c, const http_request *q)
         SET(POSTFIELDS, c->sent.s);
         SET(POSTFIELDSIZE_LARGE, (curl_off_t)q->n);
     }
-    if (c->connect != q->limits.connect) { /* 0 would be libcurl's default of 300 s */
-        SET(CONNECTTIMEOUT_MS,
-            q->limits.connect > 0 ? (long)(1000 * q->limits.connect) + 1 : 1000L * 1000000);
-        c->connect = q->limits.connect;
-    }
-    c->is_added = c->is_cancelled = c->is_too_large = false;
+    c->is_added = c->is_cancelled = c->is_too_large = c->is_connected = false;
     c->first = c->last = 0;
     c->status = 0;
     c->rates = http_no_rates;
@@ -418,12 +421,26 @@ static void finish(http_call *c, http_end end, const char *why)
     recycle(c); /* not before: the body is the call's, and the next one to start would take it */
 }
 
+/* What libcurl knows of it, once the question comes up. */
+static bool is_connected(const http_call *c)
+{
+    curl_off_t us = 0; /* until the first byte could be sent */
+
+    c->loop->curl.curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &us);
+    return us > 0;
+}
+
 static void on_watchdog(void *ctx)
 {
     http_call *c = ctx;
     http_end which;
     char why[256];
-    const double due = next_limit(c, &which);
+    double due = next_limit(c, &which);
+
+    if (which == HTTP_NO_CONNECTION && is_connected(c)) {
+        c->is_connected = true;
+        due = next_limit(c, &which);
+    }
 
     if (due > http_now()) {
         if (due < NEVER) timer_set(&c->loop->timers, &c->watchdog, due);
@@ -432,6 +449,8 @@ static void on_watchdog(void *ctx)
     const http_limits *m = &c->r.limits;
     if (which == HTTP_TOO_LONG)
         snprintf(why, sizeof why, "not done in %g s", m->total);
+    else if (which == HTTP_NO_CONNECTION)
+        snprintf(why, sizeof why, "no connection in %g s", m->connect);
     else if (which == HTTP_IDLE)
         snprintf(why, sizeof why, "nothing more came for %g s", m->idle);
     else
@@ -447,7 +466,6 @@ static http_end end_of(const http_call *c, CURLcode code)
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
-    case CURLE_OPERATION_TIMEDOUT: /* only connecting has a limit of libcurl's */
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
         return HTTP_NO_CONNECTION;

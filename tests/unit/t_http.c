@@ -270,6 +270,7 @@ void test_http__limits_connecting(void **state)
         filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         (void)connect(filler[i], (struct sockaddr *)&a, n);
     }
+    usleep(50000); /* until the queue is full: with a busy processor that takes a moment */
     snprintf(url, sizeof url, "http://127.0.0.1:%d", ntohs(a.sin_port));
     ask(&o, url, chat, (http_limits){.connect = .2, .total = 10});
     assert_int_equal(o.r.end, HTTP_NO_CONNECTION);
