@@ -57,7 +57,7 @@ typedef struct {
     const char *finish;
 } reply;
 typedef struct {
-    size_t bytes;     /* of generated content, about; 0: drawn, 100 to 600 */
+    int64_t bytes;    /* of generated content, about; 0: drawn, 100 to 600 */
     double right;     /* share of sums that are right */
     double good;      /* scores are at least that much */
     bool reasoning;   /* the first half of it as reasoning_content */

@@ -74,7 +74,7 @@ static bool find_sum(int64_t *sum, span m)
 static void say_text(reply *r, const ask *a, const reply_options *o)
 {
     uint64_t x = mix64(a->hash);
-    const size_t want = o->bytes ? o->bytes : 100 + x % 500;
+    const size_t want = o->bytes > 0 ? (size_t)o->bytes : 100 + x % 500;
     int64_t answer = (int64_t)(mix64(x) % 1000);
     bytes box = {0};
 

@@ -12,98 +12,17 @@
  *
  *     number stage hash attempt prompt_tokens completion_tokens status fault sent|cut
  */
-#include "mock/mock.h"
+#include "mock/mock_server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
-
-typedef enum { READING, QUEUED, SERVING, SENDING } conn_state;
-
-typedef struct conn {
-    int fd, heap; /* heap: place in it, -1: not there */
-    conn_state state;
-    bytes in;
-    size_t request_bytes; /* of `in`, that the request under way takes */
-    wire w;
-    size_t sent, at_step;
-    double due;
-    bool is_chat, closes, dead, writes, has_waited;
-    ask a;
-    reply r;
-    const fault *f;
-    int64_t number, attempt;
-    struct conn *next;
-} conn;
-
-typedef struct {
-    uint64_t hash;
-    int64_t n;
-} seen;
-
-enum { GAP_STEPS = 100000, MOST_PLACES = 1024 };
-
-static struct {
-    const char *host, *socket, *key, *log, *latency;
-    int port, listener, epoll;
-    int64_t window, context;
-    bool refuses, has_script;
-    double ready_after, token_gap;
-    reply_options reply;
-    faults faults;
-    FILE *log_file;
-    conn **heap;
-    int n_heap, cap_heap;
-    conn *queue, **queue_end;
-    conn *dead;
-    seen *seen;
-    size_t n_seen, cap_seen;
-    double start, first_chat, last_chat, busy, busy_since;
-    /* With --gaps: when responses ended that no request has followed yet, oldest first from
-     * ended_at on; and how long the next request took to come, in steps of 10 us. */
-    bool gaps;
-    double *ended;
-    size_t ended_at, n_ended, cap_ended;
-    int64_t gap[GAP_STEPS], n_gaps;
-    /* When the last chats came, as many as there are places, and how busy it had been by then. */
-    struct {
-        double came, busy;
-    } last[MOST_PLACES];
-    int64_t chats, plain, accepted, open, running, waiting, most_running, prompt_tokens,
-        completion_tokens, expects;
-} S = {.host = "127.0.0.1", .latency = "0", .reply = {.right = .7, .name = "mock"}};
-
-_Noreturn void mock_die(const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    fputs("mock_server: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
-    va_end(ap);
-    exit(1);
-}
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- a heap of connections by `due` ---- */
 
@@ -153,87 +72,6 @@ static void wake_never(conn *c)
     heap_up(last->heap, last);
 }
 
-/* ---- counts ---- */
-
-/* How often this request came, this time too. */
-static int64_t count_attempt(uint64_t hash)
-{
-    if (2 * S.n_seen >= S.cap_seen) {
-        seen *old = S.seen;
-        const size_t n = S.cap_seen;
-        S.cap_seen = n ? 2 * n : 1024;
-        S.seen = calloc(S.cap_seen, sizeof *S.seen);
-        if (!S.seen) mock_die("no memory");
-        for (size_t i = 0; i < n; i++) {
-            if (!old[i].n) continue;
-            size_t k = old[i].hash & (S.cap_seen - 1);
-            while (S.seen[k].n) k = (k + 1) & (S.cap_seen - 1);
-            S.seen[k] = old[i];
-        }
-        free(old);
-    }
-    size_t k = hash & (S.cap_seen - 1);
-    while (S.seen[k].n && S.seen[k].hash != hash) k = (k + 1) & (S.cap_seen - 1);
-    if (!S.seen[k].n) S.n_seen++;
-    S.seen[k].hash = hash;
-    return ++S.seen[k].n;
-}
-
-static void set_running(int64_t n)
-{
-    const double t = now();
-    const double full = S.window ? (double)S.window : 1;
-
-    S.busy += (t - S.busy_since) * ((double)S.running < full ? (double)S.running : full) / full;
-    S.busy_since = t;
-    S.running = n;
-    if (n > S.most_running) S.most_running = n;
-}
-
-static void log_chat(const conn *c, bool whole)
-{
-    S.prompt_tokens += c->a.prompt_tokens;
-    S.completion_tokens += c->w.status == 200 ? (int64_t)c->r.n : 0;
-    if (!S.log_file) return;
-    fprintf(S.log_file, "%lld %s %016llx %lld %lld %lld %d %s %s\n", (long long)c->number,
-            ask_stage_names[c->a.stage], (unsigned long long)c->a.hash, (long long)c->attempt,
-            (long long)c->a.prompt_tokens, c->w.status == 200 ? (long long)c->r.n : 0LL,
-            c->w.status, fault_names[c->f ? c->f->kind : FAULT_NONE], whole ? "sent" : "cut");
-}
-
-/* ---- gaps ---- */
-
-static void note_end(void)
-{
-    if (S.n_ended == S.cap_ended) {
-        S.cap_ended = S.cap_ended ? 2 * S.cap_ended : 4096;
-        S.ended = realloc(S.ended, S.cap_ended * sizeof *S.ended);
-        if (!S.ended) mock_die("no memory");
-    }
-    S.ended[S.n_ended++] = now();
-}
-
-static void note_request(void)
-{
-    if (S.ended_at == S.n_ended) return;
-    const double gap = now() - S.ended[S.ended_at++];
-    const int64_t k = (int64_t)(gap * 1e5);
-
-    S.gap[k < GAP_STEPS ? k : GAP_STEPS - 1]++;
-    S.n_gaps++;
-    if (S.ended_at == S.n_ended) S.ended_at = S.n_ended = 0;
-}
-
-/* Microseconds that this share of the gaps did not exceed. */
-static long long gap_quantile(double q)
-{
-    int64_t sum = 0;
-
-    for (int i = 0; i < GAP_STEPS; i++)
-        if ((double)(sum += S.gap[i]) >= q * (double)S.n_gaps) return 10LL * (i + 1);
-    return 0;
-}
-
 /* ---- requests ---- */
 
 static void begin(conn *c);
@@ -249,10 +87,8 @@ static void finish_chat(conn *c, bool whole)
         S.waiting--;
         return;
     }
-    S.last_chat = now();
-    if (S.gaps && whole) note_end();
-    log_chat(c, whole);
-    set_running(S.running - 1);
+    count_end(c, whole);
+    count_running(S.running - 1);
     if (S.queue && (!S.window || S.running < S.window)) {
         conn *next = S.queue;
         if (!(S.queue = next->next)) S.queue_end = &S.queue;
@@ -333,14 +169,14 @@ static void go_on(conn *c)
         if (!send_upto(c, s->upto)) return;
         if (s->wait > 0 && !c->has_waited) {
             c->has_waited = true;
-            wake_at(c, now() + s->wait);
+            wake_at(c, mock_now() + s->wait);
             return;
         }
         c->has_waited = false;
         if (s->then == THEN_HANG) return;
         c->at_step++;
         if (s->then == THEN_EXIT) {
-            log_chat(c, false);
+            count_end(c, false);
             exit(9);
         }
         if (s->then == THEN_RESET) {
@@ -373,9 +209,9 @@ static void begin(conn *c)
     const double latency = *S.latency == '0' && !S.latency[1] && !c->f ? 0 : draw_latency(c);
 
     c->state = SERVING;
-    set_running(S.running + 1);
+    count_running(S.running + 1);
     if (latency > 0)
-        wake_at(c, now() + latency);
+        wake_at(c, mock_now() + latency);
     else {
         c->state = SENDING;
         go_on(c);
@@ -427,12 +263,7 @@ static void take_chat(conn *c, const char *head, size_t head_bytes, const char *
     ask_read(&c->a, body, n);
     c->number = ++S.chats;
     c->attempt = S.has_script || S.log_file ? count_attempt(c->a.hash) : 1;
-    if (!S.first_chat) S.first_chat = S.busy_since = now();
-    set_running(S.running);
-    const int64_t places = S.window && S.window < MOST_PLACES ? S.window : 1;
-    S.last[S.chats % places].came = S.busy_since;
-    S.last[S.chats % places].busy = S.busy;
-    if (S.gaps) note_request();
+    count_arrival();
     const fault_case k = {"", body, n, c->number, c->attempt, c->a.hash, (int)c->a.stage};
     c->f = S.has_script ? faults_find(&S.faults, &k) : NULL;
     c->is_chat = true;
@@ -441,7 +272,7 @@ static void take_chat(conn *c, const char *head, size_t head_bytes, const char *
     c->has_waited = false;
     if (refuse(c, head, head_bytes)) {
         c->state = SERVING;
-        set_running(S.running + 1);
+        count_running(S.running + 1);
         start_sending(c);
         return;
     }
@@ -458,45 +289,6 @@ static void take_chat(conn *c, const char *head, size_t head_bytes, const char *
     begin(c);
 }
 
-static void put_counts(bytes *b)
-{
-    /* Of the time in which at least as many chats were still to come as there are places. */
-    const int64_t places = S.window && S.window < MOST_PLACES ? S.window : 1;
-    const int64_t oldest = S.chats >= places ? (S.chats + 1) % places : 0;
-    const double while_work = S.last[oldest].came - S.first_chat;
-    const double idle = while_work > 0 ? 1 - S.last[oldest].busy / while_work : 0;
-
-    set_running(S.running);
-    bytes_fmt(b,
-              "{\"chats\":%lld,\"plain\":%lld,\"accepted\":%lld,\"open\":%lld,\"running\":%lld,"
-              "\"waiting\":%lld,\"most_running\":%lld,\"prompt_tokens\":%lld,"
-              "\"completion_tokens\":%lld,\"expects\":%lld,\"seconds\":%.6f,\"busy\":%.6f,"
-              "\"idle_share\":%.6f,\"gaps\":%lld,\"gap_us_p50\":%lld,\"gap_us_p99\":%lld}\n",
-              (long long)S.chats, (long long)S.plain, (long long)S.accepted, (long long)S.open,
-              (long long)S.running, (long long)S.waiting, (long long)S.most_running,
-              (long long)S.prompt_tokens, (long long)S.completion_tokens, (long long)S.expects,
-              S.last_chat - S.first_chat, S.busy, idle, (long long)S.n_gaps, gap_quantile(.5),
-              gap_quantile(.99));
-}
-
-static void put_metrics(bytes *b)
-{
-    const double share = S.window ? (double)S.running / (double)S.window : 0;
-
-    bytes_fmt(b,
-              "# HELP vllm:num_requests_running Number of requests in model execution batches.\n"
-              "# TYPE vllm:num_requests_running gauge\n"
-              "vllm:num_requests_running{engine=\"0\",model_name=\"%s\"} %lld.0\n"
-              "# TYPE vllm:num_requests_waiting gauge\n"
-              "vllm:num_requests_waiting{engine=\"0\",model_name=\"%s\"} %lld.0\n"
-              "# TYPE vllm:kv_cache_usage_perc gauge\n"
-              "vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"%s\"} %g\n"
-              "# TYPE vllm:num_preemptions_total counter\n"
-              "vllm:num_preemptions_total{engine=\"0\",model_name=\"%s\"} 0.0\n",
-              S.reply.name, (long long)S.running, S.reply.name, (long long)S.waiting, S.reply.name,
-              share, S.reply.name);
-}
-
 static void take_plain(conn *c, const char *path, bool is_get)
 {
     const fault_case k = {path, "", 0, ++S.plain, 1, (uint64_t)S.plain, -1};
@@ -507,7 +299,7 @@ static void take_plain(conn *c, const char *path, bool is_get)
         wire_error(&c->w, (int)c->f->arg, "scripted", c->f);
     else if (!is_get)
         wire_error(&c->w, 405, "Method Not Allowed", NULL);
-    else if (now() - S.start < S.ready_after)
+    else if (mock_now() - S.start < S.ready_after)
         wire_error(&c->w, 503, "Loading model", NULL);
     else if (!strcmp(path, "/health"))
         bytes_str(&b, "{\"status\":\"ok\"}");
@@ -599,7 +391,7 @@ static void accept_all(void)
 
 static void run_timers(void)
 {
-    const double t = S.n_heap ? now() : 0;
+    const double t = S.n_heap ? mock_now() : 0;
 
     while (S.n_heap && S.heap[0]->due <= t) {
         conn *c = S.heap[0];
@@ -623,14 +415,14 @@ static void bury(void)
     }
 }
 
-static void serve(void)
+_Noreturn void mock_serve(void)
 {
     struct epoll_event events[256];
 
     for (;;) {
         int wait_ms = -1;
         if (S.n_heap) {
-            const double left = S.heap[0]->due - now();
+            const double left = S.heap[0]->due - mock_now();
             wait_ms = left <= 0 ? 0 : (int)(left * 1000) + (left < .001 ? 0 : 1);
         }
         const int n = epoll_wait(S.epoll, events, 256, wait_ms);
@@ -647,136 +439,4 @@ static void serve(void)
         bury();
         if (S.log_file) fflush(S.log_file);
     }
-}
-
-/* ---- the start ---- */
-
-static int listen_tcp(void)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)S.port)};
-    socklen_t n = sizeof a;
-    const int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (inet_pton(AF_INET, S.host, &a.sin_addr) != 1) mock_die("%s is no address", S.host);
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 4096))
-        mock_die("port %d: %s", S.port, strerror(errno));
-    getsockname(fd, (struct sockaddr *)&a, &n);
-    printf("http://%s:%d\n", S.host, ntohs(a.sin_port));
-    return fd;
-}
-
-static int listen_unix(void)
-{
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (strlen(S.socket) >= sizeof a.sun_path) mock_die("%s is too long", S.socket);
-    memcpy(a.sun_path, S.socket, strlen(S.socket) + 1);
-    unlink(S.socket);
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 4096))
-        mock_die("%s: %s", S.socket, strerror(errno));
-    printf("unix:%s\n", S.socket);
-    return fd;
-}
-
-static const char usage[] =
-    "mock_server [--port N] [--host A] [--socket PATH] [--model NAME] [--key KEY] [--log FILE]\n"
-    "  [--faults FILE] [--fault 'LINE']... [--latency S|uniform:A:B|exponential:MEAN]\n"
-    "  [--token-gap S] [--reply-bytes N] [--reasoning] [--right SHARE] [--good LEAST]\n"
-    "  [--window N] [--refuse] [--context TOKENS] [--ready-after S] [--gaps]\n"
-    "--port 0: a free one.  --window: so many at a time, others wait (--refuse: get 503).\n"
-    "--gaps: measure how long after a response the next request comes (GET /mock).\n"
-    "--right: share of sums A + B in messages that it gets right.  --good: least score.\n";
-
-static void take_option(int o, const char *v)
-{
-    switch (o) {
-    case 'p':
-        S.port = atoi(v);
-        break;
-    case 'h':
-        S.host = v;
-        break;
-    case 's':
-        S.socket = v;
-        break;
-    case 'm':
-        S.reply.name = v;
-        break;
-    case 'k':
-        S.key = v;
-        break;
-    case 'l':
-        S.log = v;
-        break;
-    case 'F':
-        faults_read(&S.faults, v);
-        break;
-    case 'f':
-        faults_add(&S.faults, v);
-        break;
-    case 't':
-        S.latency = v;
-        break;
-    case 'g':
-        S.token_gap = atof(v);
-        break;
-    case 'b':
-        S.reply.bytes = (size_t)atoll(v);
-        break;
-    case 'r':
-        S.reply.reasoning = true;
-        break;
-    case 'R':
-        S.reply.right = atof(v);
-        break;
-    case 'G':
-        S.reply.good = atof(v);
-        break;
-    case 'w':
-        S.window = atoll(v);
-        break;
-    case 'W':
-        S.refuses = true;
-        break;
-    case 'c':
-        S.context = atoll(v);
-        break;
-    case 'i':
-        S.gaps = true;
-        break;
-    case 'a':
-        S.ready_after = atof(v);
-        break;
-    default:
-        fputs(usage, stderr);
-        exit(2);
-    }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"port", 1, 0, 'p'},      {"host", 1, 0, 'h'},        {"socket", 1, 0, 's'},
-        {"model", 1, 0, 'm'},     {"key", 1, 0, 'k'},         {"log", 1, 0, 'l'},
-        {"faults", 1, 0, 'F'},    {"fault", 1, 0, 'f'},       {"latency", 1, 0, 't'},
-        {"token-gap", 1, 0, 'g'}, {"reply-bytes", 1, 0, 'b'}, {"reasoning", 0, 0, 'r'},
-        {"right", 1, 0, 'R'},     {"good", 1, 0, 'G'},        {"window", 1, 0, 'w'},
-        {"refuse", 0, 0, 'W'},    {"context", 1, 0, 'c'},     {"ready-after", 1, 0, 'a'},
-        {"gaps", 0, 0, 'i'},      {"help", 0, 0, '?'},        {0}};
-    int o;
-
-    while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) take_option(o, optarg);
-    S.has_script = S.faults.n > 0;
-    S.queue_end = &S.queue;
-    S.start = now();
-    signal(SIGPIPE, SIG_IGN);
-    if (S.log && !(S.log_file = fopen(S.log, "a"))) mock_die("%s: %s", S.log, strerror(errno));
-    S.epoll = epoll_create1(EPOLL_CLOEXEC);
-    S.listener = S.socket ? listen_unix() : listen_tcp();
-    struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
-    epoll_ctl(S.epoll, EPOLL_CTL_ADD, S.listener, &e);
-    fflush(stdout);
-    serve();
 }
