@@ -582,6 +582,75 @@ void test_parquet__is_known_by_its_first_bytes(void **state)
     mill_table_free(t);
 }
 
+static mill_err write_rows(const char *path)
+{
+    static const parquet_field fields[] = {{"s", PARQUET_TEXT}, {"j", PARQUET_JSON}};
+    parquet_rows_writer *w;
+    json_t *o = json_pack("{s:s,s:[i]}", "s", "text", "j", 1);
+
+    mill_err err = parquet_rows_create(&w, path, true, fields, 2);
+    if (!err) {
+        err = parquet_rows_add(w, o);
+        if (!err) err = parquet_rows_commit(w);
+        parquet_rows_writer_close(w);
+    }
+    json_decref(o);
+    return err;
+}
+
+static mill_err read_rows(const char *path)
+{
+    parquet_rows *r = NULL;
+    source in;
+    const char *line = "";
+    size_t n;
+
+    TRY(source_open(&in, path, NULL));
+    mill_err err = parquet_rows_open(&r, &in);
+    while (!err && line) err = parquet_rows_next(r, &line, &n);
+    parquet_rows_close(r);
+    source_close(&in);
+    return err;
+}
+
+/* The n-th allocation fails, n = 1, 2, ... until none does; what was there before is there after.
+ */
+void test_parquet__fails_cleanly_where_memory_ends(void **state)
+{
+    (void)state;
+    NEED_PLUGIN();
+    enum { WRITE, READ, READ_LIKE, WRITE_ROWS, READ_ROWS, N_CALLS };
+    mill_table *t = all_types(60);
+    char table[200], rows[200];
+    csv_options like = CSV_DEFAULTS;
+
+    like.like = t;
+    snprintf(table, sizeof table, "%s", path_of("memory.parquet"));
+    snprintf(rows, sizeof rows, "%s", path_of("memory_rows.parquet"));
+    for (int call = 0; call < N_CALLS; call++)
+        for (int64_t n = 1;; n++) {
+            mill_mem_stats before, after;
+            mill_table *back = NULL;
+            mill_err err = MILL_OK;
+            mill_mem_get_stats(&before);
+            mill_mem_fail_at(n);
+            if (call == WRITE) err = mill_table_write(t, table, true, NULL);
+            if (call == READ) err = mill_table_read(&back, table, NULL, NULL);
+            if (call == READ_LIKE) err = mill_table_read(&back, table, &like, NULL);
+            if (call == WRITE_ROWS) err = write_rows(rows);
+            if (call == READ_ROWS) err = read_rows(rows);
+            mill_mem_fail_at(0);
+            mill_table_free(back);
+            mill_mem_get_stats(&after);
+            if (after.live != before.live)
+                fail_msg("call %d, allocation %lld: %lld blocks are lost", call, (long long)n,
+                         (long long)(after.live - before.live));
+            if (!err) break;
+            assert_int_equal(err, MILL_ENOMEM);
+        }
+    mill_table_free(t);
+}
+
 /* ---- other types ---- */
 
 void test_column_retype__goes_by_the_text(void **state)
