@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every header compiles alone: the internal ones as C, include/tabmill.h as C and as C++ (it is the only one that C++ may see).
-flags="-Isrc -Iinclude -Wall -Wextra -Werror -fsyntax-only"
+flags="-Isrc -Iinclude -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags-only-I libpq)"
 bad=0 n=0
 check() { # compiler language standard header more flags
     compiler=$1 language=$2 standard=$3 header=$4
