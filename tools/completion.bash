@@ -5,7 +5,7 @@ _tabmill() {
     call=("$command")
     case $command in
     prior) verbs="show stream verify export stats" ;;
-    reason) verbs="verify" ;;
+    reason) verbs="status export import watch verify" ;;
     esac
     if [ -n "$verbs" ] && [ "$COMP_CWORD" -gt 2 ] && [[ " $verbs " == *" ${COMP_WORDS[2]} "* ]]; then
         call+=("${COMP_WORDS[2]}")

@@ -21,7 +21,7 @@ complete_is what_of_bench "scaling" bench s
 complete_is alias_command "generate generate-data" gener
 complete_is prior_verb "show stream stats" prior s
 complete_is prior_option "--index" prior show --ind
-complete_is reason_verb "verify" reason v
+complete_is reason_verb "status" reason s
 complete_is reason_verb_option "--text-field" reason verify --text
 complete_is prior_recipe "v2-reg-stage1 v2-reg-stage2 v2-reg-stage3" prior --recipe v2-reg
 touch table.csv

@@ -163,7 +163,7 @@ expect machine_is_late 1 "machine 1 has not finished" \
     "$T" reason --dataset d.jsonl -o late.jsonl --server "$A" --num-nodes 2 --node-timeout 0.3
 
 # ---- what goes wrong and comes right ----
-for fault in status:500 reset-body torn no-finish error-mid empty-content; do
+for fault in status:500 torn; do # reason_faults.sh has the others
     serve F --fault "share=0.1 attempt=1 $fault"
     "$T" reason --dataset d.jsonl -o f.jsonl -f --server "$F" -q 2>err
     same "fault_$fault" out.jsonl f.jsonl

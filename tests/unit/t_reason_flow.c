@@ -75,6 +75,9 @@ static const char good_json[] =
 static const char weak_json[] =
     "{\"correctness\":0.5,\"step_by_step_clarity\":0.5,\"logical_coherence\":0.5,"
     "\"mathematical_precision\":0.5,\"feedback\":\"say more\"}";
+static const char even_json[] =
+    "{\"correctness\":0.8,\"step_by_step_clarity\":0.8,\"logical_coherence\":0.8,"
+    "\"mathematical_precision\":0.8,\"feedback\":\"even\"}";
 static const char poor_json[] =
     "{\"correctness\":0,\"step_by_step_clarity\":0.5,\"logical_coherence\":0.5,"
     "\"mathematical_precision\":0.5,\"feedback\":\"no\"}";
@@ -153,8 +156,8 @@ void test_score__weighs_and_never_believes_a_wrong_answer(void **state)
 /* ---- chains ---- */
 
 /* Letters are rows: g generate or improve with the right answer, w with a wrong one, n without a
- * box, t truncated, f filtered, x no response; G, W, P a good, weak, poor evaluation, J none, T one
- * that was truncated. */
+ * box, t truncated, f filtered, x no response; G, E, W, P a good, even, weak, poor evaluation, J
+ * none, T one that was truncated. */
 static void folded(flow_chain *c, const flow_config *f, const char *rows)
 {
     static const flow_record record = {.id = "a", .problem = "2+2", .solution = "", .gold = "4"};
@@ -169,6 +172,7 @@ static void folded(flow_chain *c, const flow_config *f, const char *rows)
                  {'f', FINISH_FILTER, "", ""},
                  {'x', FINISH_NONE, "", "no response: refused"},
                  {'G', FINISH_STOP, good_json, ""},
+                 {'E', FINISH_STOP, even_json, ""},
                  {'W', FINISH_STOP, weak_json, ""},
                  {'P', FINISH_STOP, poor_json, ""},
                  {'J', FINISH_STOP, "I like it", ""},
@@ -238,6 +242,7 @@ void test_flow__goes_from_stage_to_stage(void **state)
     assert_next("gWgW", &f, STAGE_IMPROVE);
     assert_next("gWgWg", &f, STAGE_EVALUATE);
     assert_ends("gG", &f, OUTCOME_GOOD, .88, "");
+    assert_ends("gE", &f, OUTCOME_GOOD, .8, ""); /* the threshold itself */
     assert_ends("gWgG", &f, OUTCOME_GOOD, .88, "");
     assert_ends("gWgWgW", &f, OUTCOME_WEAK, .5, "");
 }

@@ -48,6 +48,7 @@ void test_members__are_unsure_of_the_unusual(void **state)
                                         "{\"a\":{\"b\":1,\"b\":2}}",
                                         "{\"a\":\"\\ud800\"}",
                                         "{\"a\":\"\\u0000\"}",
+                                        "{\"a\":\"\\udc00\"}",
                                         "{\"a\":\"\xff\"}",
                                         "{\"a\":\"\t\"}",
                                         "{\"a\":tru}",
