@@ -172,7 +172,7 @@ static mill_err count_dense(totals *t)
 {
     const cross *x = t->x;
     const int64_t cells = x->n_a * x->n_b;
-    uint32_t *const count = mill_alloc((size_t)cells, 2 * N_SIDES * sizeof *count);
+    uint32_t *const count = mill_alloc((size_t)cells, sizeof *count * 2 * N_SIDES);
 
     if (!count) return MILL_ENOMEM;
     for (int s = 0; s < N_SIDES; s++) {

@@ -207,6 +207,7 @@ static bool list_text(csv_thread *t, const csv_column *c, csv_stats *st, const d
 
 /* One text that is present; at: its offset in the file; code: where its code goes, or NULL.  False:
  * out of memory. */
+/* NOLINTNEXTLINE(readability-function-size): inlined; a text and where its code goes */
 static inline bool count_text(csv_thread *t, const csv_column *c, csv_stats *st, const dict_key *k,
                               csv_field f, int64_t at, int32_t *code, bool is_back)
 {

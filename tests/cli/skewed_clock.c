@@ -1,6 +1,6 @@
 /* skewed_clock.c - preloaded: a clock of the day that jumps between an hour ago, now and an hour
  * ahead, a thousand times a second; elsewhere on every rank.  Monotonic clocks are as they are. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): what the headers ask for */
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>

@@ -166,7 +166,7 @@ static void plain_tree(plain *p, uint32_t tree)
 
 static void check_against_plain(int cols, int classes)
 {
-    world *w = world_new(cols, classes, (uint64_t)(cols * 100 + classes));
+    world *w = world_new(cols, classes, (uint64_t)cols * 100 + (uint64_t)classes);
     plain *p = calloc(1, sizeof *p);
 
     p->j = &w->j;

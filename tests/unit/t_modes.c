@@ -228,7 +228,10 @@ void test_modes__have_at_most_five_atoms(void **state)
     synth_modes m;
 
     (void)state;
-    for (int i = 0; i < 1000; i++) x[i] = i / 50;
+    for (int i = 0, step; i < 1000; i++) {
+        step = i / 50;
+        x[i] = step;
+    }
     x[999] = 7; /* the heaviest is in, wherever it stands; 19 falls below a twentieth */
     assert_ok(modes_fit(&m, x, 1000, 1, 2));
     assert_int_equal(modes_n_atoms(&m), MODES_MAX_ATOMS);

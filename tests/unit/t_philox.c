@@ -73,6 +73,6 @@ void test_rng__below_is_uniform_and_in_range(void **state)
     }
     /* Just above 2^31 a plain multiplication without rejection prefers every second value. */
     int odd = 0;
-    for (int i = 0; i < 100000; i++) odd += mill_rng_below(&r, 0x80000001u) & 1;
+    for (int i = 0; i < 100000; i++) odd += (int)(mill_rng_below(&r, 0x80000001u) & 1);
     assert_true(odd > 49000 && odd < 51000);
 }

@@ -80,13 +80,15 @@ void test_scan__plain_numbers_are_found(void **state)
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         char s[128] = {0};
         number_shape p;
-        assert_true(number_plain(&p, strcpy(s, plain[i]), strlen(plain[i])));
+        snprintf(s, sizeof s, "%s", plain[i]);
+        assert_true(number_plain(&p, s, strlen(s)));
         assert_int_equal(p.negative, *s == '-');
     }
     for (size_t i = 0; i < sizeof not / sizeof *not ; i++) {
         char s[128] = {0};
         number_shape p;
-        if (number_plain(&p, strcpy(s, not [i]), strlen(not [i]))) fail_msg("\"%s\"", not [i]);
+        snprintf(s, sizeof s, "%s", not [i]);
+        if (number_plain(&p, s, strlen(s))) fail_msg("\"%s\"", not [i]);
     }
 }
 

@@ -14,7 +14,7 @@ static uint32_t digest(const mill_table *t)
         const size_t size = column_has_codes(c) ? sizeof(int32_t) : sizeof(int64_t);
         crc = mill_crc32c(crc, c->i64, (size_t)t->rows * size);
         for (int64_t i = 0; i < t->rows; i++) {
-            const char valid = column_is_valid(c, i);
+            const bool valid = column_is_valid(c, i);
             crc = mill_crc32c(crc, &valid, 1);
         }
     }

@@ -46,7 +46,7 @@ static void draw_bag(growing *g)
         uint32_t word[64];
         i16v bits[4];
         vrand_bits(bits, g->j->seed, 0, g->stream, (uint64_t)(i / 64));
-        for (int w = 0; w < 4; w++) istore(word + 16 * w, bits[w]);
+        for (int64_t w = 0; w < 4; w++) istore(word + 16 * w, bits[w]);
         const int here = n - i < 64 ? (int)(n - i) : 64;
         for (int64_t k = 0; k < here; k++)
             g->weight[((uint64_t)word[k] * (uint64_t)n) >> 32] += 1.0f;

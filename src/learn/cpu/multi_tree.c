@@ -11,9 +11,10 @@
 
 enum {
     BINS = 256,
-    COUNT = 15,
-    COUNTS = 16 * COUNT
-}; /* of rows: the last output, where it begins */
+    COUNT = 15,           /* the output that counts rows */
+    COUNTS = 16 * COUNT,  /* where its sums begin */
+    LAST_STEP = 256 * 15, /* of run */
+};
 
 void LEVEL_FN(multi_tree_gradients)(float *g, const float *out, const float *y, int64_t n)
 {
@@ -81,7 +82,7 @@ VI void lanes_before(float *before, float *total, const float *run, int outputs)
         float sum = 0.0f;
         for (int64_t l = 0; l < 16; l++) {
             before[16 * m + l] = sum;
-            sum += run[256 * 15 + 16 * m + l];
+            sum += run[LAST_STEP + 16 * m + l];
         }
         total[m] = sum;
     }
@@ -127,5 +128,5 @@ void LEVEL_FN(multi_tree_best)(multi_split *out, const multi_node *node, const u
     istore(step, at);
     *out = (multi_split){0.0f, 0};
     for (int64_t l = 0; l < 16; l++)
-        if (gain[l] > out->gain) *out = (multi_split){gain[l], 16 * l + (int)step[l]};
+        if (gain[l] > out->gain) *out = (multi_split){gain[l], (int)(16 * l) + (int)step[l]};
 }
