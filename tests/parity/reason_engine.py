@@ -9,6 +9,7 @@ The second judge of answers is Math-Verify: each pair on which it and `tabmill r
 equal is a failure; the pairs are equal or unequal by construction.
 """
 import json
+import math
 import os
 import random
 import shutil
@@ -147,7 +148,11 @@ def equal_pairs(rng):
         (f"\\frac{{{a}}}{{4}}", f"{a / 4}"), (f"{a}\\%", f"\\frac{{{a}}}{{100}}"), (f"\\sqrt{{{p * p * 3}}}", f"{p}\\sqrt{{3}}"),
         (f"({a}, {b})", f"({a},{b})"), (f"\\{{{a}, {a + b}\\}}", f"\\{{{a + b}, {a}\\}}"), (f"[{a}, {a + b})", f"\\left[{a}, {a + b}\\right)"),
         ("B", "\\text{(B)}"), (f"x={a}", f"{a}"), (f"{a}x+{b}", f"{b}+{a}x"), (f"x^2-{p * p}", f"(x-{p})(x+{p})"), (f"2^{{{p}}}", f"{2 ** p}"),
-        (f"-\\frac{{{a}}}{{{b}}}", f"\\frac{{-{a}}}{{{b}}}"), (f"{a}^\\circ", f"{a}"), (f"\\dfrac{{\\pi}}{{{p}}}", f"\\frac{{\\pi}}{{{p}}}"),
+        (f"-\\frac{{{a}}}{{{b}}}", f"\\frac{{-{a}}}{{{b}}}"), (f"{a}^\\circ", f"{a}"), (f"{a}\\frac{{1}}{{2}}", f"{a}.5"), (f"\\$ {a}.50", f"{a}.5"), (f"\\text{{{a} meters}}", f"{a}"),
+        (f"(-\\infty, {a}]", f"\\left(-\\infty, {a}\\right]"), (f"[{a}, {a + 1}]\\cup[{b + 50}, \\infty)", f"[{a},{a + 1}] \\cup [{b + 50},\\infty)"),
+        (f"\\frac{{\\sqrt{{{p}}}}}{{{p}}}", f"\\frac{{1}}{{\\sqrt{{{p}}}}}"), (f"\\frac{{x+{a}}}{{x-{b}}}", f"\\frac{{{a}+x}}{{-{b}+x}}"), (f"{p}!", f"{math.factorial(p)}"),
+        (f"\\log_{{2}} {2 ** p}", f"{p}"), (f"{p}x^2y", f"{p}yx^2"), (f"x \\in \\{{{a}, {a + b}\\}}", f"{a}, {a + b}"), (f"1.{a:02d} \\times 10^{{3}}", f"1{a:02d}0"),
+        (f"{a}:{b}", f"\\frac{{{a}}}{{{b}}}"), (f"y = {a}x + {b}", f"{a}x+{b}"), (f"{a} \\text{{ and }} {a + b}", f"{a}, {a + b}"), (f"\\dfrac{{\\pi}}{{{p}}}", f"\\frac{{\\pi}}{{{p}}}"),
     ]
 
 
@@ -158,7 +163,9 @@ def unequal_pairs(rng):
         (f"\\frac{{{a}}}{{{b}}}", f"\\frac{{{a + 1}}}{{{b}}}"), (f"{a}", f"{a + b}"), (f"{a}", f"-{a}"), (f"{a}.5", f"{a}"), (f"({a}, {a + b})", f"({a + b}, {a})"),
         (f"\\{{{a}, {a + b}\\}}", f"\\{{{a}, {a + b + 1}\\}}"), (f"[{a}, {a + b})", f"({a}, {a + b}]"), ("B", "C"), (f"x={a}", f"{a + 1}"),
         (f"{a}x+{b}", f"{b + 1}+{a}x"), (f"x^2-{p * p}", f"(x-{p})^2"), (f"\\sqrt{{{p}}}", f"{p}"), (f"2^{{{p}}}", f"{2 * p + 1}"),
-        (f"\\frac{{\\pi}}{{{p}}}", f"\\frac{{\\pi}}{{{p + 1}}}"), (f"{a * 1000}", f"{a},001"), (f"{p}\\sqrt{{3}}", f"{p}\\sqrt{{5}}"),
+        (f"\\frac{{\\pi}}{{{p}}}", f"\\frac{{\\pi}}{{{p + 1}}}"), (f"{a * 1000}", f"{a},001"), (f"{a}\\frac{{1}}{{2}}", f"\\frac{{{a}}}{{2}}"), (f"(-\\infty, {a}]", f"(-\\infty, {a})"),
+        (f"{p}!", f"{p}"), (f"\\log_{{2}} {2 ** p}", f"{p + 1}"), (f"{a}:{b}", f"{b}:{a + b}"), (f"{a}", f"{a}.00001"), (f"{a}x^2", f"{a}x^3"), ("A", "a+1"),
+        (f"({a}, {b})", f"({a}, {b}, 0)"), (f"{a}", f"{a}, {a + b}"), (f"\\frac{{\\sqrt{{{p}}}}}{{{p}}}", f"\\sqrt{{{p}}}"), (f"{p}\\sqrt{{3}}", f"{p}\\sqrt{{5}}"),
     ]
 
 
