@@ -66,7 +66,10 @@ static mill_err take_word(mill_text *word, const char **s, const command_fill *f
     for (text_clear(word); **s && (quote || !strchr(" \t\n", **s));) {
         const char c = **s;
         if (quote ? c == quote : c == '\'' || c == '"') {
-            quote = quote ? 0 : c;
+            if (quote)
+                quote = 0;
+            else
+                quote = c;
             (*s)++;
         } else if (c == '\\' && quote != '\'' && (*s)[1]) {
             text_add_bytes(word, *s + 1, 1);

@@ -284,14 +284,12 @@ void servers_close(servers *s)
 
 mill_err servers_check(const servers *s)
 {
-    const server *last = NULL;
+    const server *last = &s->sv[s->n - 1];
     const double now = http_now();
 
     if (s->fatal) return mill_fail(s->fatal, "%s", s->words);
-    for (int i = 0; i < s->n; i++) {
+    for (int i = 0; i < s->n; i++)
         if (!life_is_hopeless(&s->sv[i], now)) return MILL_OK;
-        last = &s->sv[i];
-    }
     return mill_fail(MILL_EIO, "no %s is left%s; %s: %s%s%s",
                      s->o.is_judge ? "judge server" : "server",
                      s->n > 1 ? ", the last of them" : "", last->name, last->why,
