@@ -46,8 +46,8 @@ int mill_engine_open(mill_engine **out, int threads);
 void mill_engine_close(mill_engine *e); /* NULL is allowed */
 
 /*
- * Read a table: CSV (also .gz, .zst), Parquet, .npy or .npz, by its name.  options: "key=value" strings,
- * NULL at the end, or NULL for none:
+ * Read a table: CSV (also .gz, .zst), Parquet, .npy or .npz, by its name.  options: "key=value"
+ * strings, NULL at the end, or NULL for none:
  *
  *   - delimiter=; and header=yes|no instead of sniffing
  *   - na=NA,? are the words that mean missing

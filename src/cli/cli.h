@@ -75,7 +75,7 @@ extern const opt_row talk_rows[], csv_rows[], column_rows[], run_rows[], file_ro
 
 /* talk.c */
 void cli_talk(const opt_set *set, bool quiet); /* the log alone: before ranks are forked */
-void cli_talk_least(mill_log_level least); /* of what the log says */
+void cli_talk_least(mill_log_level least);     /* of what the log says */
 void cli_mute(void); /* this rank has nothing to say: rank 0 speaks for all */
 int cli_begin(mill_pool **pool, const opt_set *set,
               const talk_options *o); /* log and threads; 0, or the exit status */

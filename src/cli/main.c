@@ -31,7 +31,8 @@ static const command commands[] = {
     {"launch", cmd_launch, &launch_set, "start ranks of a program, and stand by them"},
     {"bench", cmd_bench, &bench_set, "how much faster many ranks are than one"},
     {"monitor", cmd_monitor, &monitor_set, "sample GPUs, processors and ranks into a table"},
-    {"reason", cmd_reason, &reason_set, "send records through a language model, and judge what comes"},
+    {"reason", cmd_reason, &reason_set,
+     "send records through a language model, and judge what comes"},
     {"devices", cmd_devices, &devices_set, "processors, memory, GPUs, and what is usable"},
 };
 

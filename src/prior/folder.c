@@ -33,7 +33,7 @@ static mill_err remove_temporaries(const char *dir)
     TRY(file_list(&list, &n, dir));
     for (int i = 0; i < n && !err; i++) {
         const size_t len = strlen(list[i]);
-        if (len < 5 || strcmp(list[i] + len - 4, ".tmp")) continue;
+        if (len < 5 || strcmp(list[i] + len - 4, ".tmp") != 0) continue;
         if (!(err = prior_path(path, dir, list[i]))) err = file_remove(path);
     }
     mill_free(list);
@@ -144,7 +144,7 @@ static mill_err was_rebooted(bool *out, const prior_folder *f)
     TRY(file_read_all(&now, &len, "/proc/sys/kernel/random/boot_id"));
     mill_err err = MILL_OK;
     if (file_exists(path)) err = file_read_all(&then, &len, path);
-    *out = then && strcmp(now, then);
+    *out = then && strcmp(now, then) != 0;
     if (!err && (!then || *out)) err = file_write_all(path, now, strlen(now));
     mill_free(now);
     mill_free(then);

@@ -134,7 +134,7 @@ static mill_err compare(const prior_run_options *o, const json_t *was, const jso
                         "%s: holds a run of %lld data sets, and %lld are fewer: resume with "
                         "--n-datasets %lld or more",
                         o->dir, (long long)n, (long long)o->n, (long long)n);
-    else if (version && strcmp(version, o->version))
+    else if (version && strcmp(version, o->version) != 0)
         mill_log(MILL_LOG_WARN, "%s: the run was begun by version %s and this is %s", o->dir,
                  version, o->version);
     text_free(&t);

@@ -215,11 +215,11 @@ static mill_err find_tensors(shard *s, const char *path)
     const store_tensor *t[6];
     int64_t total[4];
 
-    if (!kind || strcmp(kind, "prior-shard"))
+    if (!kind || strcmp(kind, "prior-shard") != 0)
         return mill_fail(MILL_EINPUT, "%s: holds no data sets of a prior", path);
     for (int k = 0; k < SHARD_N_COLUMN; k++) {
         const char *name = json_string_value(json_array_get(columns, (size_t)k));
-        if (!name || strcmp(name, shard_columns[k]))
+        if (!name || strcmp(name, shard_columns[k]) != 0)
             return mill_fail(MILL_EINPUT, "%s: another version of tabmill wrote this shard", path);
     }
     for (int k = 0; k < 6; k++)
@@ -259,8 +259,8 @@ mill_err shard_read(prior_set *out, shard *s, int64_t k)
     const char *name_end = n > name_at ? memchr(text + name_at, '"', n - name_at) : NULL;
     const size_t name = name_end ? (size_t)(name_end - text) - name_at : 0;
 
-    if (!name || name >= sizeof s->kind || memcmp(text, head, name_at) ||
-        n < name_at + name + sizeof middle || memcmp(name_end, middle, sizeof middle - 1))
+    if (!name || name >= sizeof s->kind || memcmp(text, head, name_at) != 0 ||
+        n < name_at + name + sizeof middle || memcmp(name_end, middle, sizeof middle - 1) != 0)
         return mill_fail(MILL_EINPUT, "data set %lld of a shard: its text is damaged",
                          (long long)r[SHARD_INDEX]);
     memcpy(s->kind, text + name_at, name);
