@@ -64,6 +64,6 @@ int cli_reason_dry_run(const reason_job *job)
                rounds * (most + (double)a->judge_max_tokens));
     if (bad)
         printf("%lld of %lld records looked at cannot be read\n", (long long)bad,
-               (long long)(bad + sampled));
+               (long long)bad + (long long)sampled);
     return 0;
 }

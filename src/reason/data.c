@@ -99,6 +99,7 @@ static mill_err read_problem(char **out, const record_json *record, const char *
         err = add_texts(&t, record, name);
         s += n + (s[n] == ',');
     }
+    if (!err && !t.s) err = mill_fail(MILL_EINPUT, "the fields \"%s\" are empty", fields);
     if (!err) err = text_check(&t);
     if (err) {
         text_free(&t);
@@ -179,12 +180,12 @@ static mill_err name_twins(const reason_data *d, int64_t hash)
 
     for (int64_t j = 0; j < d->n && !err; j++) {
         const int64_t h = hash_id(&id, d, j);
-        if (h == hash && !first) {
+        if (h == hash && id && !first) {
             first = id;
             at = j;
             continue;
         }
-        if (h == hash && !strcmp(first, id))
+        if (h == hash && id && !strcmp(first, id))
             err = mill_fail(
                 MILL_EINPUT,
                 "records %lld and %lld have the same \"%s\": \"%.60s\"; --id-field NAME "

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { MOST_LEVELS = 24, MOST_DIGITS = 18, MOST_KEYS = 64 };
+enum { MOST_LEVELS = 24, MOST_DIGITS = 18, MOST_DECIMALS = 36, MOST_KEYS = 64 };
 
 typedef struct {
     const char *end;
@@ -96,7 +96,7 @@ static const char *number(const scan *s, const char *p)
     if (p < s->end && *p == '.') {
         const char *const point = p++;
         p = digits(s, p);
-        if (p == point + 1 || p - point > 2 * MOST_DIGITS) return NULL;
+        if (p == point + 1 || p - point > MOST_DECIMALS) return NULL;
     }
     return p < s->end && (*p == 'e' || *p == 'E') ? NULL : p;
 }

@@ -205,7 +205,7 @@ static mill_err begin_record(runner *r, lease *l, int64_t number, const bool *ha
     h->bytes = (int64_t)(sizeof *h + strlen(text.problem) + strlen(text.solution) +
                          strlen(text.gold) + strlen(text.id));
     r->held_bytes += (size_t)h->bytes;
-    while (l->row_at + n_rows < l->rows.n && row[n_rows].record == number) n_rows++;
+    while (row && l->row_at + n_rows < l->rows.n && row[n_rows].record == number) n_rows++;
     mill_err begun = MILL_OK;
     for (int k = 0; k < r->o->samples && !begun; k++)
         if (!has_ended[k]) begun = begin_chain(r, h, k, row, n_rows);

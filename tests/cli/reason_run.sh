@@ -219,6 +219,9 @@ failed = [json.loads(s) for s in open("b.jsonl.run/failed.jsonl")]
 assert [f.get("record") for f in failed] == [1, 2, 3, 4, 5, 6] and all(f["failure"] for f in failed), failed
 END2
 holds bad_records_listed python3 bad.py
+printf '%s\n' '{"q":[],"r":[]}' '{"q":["What is 1 + 1?"],"r":"A 2"}' >fields.jsonl
+expect two_fields 0 "1 failed" "$T" reason --dataset fields.jsonl -o two_fields.jsonl --server "$A" --problem-field q,r
+holds two_fields_joined grep -qF '"problem":"What is 1 + 1?\nA 2"' two_fields.jsonl
 printf '%s\n' '{"id":"a","problem":"p"}' '{"id":"b","problem":"q"}' '{"id":"a","problem":"r"}' >twice.jsonl
 expect duplicate_ids 1 'records 0 and 2 have the same "id": "a"' "$T" reason --dataset twice.jsonl -o t.jsonl --server "$A"
 python3 -c 'import json; print(json.dumps({"problem": "What is 1 + 1? " + "x" * 10_000_000}))' >huge.jsonl
