@@ -178,7 +178,7 @@ static mill_err read_bytes(char **out, size_t *n, const record_file *r, int64_t 
 
 /* The next field of [*s, end): its text goes to the same place, without quotes; NUL behind it.
  * *more: a delimiter followed. */
-static const char *take_field(char **s, char *end, char delimiter, bool *more)
+static const char *take_field(char **s, const char *end, char delimiter, bool *more)
 {
     char *const field = *s, *to = field, *at = field;
 

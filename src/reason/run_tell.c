@@ -83,15 +83,16 @@ static json_t *servers_json(const runner *r)
 
 static mill_err write_metrics(runner *r)
 {
+    const int64_t chains = r->o->data->n * r->o->samples;
     const int64_t ready = r->ready[0].n + r->ready[1].n + r->suspects[0].n + r->suspects[1].n;
-    json_t *line = json_pack(
-        "{s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "time", unix_time(), "done",
-        (json_int_t)done_of(r), "records", (json_int_t)(r->o->data->n * r->o->samples), "good",
-        (json_int_t)r->ended[OUTCOME_GOOD], "weak", (json_int_t)r->ended[OUTCOME_WEAK], "failed",
-        (json_int_t)r->ended[OUTCOME_FAILED], "rows", (json_int_t)r->rows, "tokens",
-        (json_int_t)r->tokens, "prompt_tokens", (json_int_t)r->prompt_tokens, "in_flight",
-        (json_int_t)r->n_in_flight, "ready", (json_int_t)ready, "waiting", (json_int_t)r->n_waiting,
-        "servers", servers_json(r));
+    json_t *line =
+        json_pack("{s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "time", unix_time(),
+                  "done", (json_int_t)done_of(r), "records", (json_int_t)chains, "good",
+                  (json_int_t)r->ended[OUTCOME_GOOD], "weak", (json_int_t)r->ended[OUTCOME_WEAK],
+                  "failed", (json_int_t)r->ended[OUTCOME_FAILED], "rows", (json_int_t)r->rows,
+                  "tokens", (json_int_t)r->tokens, "prompt_tokens", (json_int_t)r->prompt_tokens,
+                  "in_flight", (json_int_t)r->n_in_flight, "ready", (json_int_t)ready, "waiting",
+                  (json_int_t)r->n_waiting, "servers", servers_json(r));
     char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     mill_err err = text ? file_printf(r->metrics, "%s\n", text)
                         : mill_fail(MILL_ENOMEM, "no memory for a line of metrics");

@@ -109,8 +109,11 @@ void test_members__that_are_taken_are_those_of_jansson(void **state)
     for (int k = 0; k < 300000; k++) {
         char text[200] = "{\"a\":";
         const uint32_t n = 1 + mill_rng_below(&rng, 9);
-        for (uint32_t i = 0; i < n; i++) strcat(text, piece[mill_rng_below(&rng, n_pieces)]);
-        if (mill_rng_below(&rng, 2)) strcat(text, "}");
+        size_t at = strlen(text);
+        for (uint32_t i = 0; i < n; i++)
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s",
+                                   piece[mill_rng_below(&rng, n_pieces)]);
+        if (mill_rng_below(&rng, 2)) snprintf(text + at, sizeof text - at, "}");
         if (!scans(text)) continue;
         taken++;
         json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
