@@ -92,7 +92,7 @@ static void ask(int64_t i)
                             .stream = B.streams,
                             .limits = {.connect = 5, .first_byte = 60, .idle = 60, .total = 600},
                             .end = on_end,
-                            .ctx = (void *)(intptr_t)i};
+                            .ctx = (void *)(intptr_t)i}; /* NOLINT(performance-no-int-to-ptr) */
     B.asked++;
     must(chat_start(NULL, B.loop, &q));
 }
@@ -152,7 +152,7 @@ static int connected(void)
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    a.sin_port = htons((uint16_t)atoi(strrchr(B.url, ':') + 1));
+    a.sin_port = htons((uint16_t)strtol(strrchr(B.url, ':') + 1, NULL, 10));
     if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a)) {
         perror(B.url);
         exit(1);
@@ -225,7 +225,8 @@ int main(int argc, char **argv)
         printf("SKIP: it asks a server: make bench-reason starts one\n");
         return 0;
     }
-    if (argc < 5 || atoi(argv[4]) < 1 || atoi(argv[4]) > MOST_IN_FLIGHT) {
+    const int in_flight = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 0;
+    if (in_flight < 1 || in_flight > MOST_IN_FLIGHT) {
         fprintf(stderr, "reason URL floor|bare|whole|stream|paced SECONDS IN_FLIGHT [STORE]\n");
         return 2;
     }
@@ -234,11 +235,11 @@ int main(int argc, char **argv)
     B.streams = !strcmp(mode, "stream");
     if (argc > 5) open_store(argv[5]);
     const double began = http_now(), processor = processor_seconds();
-    B.until = began + atof(argv[3]);
+    B.until = began + strtod(argv[3], NULL);
     if (!strcmp(mode, "floor"))
-        run_floor(atoi(argv[4]));
+        run_floor(in_flight);
     else
-        run_chats(atoi(argv[4]));
+        run_chats(in_flight);
     const double wall = http_now() - began, cpu = processor_seconds() - processor;
     printf("{\"mode\": \"%s\", \"requests\": %lld, \"failed\": %lld, \"events\": %lld, \"bytes\": "
            "%lld, \"seconds\": %.3f, \"processor\": %.3f, \"per_processor_second\": %.0f, "

@@ -227,7 +227,7 @@ static bool is(span key, const char *name, size_t n)
 {
     return key.n == n && !memcmp(key.p, name, n);
 }
-#define IS(key, name) is(key, name, sizeof name - 1)
+#define IS(key, name) is(key, name, sizeof(name) - 1)
 
 /* The first time. */
 static bool see(scan *s, unsigned what)

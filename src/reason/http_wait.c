@@ -17,7 +17,8 @@ mill_err timers_own(timer_heap *h)
 {
     if (h->owned == h->cap) {
         const int cap = h->cap ? 2 * h->cap : 64;
-        http_timer **more = mill_realloc(h->heap, (size_t)cap, sizeof *more);
+        http_timer **more =
+            mill_realloc(h->heap, (size_t)cap, sizeof(void *)); /* pointers to timers */
         if (!more) return MILL_ENOMEM;
         h->heap = more;
         h->cap = cap;

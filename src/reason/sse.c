@@ -97,7 +97,7 @@ bool sse_feed(sse *s, const char *p, size_t n, bool (*event)(void *ctx, const ch
         if (p == end) break;
         const char *q = line_end(p, end);
         if (q == end) {
-            text_add_bytes(&s->line, p, n = (size_t)(end - p));
+            text_add_bytes(&s->line, p, (size_t)(end - p));
             return !s->line.failed;
         }
         const bool is_whole = *q == '\n' && q + 1 < end && q[1] == '\n' && !s->line.len &&

@@ -80,7 +80,7 @@ static bool take_condition(fault *f, const char *w)
     else if (!strcmp(w, "once"))
         f->once = 1;
     else if ((v = value_of(w, "stage="))) {
-        for (f->stage = 0; strcmp(v, ask_stage_names[f->stage]); f->stage++)
+        for (f->stage = 0; strcmp(v, ask_stage_names[f->stage]) != 0; f->stage++)
             if (f->stage == ASK_OTHER) mock_die("no such stage: %s", v);
     } else
         return false;

@@ -21,10 +21,7 @@ static const char *const words[64] = {
     "than ", "greater ", "mod ", "hence ", "thus ", "now ", "consider ", "suppose ", "it ",
     "follows ", "from ", "here ", "step ", "first ", "second ", "next ",
     /* awkward */
-    "\\n", "\\\"so\\\" ", "\\\\frac{1}{2} ",
-    "\xe2\x88\x9a"
-    "2 ",
-    "caf\\u00e9 ", "\\ud83d\\ude00 "};
+    "\\n", "\\\"so\\\" ", "\\\\frac{1}{2} ", "\u221a2 ", "caf\\u00e9 ", "\\ud83d\\ude00 "};
 
 uint64_t mix64(uint64_t x)
 {

@@ -54,7 +54,7 @@ static void wake_at(conn *c, double due)
     c->due = due;
     if (S.n_heap == S.cap_heap) {
         S.cap_heap = S.cap_heap ? 2 * S.cap_heap : 256;
-        S.heap = realloc(S.heap, (size_t)S.cap_heap * sizeof *S.heap);
+        S.heap = realloc(S.heap, (size_t)S.cap_heap * sizeof(void *));
         if (!S.heap) mock_die("no memory");
     }
     heap_up(S.n_heap++, c);
@@ -243,12 +243,12 @@ static bool refuse(conn *c, const char *head, size_t n)
     else if ((c->f && c->f->kind == FAULT_CONTEXT) ||
              (S.context && a->max_tokens < INT64_MAX / 2 &&
               a->prompt_tokens + a->max_tokens > S.context)) {
-        const long long context = S.context ? S.context : (long long)a->prompt_tokens + 20;
+        const int64_t context = S.context ? S.context : a->prompt_tokens + 20;
         snprintf(message, sizeof message,
                  "This model's maximum context length is %lld tokens. However, you requested %lld "
                  "tokens (%lld in the messages, %lld in the completion). Please reduce the length "
                  "of the messages or completion.",
-                 context, (long long)(a->prompt_tokens + a->max_tokens),
+                 (long long)context, (long long)(a->prompt_tokens + a->max_tokens),
                  (long long)a->prompt_tokens, (long long)a->max_tokens);
         wire_error(&c->w, 400, message, NULL);
     } else if (S.window && S.refuses && S.running >= S.window)
@@ -383,7 +383,7 @@ static void accept_all(void)
         c->heap = -1;
         struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
         if (!S.socket) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        epoll_ctl(S.epoll, EPOLL_CTL_ADD, fd, &e);
+        epoll_ctl(S.epoll, EPOLL_CTL_ADD, fd, &e); /* NOLINT(clang-analyzer-unix.Malloc): has c */
         S.accepted++;
         S.open++;
     }

@@ -157,11 +157,12 @@ static const char *finish_of(const chat *c)
 
 static void put_usage(bytes *b, const chat *c)
 {
+    const long long total = c->a->prompt_tokens + (int64_t)c->r->n;
+
     bytes_fmt(b,
               "\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld,\"completion_tokens\":%zu,"
               "\"prompt_tokens_details\":{\"cached_tokens\":%lld}}",
-              (long long)c->a->prompt_tokens, (long long)(c->a->prompt_tokens + (int64_t)c->r->n),
-              c->r->n, (long long)(c->a->prompt_tokens / 2));
+              (long long)c->a->prompt_tokens, total, c->r->n, (long long)(c->a->prompt_tokens / 2));
 }
 
 static void put_start(bytes *b, const chat *c, const char *object)
@@ -227,8 +228,9 @@ static void put_whole(bytes *b, const chat *c)
 static void put_event(const chat *c, const bytes *event)
 {
     bytes *out = &c->w->out;
-    const bool odd = has(c, FAULT_ODD_CHUNKS);
-    size_t piece = odd ? (size_t)(c->f->arg > 0 ? c->f->arg : 3) : event->n;
+    const fault *f = c->f;
+    const bool odd = f && f->kind == FAULT_ODD_CHUNKS;
+    size_t piece = odd ? (size_t)(f->arg > 0 ? f->arg : 3) : event->n;
 
     for (size_t at = 0; at < event->n; at += piece) {
         if (piece > event->n - at) piece = event->n - at;

@@ -20,7 +20,7 @@ static void mends(const char *from, size_t n, const char *to)
     assert_string_equal(t.s, to);
     text_free(&t);
 }
-#define MENDS(from, to) mends(from, sizeof from - 1, to)
+#define MENDS(from, to) mends(from, sizeof(from) - 1, to)
 
 void test_utf8__is_mended_one_mark_for_each_broken_part(void **state)
 {
