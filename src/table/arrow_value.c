@@ -63,14 +63,19 @@ static void parse_time(arrow_type *t, const char *f)
     }
 }
 
+/* d:PRECISION,SCALE[,BITS] */
 static void parse_decimal(arrow_type *t, const char *f)
 {
-    int precision, bits = 128;
+    const char *comma = strchr(f, ',');
+    char *end;
 
-    if (sscanf(f, "d:%d,%d,%d", &precision, &t->scale, &bits) < 2) return;
-    if (bits < 32 || bits > 256 || bits % 32 || abs(t->scale) > 200) return;
+    if (!comma) return;
+    const long scale = strtol(comma + 1, &end, 10);
+    const long bits = *end == ',' ? strtol(end + 1, NULL, 10) : 128;
+    if (bits < 32 || bits > 256 || bits % 32 || labs(scale) > 200) return;
     t->kind = ARROW_DECIMAL;
-    t->bytes = bits / 8;
+    t->scale = (int)scale;
+    t->bytes = (int)(bits / 8);
 }
 
 static void parse_nested(arrow_type *t, const char *f)
@@ -81,7 +86,7 @@ static void parse_nested(arrow_type *t, const char *f)
     } else if (f[1] == 'w') {
         t->kind = ARROW_LIST;
         t->is_fixed = true;
-        t->width = atoi(f + 3);
+        t->width = (int)strtol(f + 3, NULL, 10);
     } else if (f[1] == 's') {
         t->kind = ARROW_STRUCT;
     } else if (f[1] == 'm') {
@@ -102,7 +107,7 @@ arrow_type arrow_type_of(const struct ArrowSchema *s)
     } else if (f[0] == 'w') {
         t.kind = ARROW_BINARY;
         t.is_fixed = true;
-        t.width = atoi(f + 2);
+        t.width = (int)strtol(f + 2, NULL, 10);
     } else if (f[0] == 't') {
         parse_time(&t, f);
     } else if (f[0] == 'd') {

@@ -272,28 +272,33 @@ static int64_t fill_known(const fill *f, int64_t i)
     return k;
 }
 
-static mill_err fill_indexed(const fill *f)
+/* What the map says of index k: found out where it is the first. */
+static mill_err look_up(int32_t *code, const fill *f, int64_t k, int64_t i)
 {
     const struct ArrowArray *values = f->a->dictionary;
-    parquet_column *c = f->c;
-    const bool is_plain = c->index.bytes == 4 && !arrow_has_missing(f->a);
+    int32_t *known = &f->c->map[k];
+    size_t n;
 
-    TRY(clear_map(c, values->length));
+    *code = -1;
+    if (!*known && arrow_is_valid(values, k)) {
+        const char *s = arrow_text(&n, &f->c->type, values, k);
+        TRY(code_of(code, f, s, n, i));
+        *known = *code < 0 ? -1 : *code + 1;
+    } else if (*known > 0) {
+        *code = *known - 1;
+    }
+    return MILL_OK;
+}
+
+static mill_err fill_indexed(const fill *f)
+{
+    const bool is_plain = f->c->index.bytes == 4 && !arrow_has_missing(f->a);
+
+    TRY(clear_map(f->c, f->a->dictionary->length));
     for (int64_t i = 0; i < f->a->length; i++) {
-        if (is_plain && (i = fill_known(f, i)) == f->a->length) break;
         int32_t code = -1;
-        if (arrow_is_valid(f->a, i)) {
-            const int64_t k = arrow_i64(&c->index, f->a, i);
-            if (!c->map[k]) {
-                if (arrow_is_valid(values, k)) {
-                    size_t n;
-                    const char *s = arrow_text(&n, &c->type, values, k);
-                    TRY(code_of(&code, f, s, n, i));
-                }
-                c->map[k] = code < 0 ? -1 : code + 1;
-            }
-            code = c->map[k] < 0 ? -1 : c->map[k] - 1;
-        }
+        if (is_plain && (i = fill_known(f, i)) == f->a->length) break;
+        if (arrow_is_valid(f->a, i)) TRY(look_up(&code, f, arrow_i64(&f->c->index, f->a, i), i));
         TRY(put_code(f, i, code));
     }
     return MILL_OK;

@@ -92,7 +92,7 @@ static void put_string(mill_text *t, const char *s, size_t n)
 static void put_base64(mill_text *t, const char *bytes, size_t n)
 {
     static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     const unsigned char *s = (const unsigned char *)bytes;
 
     text_add_bytes(t, "\"", 1);
@@ -100,8 +100,8 @@ static void put_base64(mill_text *t, const char *bytes, size_t n)
         const uint32_t v = (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0) |
                            (i + 2 < n ? s[i + 2] : 0);
         const char four[4] = {letters[v >> 18], letters[v >> 12 & 63],
-                              i + 1 < n ? letters[v >> 6 & 63] : '=',
-                              i + 2 < n ? letters[v & 63] : '='};
+                              letters[i + 1 < n ? v >> 6 & 63 : 64],
+                              letters[i + 2 < n ? v & 63 : 64]};
         text_add_bytes(t, four, sizeof four);
     }
     text_add_bytes(t, "\"", 1);
