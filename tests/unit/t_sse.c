@@ -66,6 +66,7 @@ void test_sse__joins_lines_of_data(void **state)
 {
     (void)state;
     expect("data: a\ndata:b\ndata:  c\n\ndata\n\ndata:\ndata:\n\n", "[a\nb\n c][][\n]");
+    expect("data: a\r\ndata: b\r\n\r\ndata: c\rdata: d\r\r", "[a\nb][c\nd]");
 }
 
 void test_sse__drops_what_the_end_cuts_off(void **state)
