@@ -184,7 +184,7 @@ port=$((20000 + $$ % 20000))
 hosts() { # HOST COMMAND...: its launcher, in the background
     local host=$1
     shift
-    "${L[@]}" --nnodes 2 --node-rank "$host" --master-port $port -n 2 -- "$@" >out.$host 2>err.$host &
+    "${L[@]}" --nnodes 2 --node-rank "$host" --master-port $port -n 2 -- "$@" >"out.$host" 2>"err.$host" &
 }
 cat >live.sh <<'SH'
 echo $$ >>pids

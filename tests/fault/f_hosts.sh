@@ -129,11 +129,11 @@ fi
 run 60 slow -x TABMILL_RANK_TIMEOUT=60 & job=$!
 for _ in $(seq 200); do [ "$(left | wc -l)" = 4 ] && break; sleep 0.1; done
 holds=$(left | wc -l)
-kill -KILL $(named mpirun)
+named mpirun | xargs kill -KILL
 for _ in $(seq 40); do [ -z "$(left)" ] && break; sleep 0.1; done
 [ "$holds" = 4 ] && [ -z "$(left)" ]
 verdict "a killed mpirun leaves no rank on any host" $?
-kill -KILL $(left) 2>/dev/null
+left | xargs -r kill -KILL 2>/dev/null
 wait $job
 
 # The wire is cut for a moment: nothing is lost.
