@@ -14,6 +14,7 @@
 #include "base/text.h"
 
 #include <endian.h>
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>

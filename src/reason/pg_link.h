@@ -10,12 +10,15 @@
 
 #include "base/err.h"
 
-#include <libpq-fe.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* As libpq-fe.h has them, which only pg_link.c reads. */
+typedef struct pg_conn PGconn;
+typedef struct pg_result PGresult;
 
 typedef struct {
     PGconn *c; /* NULL: not connected */
@@ -30,7 +33,7 @@ typedef struct {
 
 /* An argument in PostgreSQL's binary format. */
 typedef struct {
-    Oid type;
+    unsigned type; /* Oid */
     const char *p;
     int n;
 } pg_arg;

@@ -38,7 +38,7 @@ typedef enum {
 } integer_column;
 enum { SCORE = N_INTEGERS, SECONDS, FIRST_BYTE, CONTENT, REASONING, WHY, N_COLUMNS };
 
-static void begin_array(mill_text *t, Oid element)
+static void begin_array(mill_text *t, unsigned element)
 {
     char head[20] = {0};
 
@@ -76,7 +76,7 @@ static void add_float8(mill_text *t, double x)
     add_int8(t, bits);
 }
 
-static pg_arg array_arg(mill_text *t, Oid type, int n)
+static pg_arg array_arg(mill_text *t, unsigned type, int n)
 {
     pg_put_int(t->s + 12, 4, n);
     return (pg_arg){type, t->s, (int)t->len};

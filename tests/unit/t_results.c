@@ -1,209 +1,26 @@
 /* TSAN t_results.c - rows that are durable, once, and come back in order: the store in SQLite. */
-#include "lib/test.h"
+#include "lib/made_results.h"
 
-#include "base/file.h"
-#include "base/library.h"
-#include "base/mem.h"
 #include "base/philox.h"
-#include "reason/results.h"
 
 #include <fcntl.h>
-#include <math.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-/* ---- helpers ---- */
-
-static char folder[] = "/tmp/t_results_XXXXXX";
-
-static const char *path_of(const char *name)
-{
-    static bool is_made;
-    static char path[4][200];
-    static int i;
-
-    if (!is_made) assert_non_null(mkdtemp(folder));
-    is_made = true;
-    i = (i + 1) % 4;
-    snprintf(path[i], sizeof path[i], "%s/%s", folder, name);
-    return path[i];
-}
-
-#define HASH "0123456789abcdef0123456789abcdef"
-enum { RECORDS = 1000, RANGE = 64 };
-
-static results_options options(const char *path, const json_t *config)
-{
-    return (results_options){.where = path,
-                             .name = "test",
-                             .hash = HASH,
-                             .config = config,
-                             .records = RECORDS,
-                             .range = RANGE,
-                             .resume = true};
-}
-
-static json_t *config_of(const char *model)
-{
-    return json_pack("{s:s,s:f,s:s}", "model", model, "temperature", 0.5, "prompt", "Think.");
-}
-
-static results *opened(const char *path)
-{
-    json_t *config = config_of("m");
-    const results_options o = options(path, config);
-    results *r;
-
-    assert_ok(results_open(&r, &o));
-    json_decref(config);
-    return r;
-}
-
-static results *opened_to_read(const char *path)
-{
-    const results_options o = {.where = path, .read_only = true};
-    results *r;
-
-    assert_ok(results_open(&r, &o));
-    return r;
-}
-
-static void assert_refused(const char *path, const results_options *o, const char *words)
-{
-    results *r = NULL;
-
-    (void)path;
-    assert_fails(MILL_EINPUT, words, results_open(&r, o));
-    assert_null(r);
-}
-
-static void remove_store(const char *path)
-{
-    static const char *const parts[] = {"", "-wal", "-shm", "-lock"};
-    char name[240];
-
-    for (int i = 0; i < 4; i++) {
-        snprintf(name, sizeof name, "%s%s", path, parts[i]);
-        assert_ok(file_remove(name));
-    }
-}
-
-static void text_of(char out[200], int64_t record, int sample, int step)
-{
-    snprintf(out, 200, "answer %lld/%d/%d \xe2\x88\x9a", (long long)record, sample, step);
-}
-
-static result_row row_of(const char *content, int64_t record, int sample, int step)
-{
-    return (result_row){.record = record,
-                        .sample = sample,
-                        .step = step,
-                        .stage = (reason_stage)(step % N_STAGE),
-                        .finish = FINISH_STOP,
-                        .outcome = step == 2 ? OUTCOME_GOOD : OUTCOME_NONE,
-                        .score = step == 2 ? 0.5 : (double)NAN,
-                        .attempts = 1,
-                        .prompt_tokens = 7,
-                        .completion_tokens = 11,
-                        .cached_tokens = -1,
-                        .content = content,
-                        .n_content = strlen(content),
-                        .reasoning = "",
-                        .why = ""};
-}
-
-static mill_err put(results *r, int64_t record, int sample, int step)
-{
-    char text[200];
-
-    text_of(text, record, sample, step);
-    const result_row row = row_of(text, record, sample, step);
-    return results_put(r, &row);
-}
-
-/* What a scan saw, counted apart from the store's own counts. */
-typedef struct {
-    int64_t rows, last_key, of_stage[N_STAGE], tokens, good, wrong;
-    const char *only; /* content of every row, or NULL: text_of */
-} scan;
-
-static mill_err see(void *ctx, const result_row *row)
-{
-    scan *s = ctx;
-    char want[200];
-    const int64_t key = row->record * 65536 + row->sample * 256 + row->step;
-
-    text_of(want, row->record, row->sample, row->step);
-    if (s->only) snprintf(want, sizeof want, "%s", s->only);
-    s->wrong += key <= s->last_key || strcmp(row->content, want) != 0 ||
-                row->n_content != strlen(want) || (int)row->stage != row->step % N_STAGE;
-    s->last_key = key;
-    s->rows++;
-    s->of_stage[row->stage]++;
-    s->tokens += row->completion_tokens;
-    s->good += row->outcome == OUTCOME_GOOD;
-    return MILL_OK;
-}
-
-static scan scanned(results *r, int64_t first, int64_t n)
-{
-    scan s = {.last_key = -1};
-
-    assert_ok(results_read(r, first, n, see, &s));
-    assert_int_equal(s.wrong, 0);
-    return s;
-}
-
-/* The counts of the store are those of its rows. */
-static void assert_counted(results *r)
-{
-    const scan s = scanned(r, 0, RECORDS);
-    results_counts c;
-    int64_t tokens = 0;
-
-    assert_ok(results_count(r, &c));
-    for (int k = 0; k < N_STAGE; k++) {
-        assert_int_equal(c.rows[k], s.of_stage[k]);
-        tokens += c.completion_tokens[k];
-    }
-    assert_int_equal(tokens, s.tokens);
-    assert_int_equal(c.outcome[OUTCOME_GOOD], s.good);
-    assert_int_equal(c.score[10], s.good); /* 0.5 */
-}
-
-static struct sqlite_library {
-    __typeof__(sqlite3_open) *sqlite3_open;
-    __typeof__(sqlite3_exec) *sqlite3_exec;
-    __typeof__(sqlite3_close) *sqlite3_close;
-} sql;
-
-static sqlite3 *direct(const char *path)
-{
-    static const char *const names[] = {"sqlite3_open", "sqlite3_exec", "sqlite3_close"};
-    sqlite3 *db;
-
-    assert_ok(library_open(&sql, names, LIBRARY_COUNT(names), "libsqlite3.so.0", ""));
-    assert_int_equal(sql.sqlite3_open(path, &db), SQLITE_OK);
-    return db;
-}
-
-static void change(const char *path, const char *text)
-{
-    sqlite3 *db = direct(path);
-
-    assert_int_equal(sql.sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
-    sql.sqlite3_close(db);
-}
 
 /* ---- rows ---- */
+
+static mill_err see_newest(void *ctx, const result_row *row)
+{
+    scan *s = ctx;
+
+    assert_int_equal(row->record, s->rows ? 7 : 3); /* 3 was put last, 7/0/0 before it */
+    s->rows++;
+    return MILL_OK;
+}
 
 void test_results__come_back_in_the_order_of_keys(void **state)
 {
@@ -221,6 +38,9 @@ void test_results__come_back_in_the_order_of_keys(void **state)
     assert_int_equal(scanned(r, 0, RECORDS).rows, 5);
     assert_int_equal(scanned(r, 7, 1).rows, 3);
     assert_int_equal(scanned(r, 8, 892).rows, 0);
+    scan newest = {.last_key = -1};
+    assert_ok(results_latest(r, 2, see_newest, &newest));
+    assert_int_equal(newest.rows, 2);
     results_close(r);
     r = opened_to_read(path);
     assert_int_equal(scanned(r, 0, RECORDS).rows, 5);
@@ -233,25 +53,14 @@ static mill_err same_row(void *ctx, const result_row *a)
 {
     const result_row *b = ctx;
 
-    assert_int_equal(a->record, b->record);
-    assert_int_equal(a->sample, b->sample);
-    assert_int_equal(a->step, b->step);
-    assert_int_equal(a->stage, b->stage);
-    assert_int_equal(a->finish, b->finish);
-    assert_int_equal(a->outcome, b->outcome);
-    assert_true(a->score == b->score);
-    assert_int_equal(a->attempts, b->attempts);
-    assert_int_equal(a->server, b->server);
-    assert_int_equal(a->prompt_tokens, b->prompt_tokens);
-    assert_int_equal(a->completion_tokens, b->completion_tokens);
-    assert_int_equal(a->cached_tokens, b->cached_tokens);
-    assert_int_equal(a->created, b->created);
-    assert_true(a->seconds == b->seconds && a->first_byte == b->first_byte);
+#define SAME(member) assert_true(a->member == b->member)
+    SAME(record), SAME(sample), SAME(step), SAME(stage), SAME(finish), SAME(outcome);
+    SAME(score), SAME(attempts), SAME(server), SAME(created), SAME(seconds), SAME(first_byte);
+    SAME(prompt_tokens), SAME(completion_tokens), SAME(cached_tokens);
+    SAME(n_content), SAME(n_reasoning);
     assert_string_equal(a->content, b->content);
     assert_string_equal(a->reasoning, b->reasoning);
     assert_string_equal(a->why, b->why);
-    assert_int_equal(a->n_content, b->n_content);
-    assert_int_equal(a->n_reasoning, b->n_reasoning);
     return MILL_OK;
 }
 
@@ -449,9 +258,9 @@ void test_store__of_another_run_names_what_differs(void **state)
     results_close(r);
     json_decref(config);
     o = options(path, config = config_of("m"));
-    assert_refused(path, &o, "is of another run: model (there \"other\", here \"m\")");
+    assert_refused(&o, "is of another run: model (there \"other\", here \"m\")");
     o.resume = false;
-    assert_refused(path, &o, "is of another run");
+    assert_refused(&o, "is of another run");
     assert_null(strstr(mill_error(), "temperature"));
     json_decref(config);
 }
@@ -471,7 +280,7 @@ void test_store__with_rows_wants_resume(void **state)
     assert_ok(put(r, 0, 0, 0));
     assert_ok(results_sync(r));
     results_close(r);
-    assert_refused(path, &o, "--resume");
+    assert_refused(&o, "--resume");
     json_decref(config);
 }
 
@@ -483,7 +292,7 @@ void test_store__is_for_one_process(void **state)
     results *r = opened(path);
 
     (void)state;
-    assert_refused(path, &o, "another process writes to it");
+    assert_refused(&o, "another process writes to it");
     results *reader = opened_to_read(path); /* whoever only reads may */
     results_close(reader);
     results_close(r);
@@ -501,20 +310,20 @@ void test_store__that_is_none_is_refused(void **state)
     char junk[4096];
     memset(junk, 'x', sizeof junk);
     assert_ok(file_write_all(path, junk, sizeof junk));
-    assert_refused(path, &o, "is no store of results");
+    assert_refused(&o, "is no store of results");
     remove_store(path);
     change(path, "CREATE TABLE cats(name TEXT)");
-    assert_refused(path, &o, "is a database of something else");
+    assert_refused(&o, "is a database of something else");
     remove_store(path);
     results_close(opened(path));
     change(path, "PRAGMA user_version = 99");
-    assert_refused(path, &o, "newer version");
+    assert_refused(&o, "newer version");
     o.read_only = true;
-    assert_refused(path, &o, "newer version");
+    assert_refused(&o, "newer version");
     remove_store(path);
-    assert_refused(path, &o, "there is no store");
+    assert_refused(&o, "there is no store");
     assert_ok(file_write_all(path, "", 0));
-    assert_refused(path, &o, "no run has begun");
+    assert_refused(&o, "no run has begun");
     json_decref(config);
 }
 
@@ -643,133 +452,6 @@ void test_results__are_a_prefix_after_a_kill(void **state)
     munmap(seen, sizeof *seen);
 }
 
-typedef struct {
-    const char *path;
-    results *r; /* NULL: its own */
-    _Atomic bool *is_over;
-    int64_t scans;
-} reader_work;
-
-static void *read_on(void *ctx)
-{
-    reader_work *w = ctx;
-    results *r = w->r ? w->r : opened_to_read(w->path);
-    int64_t rows = 0;
-
-    while (!atomic_load(w->is_over) || !w->scans) {
-        scan s = {.last_key = -1};
-        assert_ok(results_read(r, 0, RECORDS, see, &s));
-        assert_int_equal(s.wrong, 0);
-        assert_true(s.rows >= rows);
-        rows = s.rows;
-        w->scans++;
-    }
-    if (!w->r) results_close(r);
-    return NULL;
-}
-
-void test_results__are_read_by_16_threads_while_one_writes(void **state)
-{
-    const char *path = path_of("threads");
-    results *r = opened(path);
-    _Atomic bool is_over = false;
-    reader_work work[16];
-    pthread_t thread[16];
-
-    (void)state;
-    for (int i = 0; i < 16; i++) {
-        work[i] = (reader_work){.path = path, .r = i % 2 ? r : NULL, .is_over = &is_over};
-        assert_int_equal(pthread_create(&thread[i], NULL, read_on, &work[i]), 0);
-    }
-    for (int64_t i = 0; i < 3 * RECORDS; i++) {
-        assert_ok(put(r, (i * 7) % RECORDS, 0, (int)(i / RECORDS)));
-        if (i % 100 == 0) usleep(2000);
-    }
-    assert_ok(results_sync(r));
-    atomic_store(&is_over, true);
-    for (int i = 0; i < 16; i++) pthread_join(thread[i], NULL);
-    assert_counted(r);
-    assert_int_equal(scanned(r, 0, RECORDS).rows, 3 * RECORDS);
-    results_close(r);
-}
-
-static void *put_much(void *ctx)
-{
-    reader_work *w = ctx;
-    char *text = calloc(1, 1 << 20);
-    result_row row;
-
-    memset(text, 'x', (1 << 20) - 1);
-    row = row_of(text, 0, 0, 0);
-    for (int i = 0; i < 100; i++) {
-        row.record = i;
-        assert_ok(results_put(w->r, &row));
-        __atomic_add_fetch(&w->scans, 1, __ATOMIC_SEQ_CST);
-    }
-    free(text);
-    return NULL;
-}
-
-void test_results__wait_while_64_mib_are_not_written(void **state)
-{
-    const char *path = path_of("pressure");
-    reader_work w = {.r = opened(path)};
-    sqlite3 *other = direct(path);
-    pthread_t thread;
-
-    (void)state;
-    assert_int_equal(sql.sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(pthread_create(&thread, NULL, put_much, &w), 0);
-    for (int i = 0; i < 200 && __atomic_load_n(&w.scans, __ATOMIC_SEQ_CST) < 64; i++) usleep(50000);
-    usleep(200000);
-    const int64_t put_so_far = __atomic_load_n(&w.scans, __ATOMIC_SEQ_CST);
-    assert_true(put_so_far >= 64 && put_so_far <= 66);
-    assert_int_equal(sql.sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
-    pthread_join(thread, NULL);
-    assert_ok(results_sync(w.r));
-    assert_int_equal(results_durable(w.r), 100);
-    sql.sqlite3_close(other);
-    results_close(w.r);
-}
-
-static mill_err see_slowly(void *ctx, const result_row *row)
-{
-    results *writer = ctx;
-
-    if (row->record % 20 == 0)
-        for (int i = 0; i < 20; i++) /* 1.2 MB for each 20 rows read */
-            TRY(put(writer, row->record, 100 + i, 0));
-    return MILL_OK;
-}
-
-void test_wal__is_emptied_while_somebody_reads(void **state)
-{
-    const char *path = path_of("wal");
-    char text[60000];
-    results *r = opened(path), *reader;
-    struct stat st;
-    char wal[240];
-
-    (void)state;
-    memset(text, 'y', sizeof text);
-    text[sizeof text - 1] = 0;
-    for (int i = 0; i < RECORDS; i++) assert_ok(put(r, i, 0, 0));
-    assert_ok(results_sync(r));
-    reader = opened_to_read(path);
-    assert_ok(results_read(reader, 0, RECORDS, see_slowly, r));
-    for (int i = 0; i < 2000; i++) {
-        result_row row = row_of(text, i % RECORDS, 1, i / RECORDS);
-        assert_ok(results_put(r, &row));
-        if (i % 100 == 0) assert_ok(results_sync(r));
-    }
-    assert_ok(results_sync(r));
-    snprintf(wal, sizeof wal, "%s-wal", path);
-    assert_int_equal(stat(wal, &st), 0);
-    assert_true(st.st_size < 50 << 20); /* of 120 MB written: 1000 pages, and a group of 4 MiB */
-    results_close(reader);
-    results_close(r);
-}
-
 /* Everything that one run calls; its error. */
 static mill_err use(const char *path)
 {
@@ -814,5 +496,5 @@ void test_results__no_allocation_that_fails_is_missed(void **state)
 void test_zz__scratch_is_removed(void **state)
 {
     (void)state;
-    assert_ok(file_remove_tree(folder));
+    assert_ok(file_remove_tree(results_folder));
 }
