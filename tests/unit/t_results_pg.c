@@ -360,7 +360,10 @@ static pid_t hanging_node(const char *name, double lease, int to_parent[2])
 {
     assert_int_equal(pipe(to_parent), 0);
     const pid_t child = fork();
-    if (child) return child;
+    if (child) {
+        close(to_parent[1]); /* a child that dies is the end of what is read */
+        return child;
+    }
     results *r = NULL;
     int64_t first, n, left;
     if (open_run(&r, name, "m", false, lease)) _exit(1);
