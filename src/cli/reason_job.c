@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MOST_REASONS = 8 };
@@ -71,6 +72,7 @@ static mill_err start_over(const reason_job *job)
     return MILL_OK;
 }
 
+/* For its owner's eyes: the store's URL may have a password. */
 static mill_err write_run_file(const reason_job *job)
 {
     const reason_run_options *r = &job->flags->run;
@@ -84,7 +86,9 @@ static mill_err write_run_file(const reason_job *job)
     json_decref(o);
     if (!text) return mill_fail(MILL_ENOMEM, "no memory for the run's description");
     mill_err err = path_in(&path, job->folder, "run.json");
+    const mode_t mask = umask(S_IRWXG | S_IRWXO);
     if (!err) err = file_write_all(path, text, strlen(text));
+    umask(mask);
     mill_free(path);
     free(text);
     return err;

@@ -141,7 +141,8 @@ mill_err output_failure(mill_text *t, const output_chain *c, const char *failure
 {
     const size_t at = t->len;
 
-    if (!c->record) text_add(t, ",\"record\":%lld", (long long)c->index);
+    if (!c->text && !(c->record && members_find(&c->record->in, "record")))
+        text_add(t, ",\"record\":%lld", (long long)c->index);
     for (int i = 0; c->record && i < c->record->in.n; i++) {
         const member *m = &c->record->in.at[i];
         if (m->n_key != 7 || memcmp(m->key, "failure", 7) != 0) add_member(t, m);
@@ -253,8 +254,11 @@ static mill_err visit_record(walk *w, const output_part *p, window *win, int64_t
     TRY(rows_of(&row, &n, win, p, j));
     mill_err err = data_read(&text, &record, &p->data, j);
     const bool is_read = !err;
-    if (err == MILL_EINPUT) err = MILL_OK; /* a row says so */
-    output_chain c = {.record = is_read ? &record : NULL,
+    if (err == MILL_EINPUT) { /* a row says so; the record itself may be an object all the same */
+        err = records_json(&record, p->data.file, data_index(&p->data, j));
+        if (err == MILL_EINPUT) err = MILL_OK;
+    }
+    output_chain c = {.record = record.text ? &record : NULL,
                       .text = is_read ? &text : NULL,
                       .index = data_index(&p->data, j)};
     for (; c.sample < w->o->run->samples && !err; c.sample++)

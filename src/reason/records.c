@@ -412,28 +412,36 @@ mill_err records_read(json_t **out, const record_file *r, int64_t i)
 
 static mill_err built_json(record_json *out, const record_file *r, int64_t i)
 {
+    record_json j;
     json_t *o;
 
     TRY(records_read(&o, r, i));
-    const mill_err err = mill_json_text(&out->text, o, JSON_COMPACT);
+    const mill_err err = mill_json_text(&j.text, o, JSON_COMPACT);
     json_decref(o);
     if (err) return err;
-    out->n = strlen(out->text);
-    if (members_scan(&out->in, out->text, out->n, true)) return MILL_OK;
-    mill_free(out->text);
+    j.n = strlen(j.text);
+    if (members_scan(&j.in, j.text, j.n, true)) {
+        *out = j;
+        return MILL_OK;
+    }
+    mill_free(j.text);
     return mill_fail(MILL_EINPUT, "%s:%lld: more than %d members, or %d levels of them", r->path,
                      (long long)line_of(r, r->begin[i]), MEMBERS_MOST, 24);
 }
 
 mill_err records_json(record_json *out, const record_file *r, int64_t i)
 {
+    record_json j;
+
     if (r->layout == CSV) return built_json(out, r, i);
-    TRY(read_bytes(&out->text, &out->n, r, i));
+    TRY(read_bytes(&j.text, &j.n, r, i));
     /* A line break inside of an array's item would end a line of the final file. */
-    if (!memchr(out->text, '\n', out->n) && !memchr(out->text, '\r', out->n) &&
-        members_scan(&out->in, out->text, out->n, false))
+    if (!memchr(j.text, '\n', j.n) && !memchr(j.text, '\r', j.n) &&
+        members_scan(&j.in, j.text, j.n, false)) {
+        *out = j;
         return MILL_OK;
-    mill_free(out->text);
+    }
+    mill_free(j.text);
     return built_json(out, r, i);
 }
 

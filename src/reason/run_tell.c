@@ -10,7 +10,7 @@
  *
  * records: chains of the run, a record's samples each; done, good, weak and failed: of them, since
  * the run first began.  rows and tokens: of this process.  running, waiting and cache: as the
- * server says, null where it does not.
+ * server says, null where it does not.  The last line has "is_over": true.
  */
 #include "reason/run_inner.h"
 
@@ -81,7 +81,7 @@ static json_t *servers_json(const runner *r)
     return list;
 }
 
-static mill_err write_metrics(runner *r)
+static mill_err write_metrics(runner *r, bool is_over)
 {
     const int64_t chains = r->o->data->n * r->o->samples;
     const int64_t ready = r->ready[0].n + r->ready[1].n + r->suspects[0].n + r->suspects[1].n;
@@ -93,6 +93,7 @@ static mill_err write_metrics(runner *r)
                   "tokens", (json_int_t)r->tokens, "prompt_tokens", (json_int_t)r->prompt_tokens,
                   "in_flight", (json_int_t)r->n_in_flight, "ready", (json_int_t)ready, "waiting",
                   (json_int_t)r->n_waiting, "servers", servers_json(r));
+    if (is_over) json_object_set_new(line, "is_over", json_true());
     char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     mill_err err = text ? file_printf(r->metrics, "%s\n", text)
                         : mill_fail(MILL_ENOMEM, "no memory for a line of metrics");
@@ -122,7 +123,7 @@ mill_err run_tell(runner *r, bool now)
     text_free(&facts);
     if (!now && http_now() - r->told < seconds_between) return MILL_OK;
     r->told = http_now();
-    return write_metrics(r);
+    return write_metrics(r, false);
 }
 
 void run_tell_end(runner *r, const char *how)
@@ -133,6 +134,6 @@ void run_tell_end(runner *r, const char *how)
     add_facts(&facts, r);
     progress_end(&r->progress, done_of(r), facts.s, how);
     text_free(&facts);
-    const mill_err err = write_metrics(r);
+    const mill_err err = write_metrics(r, true);
     if (err) run_stop(r, err);
 }

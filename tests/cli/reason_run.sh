@@ -217,8 +217,12 @@ import json
 assert [json.loads(s)["id"] for s in open("b.jsonl")] == ["a", "h"]
 failed = [json.loads(s) for s in open("b.jsonl.run/failed.jsonl")]
 assert [f.get("record") for f in failed] == [1, 2, 3, 4, 5, 6] and all(f["failure"] for f in failed), failed
+assert [f.get("id") for f in failed] == ["b", "c", "d", "e", None, "g"] and failed[0]["question"] == "What is 1 + 2?", failed
 END2
 holds bad_records_listed python3 bad.py
+expect with_their_field 0 "1 in = " "$T" reason --dataset b.jsonl.run/failed.jsonl -n 1 -o q.jsonl --server "$A" --problem-field question
+holds the_end_is_told sh -c 'tail -1 b.jsonl.run/metrics.jsonl | grep -q "\"is_over\":true"'
+holds only_mine sh -c 'stat -c %a b.jsonl.run/run.json | grep -qx 600'
 printf '%s\n' '{"q":[],"r":[]}' '{"q":["What is 1 + 1?"],"r":"A 2"}' >fields.jsonl
 expect two_fields 0 "1 failed" "$T" reason --dataset fields.jsonl -o two_fields.jsonl --server "$A" --problem-field q,r
 holds two_fields_joined grep -qF '"problem":"What is 1 + 1?\nA 2"' two_fields.jsonl
