@@ -6,7 +6,13 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { MOST_LEVELS = 24, MOST_DIGITS = 18, MOST_DECIMALS = 36, MOST_KEYS = 64 };
+enum {
+    MOST_LEVELS = 24,
+    MOST_DIGITS = 18,
+    MOST_DECIMALS = 36,
+    MOST_POWER = 2, /* digits of an exponent: with MOST_DIGITS before it, below what overflows */
+    MOST_KEYS = 64
+};
 
 typedef struct {
     const char *end;
@@ -98,7 +104,12 @@ static const char *number(const scan *s, const char *p)
         p = digits(s, p);
         if (p == point + 1 || p - point > MOST_DECIMALS) return NULL;
     }
-    return p < s->end && (*p == 'e' || *p == 'E') ? NULL : p;
+    if (p == s->end || (*p | 32) != 'e') return p;
+    p++;
+    p += p < s->end && (*p == '-' || *p == '+');
+    const char *const power = p;
+    p = digits(s, p);
+    return p == power || p - power > MOST_POWER ? NULL : p;
 }
 
 static const char *checked_number(const scan *s, const char *p)

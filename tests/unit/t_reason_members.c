@@ -42,7 +42,10 @@ void test_members__are_unsure_of_the_unusual(void **state)
                                         "{\"a\":01}",
                                         "{\"a\":1.}",
                                         "{\"a\":.5}",
-                                        "{\"a\":1e5}",
+                                        "{\"a\":1e}",
+                                        "{\"a\":1e+}",
+                                        "{\"a\":1.e5}",
+                                        "{\"a\":1e500}",
                                         "{\"a\":+1}",
                                         "{\"a\":1,\"a\":2}",
                                         "{\"a\":{\"b\":1,\"b\":2}}",
@@ -101,7 +104,8 @@ void test_members__that_are_taken_are_those_of_jansson(void **state)
                                         "\"\\ud83d\\ude00\"",
                                         "e",
                                         "\"",
-                                        "1e3"};
+                                        "1e3",
+                                        "-2.5E-07"};
     const uint32_t n_pieces = sizeof piece / sizeof *piece;
     mill_rng rng = mill_rng_init(8, 1, 2);
     int taken = 0;
