@@ -102,7 +102,7 @@ if wants wait; then
     echo "== a server of 64 places, 100 ms to 300 ms each, a window of 96; idle_share is the figure"
     records 4000
     reason --good .9 --reply-bytes 1250 --window 64 --latency uniform:.1:.3 -- --batch-size 96
-    echo "== the same, the window found out: two round trips until it is as large"
+    echo "== the same, the window found out"
     reason --good .9 --reply-bytes 1250 --window 64 --latency uniform:.1:.3 --
 fi
 if [ "$ONLY" = million ]; then

@@ -30,7 +30,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const double ALIEN = 5, SOON = 0.05, LATEST = 5, LONGEST_PAUSE = 60, PROBE_SECONDS = 10;
+static const double ALIEN = 5, SOON = 0.05, OFTEN = 0.1, LATEST = 5, LONGEST_PAUSE = 60,
+                    PROBE_SECONDS = 10;
 enum { MANY_TIMEOUTS = 3, MOST_PORTS = 20, EXIT_CANNOT = 126 };
 
 static void ask_health(server *sv);
@@ -487,7 +488,8 @@ static void look_again(server *sv)
 
     const char *how = hangs(sv, now);
     if (!how) {
-        after(sv, sv->metrics == HAS ? fmin(1, hang / 6) : hang / 6, look);
+        const double often = window_is_sought(&sv->window) ? OFTEN : 1;
+        after(sv, sv->metrics == HAS ? fmin(often, hang / 6) : hang / 6, look);
         return;
     }
     if (!sv->is_ours) {

@@ -9,22 +9,28 @@
  *                                                                  before the last cut
  *     metrics, once a second: `waiting` above        W  = max(running + aim, W/2)
  *       aim = max(2, running/8)                      `running` may lag behind what was just sent
- *     ... preemptions, or a cache above .95 with     W  = .9 W     the server throws away work
- *       requests waiting
+ *     ... preemptions                                W  = .9 W     the server throws away work
+ *     ... W is full, nothing waits                   W += aim
+ *     ... and nothing ever waited, all that is in    W *= 2        an answer may take minutes: it
+ * is flight runs                                                asked 10 times a second until then
  *
  * so that a server always has a few requests to begin with, and not many.  While metrics say that
- * more than `aim` wait, answers do not let it grow.  Chiu and Jain (1989) have why it is this
- * increase and this decrease that lead several clients of one server to equal shares.
+ * more than `aim` wait, or that the cache is above .95 and any wait, it does not grow: a server
+ * whose cache is full is at its best as long as nothing is preempted.  Chiu and Jain (1989) have
+ * why it is this increase and this decrease that lead several clients of one server to equal
+ * shares.
  *
  * Limits by the minute are buckets of one second's worth: in no minute more than the limit and that
  * second's worth go.  A request larger than the bucket goes when it is full and leaves a debt.
- * x-ratelimit-* are believed until their reset; Retry-After stops everything until then.
+ * x-ratelimit-* are believed until their reset.  Retry-After is for the request that it came with;
+ * SEVERAL in a row, without an answer in between, mean the server: nothing goes until then.
  */
 #include "reason/server_window.h"
 
 #include <math.h>
 
-static const double FIRST = 16, FULL_CACHE = 0.95, LITTLE_LESS = 0.9, RESET_UNTOLD = 1;
+static const double FIRST = 32, FULL_CACHE = 0.95, LITTLE_LESS = 0.9, RESET_UNTOLD = 1;
+enum { SEVERAL = 3 };
 
 static void bucket_init(limit_bucket *b, double per_minute, double now)
 {
@@ -138,7 +144,8 @@ void window_give(server_window *w, int64_t tokens, const chat_reply *r, int64_t 
     bucket_take(&w->tokens, (double)(used - tokens), now);
     hear(&w->requests_told, r->rates.requests_left, r->rates.requests_reset, now);
     hear(&w->tokens_told, r->rates.tokens_left, r->rates.tokens_reset, now);
-    if (r->rates.retry_after >= 0 && (r->status == 429 || r->status == 503))
+    w->refusals = r->status == 429 || r->status == 503 ? w->refusals + 1 : 0;
+    if (r->rates.retry_after >= 0 && w->refusals >= SEVERAL)
         w->not_before = fmax(w->not_before, now + r->rates.retry_after);
     if (is_too_much(r)) {
         if (now - r->seconds >= w->cut_at) cut(w, w->size / 2, now);
@@ -147,20 +154,30 @@ void window_give(server_window *w, int64_t tokens, const chat_reply *r, int64_t 
     }
 }
 
+bool window_is_sought(const server_window *w)
+{
+    return w->is_growing_fast && !w->is_fixed && w->size < w->most &&
+           w->in_flight >= window_size(w);
+}
+
 void window_steer(server_window *w, const server_metrics *m, double now)
 {
     const bool has_preempted = w->preemptions >= 0 && m->preemptions > w->preemptions;
     const double aim = fmax(2, floor(fmax(m->running, 0) / 8));
+    const bool is_full = m->waiting < 1 && w->in_flight >= window_size(w);
 
     w->preemptions = m->preemptions;
-    w->is_steered = m->waiting > aim;
+    w->is_steered = m->waiting > aim || (m->cache_share > FULL_CACHE && m->waiting > 0);
     if (m->waiting < 0) return;
-    if (has_preempted || (m->cache_share > FULL_CACHE && m->waiting > 0))
+    if (has_preempted)
         cut(w, LITTLE_LESS * w->size, now);
-    else if (w->is_steered && m->running + aim < w->size)
+    else if (m->waiting > aim && m->running + aim < w->size)
         cut(w, fmax(m->running + aim, w->size / 2), now);
-    else if (m->waiting < 1 && w->in_flight >= window_size(w))
+    else if (is_full && !w->is_growing_fast)
         set_size(w, w->size + aim);
+    else if (is_full && m->running + aim >= (double)w->in_flight)
+        set_size(w, 2 * w->size);
+    if (m->waiting > 0) w->is_growing_fast = false;
 }
 
 void window_restart(server_window *w, double now)
@@ -171,5 +188,6 @@ void window_restart(server_window *w, double now)
     w->cut_at = now;
     w->preemptions = -1;
     w->not_before = 0;
+    w->refusals = 0;
     w->requests_told.left = w->tokens_told.left = -1;
 }

@@ -35,6 +35,7 @@ typedef struct {
     int64_t in_flight;
     limit_bucket requests, tokens;
     limit_told requests_told, tokens_told;
+    int refusals;      /* 429 and 503 since the last other answer */
     double not_before; /* Retry-After */
 } server_window;
 
@@ -48,6 +49,8 @@ double window_wait(const server_window *w, int64_t tokens, double now);
 void window_take(server_window *w, int64_t tokens, double now);
 /* r NULL: it was not sent. */
 void window_give(server_window *w, int64_t tokens, const chat_reply *r, int64_t used, double now);
+/* Whether it is full, and how wide it may be is still to be found out. */
+bool window_is_sought(const server_window *w);
 void window_steer(server_window *w, const server_metrics *m, double now);
 void window_restart(server_window *w, double now); /* another process answers now */
 

@@ -45,10 +45,10 @@ void test_window__doubles_in_each_round_trip_up_to_its_most(void **state)
     server_window w = automatic();
     (void)state;
 
-    assert_int_equal(window_size(&w), 16);
-    for (int i = 0; i < 3; i++) round_trip(&w, i);
+    assert_int_equal(window_size(&w), 32);
+    for (int i = 0; i < 2; i++) round_trip(&w, i);
     assert_in_range(window_size(&w), 100, 128);
-    for (int i = 3; i < 9; i++) round_trip(&w, i);
+    for (int i = 2; i < 8; i++) round_trip(&w, i);
     assert_int_equal(window_size(&w), 256);
     assert_int_equal(w.in_flight, 0);
 }
@@ -60,11 +60,11 @@ void test_window__halves_once_for_what_was_sent_before_the_cut(void **state)
     (void)state;
 
     while (window_has_room(&w, 1, 0)) window_take(&w, 1, 0);
-    for (int i = 0; i < 16; i++) window_give(&w, 1, &busy, 0, 1);
-    assert_int_equal(window_size(&w), 8);
+    for (int i = 0; i < 32; i++) window_give(&w, 1, &busy, 0, 1);
+    assert_int_equal(window_size(&w), 16);
     window_take(&w, 1, 1.5);
     window_give(&w, 1, &busy, 0, 2.5);
-    assert_int_equal(window_size(&w), 4);
+    assert_int_equal(window_size(&w), 8);
 }
 
 void test_window__grows_by_one_a_round_trip_after_a_cut(void **state)
@@ -76,7 +76,7 @@ void test_window__grows_by_one_a_round_trip_after_a_cut(void **state)
     window_take(&w, 1, 0);
     window_give(&w, 1, &busy, 0, 1);
     for (int i = 0; i < 10; i++) round_trip(&w, 2 + i);
-    assert_in_range(window_size(&w), 17, 18);
+    assert_in_range(window_size(&w), 25, 26);
 }
 
 void test_window__of_one_never_vanishes(void **state)
@@ -102,13 +102,13 @@ void test_window__narrows_for_timeouts_and_not_for_refusals(void **state)
     r.end = HTTP_NO_CONNECTION;
     window_take(&w, 1, 0);
     window_give(&w, 1, &r, 0, 1);
-    assert_int_equal(window_size(&w), 16);
+    assert_int_equal(window_size(&w), 32);
     for (int i = 0; i < 3; i++) {
         r.end = (http_end[]){HTTP_NO_FIRST_BYTE, HTTP_IDLE, HTTP_TOO_LONG}[i];
         window_take(&w, 1, 2 * i + 2);
         window_give(&w, 1, &r, 0, 2 * i + 3);
     }
-    assert_int_equal(window_size(&w), 2);
+    assert_int_equal(window_size(&w), 4);
 }
 
 void test_window__that_is_fixed_stays(void **state)
@@ -155,7 +155,35 @@ void test_metrics__that_lag_behind_cut_no_more_than_half(void **state)
     assert_int_equal(window_size(&w), 32);
 }
 
-void test_metrics__of_preemptions_and_a_full_cache_narrow(void **state)
+void test_metrics__double_a_window_until_something_waits(void **state)
+{
+    server_metrics m = {.running = 0, .waiting = 0, .cache_share = .5, .preemptions = 0};
+    server_window w = automatic();
+    (void)state;
+
+    window_steer(&w, &m, 1);
+    assert_int_equal(window_size(&w), 32); /* it was not full */
+    assert_false(window_is_sought(&w));
+    for (int i = 0; i < 32; i++) window_take(&w, 1, 1);
+    assert_true(window_is_sought(&w));
+    m.running = 20;
+    window_steer(&w, &m, 1.1);
+    assert_int_equal(window_size(&w), 32); /* not all of them run yet */
+    m.running = 32;
+    window_steer(&w, &m, 1.2);
+    assert_int_equal(window_size(&w), 64);
+    for (int i = 0; i < 32; i++) window_take(&w, 1, 1.2);
+    m.running = 63;
+    m.waiting = 1;
+    window_steer(&w, &m, 1.3);
+    assert_int_equal(window_size(&w), 64);
+    assert_false(window_is_sought(&w));
+    m.waiting = 0;
+    window_steer(&w, &m, 2.3);
+    assert_int_equal(window_size(&w), 64 + 7); /* from now on with care */
+}
+
+void test_metrics__of_preemptions_narrow(void **state)
 {
     server_metrics m = {.running = 50, .waiting = 0, .cache_share = .5, .preemptions = 3};
     server_window w = automatic();
@@ -167,10 +195,20 @@ void test_metrics__of_preemptions_and_a_full_cache_narrow(void **state)
     m.preemptions = 4;
     window_steer(&w, &m, 2);
     assert_int_equal(window_size(&w), 90);
-    m.cache_share = .97;
-    m.waiting = 1;
-    window_steer(&w, &m, 3);
-    assert_int_equal(window_size(&w), 81);
+}
+
+/* Places would be empty if it narrowed, and more would only wait if it grew. */
+void test_metrics__of_a_full_cache_hold_the_window(void **state)
+{
+    const server_metrics m = {.running = 30, .waiting = 2, .cache_share = .97, .preemptions = 0};
+    server_window w = automatic();
+    (void)state;
+
+    for (int i = 0; i < 9; i++) {
+        window_steer(&w, &m, i);
+        round_trip(&w, i);
+    }
+    assert_int_equal(window_size(&w), 32);
 }
 
 void test_metrics__hold_answers_back_while_many_wait(void **state)
@@ -284,22 +322,36 @@ void test_limits__are_believed_from_headers_until_their_reset(void **state)
     assert_float_equal(window_wait(&w, 51, 8), 3, 1e-9);
 }
 
-void test_limits__stop_everything_until_retry_after(void **state)
+/* Sends one, which is answered at `now` and has taken a second. */
+static void answered(server_window *w, const chat_reply *r, double now)
 {
+    window_take(w, 1, now - 1);
+    window_give(w, 1, r, 0, now);
+}
+
+void test_limits__stop_everything_until_retry_after_of_several(void **state)
+{
+    const chat_reply ok = ok_after(1);
     chat_reply r = status_after(429, 1);
     server_window w;
     (void)state;
 
     r.rates.retry_after = 20;
     window_init(&w, 8, 0, 0, 0, 0);
-    window_take(&w, 1, 0);
-    window_give(&w, 1, &r, 0, 1);
+    for (int i = 0; i < 2; i++) answered(&w, &r, 1);
+    answered(&w, &ok, 1);
+    for (int i = 0; i < 2; i++) answered(&w, &r, 1);
+    assert_true(window_has_room(&w, 1, 1)); /* others are answered */
+    answered(&w, &r, 1);
     assert_float_equal(window_wait(&w, 1, 1), 20, 1e-9);
     r.rates.retry_after = 2; /* a later, shorter one takes nothing back */
-    window_take(&w, 1, 1);
-    window_give(&w, 1, &r, 0, 2);
+    answered(&w, &r, 2);
     assert_false(window_has_room(&w, 1, 20.9));
     assert_true(window_has_room(&w, 1, 21));
+    window_restart(&w, 3);
+    assert_true(window_has_room(&w, 1, 3));
+    answered(&w, &r, 4);
+    assert_true(window_has_room(&w, 1, 4));
 }
 
 /* ---- lists of models ---- */
