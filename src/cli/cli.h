@@ -99,8 +99,8 @@ typedef struct {
     char hash[33]; /* XXH3, 128 bits, of the content */
 } cli_input;
 mill_err cli_input_open(cli_input *in, const char *path); /* spools stdin, hashes the content */
-mill_err
-cli_input_keep(const char *path); /* "-": spools stdin now, for ranks that are forked next */
+mill_err cli_input_keep(const char *path); /* "-": spools stdin now, for a model, or for ranks */
+bool cli_is_pipe(const char *path);        /* a named one, or the shell's <(...) */
 mill_err cli_hash_file(char hash[33], int64_t *bytes, const char *path);
 /* `p` says whether --header was given. */
 mill_err cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags *csv,

@@ -93,14 +93,14 @@ static mill_err no_memory(void)
     return mill_fail(MILL_ENOMEM, "out of memory for the report");
 }
 
-/* {path, bytes, hash, rows}; stdin has no hash: it is gone. */
+/* {path, bytes, hash, rows}; stdin and pipes have no hash: they are gone. */
 static mill_err note_input(json_t *to, const char *key, const char *path, const mill_table *t)
 {
     char hash[33] = "";
     int64_t bytes = 0;
     json_t *value;
 
-    if (strcmp(path, "-") != 0) TRY(cli_hash_file(hash, &bytes, path));
+    if (strcmp(path, "-") != 0 && !cli_is_pipe(path)) TRY(cli_hash_file(hash, &bytes, path));
     if (*hash)
         value = json_pack("{s:s, s:I, s:s, s:I}", "path", path, "bytes", (json_int_t)bytes, "xxh3",
                           hash, "rows", (json_int_t)t->rows);
@@ -162,7 +162,7 @@ static mill_err score_rows(double **out, const evaluate_work *w, const synth_mod
     mill_table *t = NULL;
     csv_options csv;
 
-    if (!strcmp(path, "-"))
+    if (!strcmp(path, "-") || cli_is_pipe(path))
         return mill_fail(MILL_EINPUT, "with --model the real table and the holdout are files: they "
                                       "are read twice");
     TRY(cli_csv_options(&csv, w->p, &w->o->csv, NULL));
@@ -439,11 +439,14 @@ static mill_err evaluate(evaluate_work *w)
 }
 
 /* What can be refused before any table is read. */
-static int check_usage(const evaluate_options *o)
+static int check_usage(const opt_parsed *p, const evaluate_options *o)
 {
     const eval_headline *h;
     double least;
+    int n_stdin = o->evaluate.holdout && !strcmp(o->evaluate.holdout, "-");
 
+    for (int i = 0; i < p->n_args; i++) n_stdin += !strcmp(p->arg[i], "-");
+    if (n_stdin > 1) return opt_usage_error(&evaluate_set, "one of the tables can be stdin");
     for (int b = 0; b < o->evaluate.fail_under.n; b++)
         if (!read_bound(&h, &least, o->evaluate.fail_under.item[b])) return 2;
     if (o->evaluate.output && !strcmp(o->evaluate.output, "-"))
@@ -473,7 +476,7 @@ int cmd_evaluate(int argc, char **argv)
 
     if (opt_parse(&p, &status, &evaluate_set, &o, argc, argv) == OPT_STOP) return status;
     w.p = &p;
-    status = check_usage(&o);
+    status = check_usage(&p, &o);
     if (!status) status = cli_begin(&w.pool, &evaluate_set, &o.talk);
     if (!status && evaluate(&w)) status = cli_error(&evaluate_set);
     if (!status && !holds_bounds(&w)) status = 1;

@@ -3,8 +3,8 @@
  *
  * A table on stdin is copied to an unnamed file which then takes stdin's place: types are inferred
  * over all of it, so it is read more than once; for ranks that is done before they are forked, and
- * each reads the same file.  The fingerprint is size and hash of the bytes as
- * they are (compressed or not).
+ * each reads the same file.  So is a model, which is mapped.  The fingerprint is size and hash of
+ * the bytes as they are (compressed or not).
  */
 #include "cli/cli.h"
 
@@ -57,6 +57,13 @@ mill_err cli_hash_file(char hash[33], int64_t *bytes, const char *path)
     return err;
 }
 
+bool cli_is_pipe(const char *path)
+{
+    struct stat st;
+
+    return strcmp(path, "-") != 0 && !stat(path, &st) && S_ISFIFO(st.st_mode);
+}
+
 static mill_err spool_stdin(cli_input *in)
 {
     const char *folder = getenv("TMPDIR");
@@ -81,7 +88,7 @@ static cli_input kept; /* .path: stdin was spooled before the ranks were forked 
 
 mill_err cli_input_keep(const char *path)
 {
-    if (!path || strcmp(path, "-") != 0) return MILL_OK;
+    if (!path || strcmp(path, "-") != 0 || kept.path) return MILL_OK;
     kept.path = path;
     return spool_stdin(&kept);
 }
@@ -91,7 +98,11 @@ mill_err cli_input_open(cli_input *in, const char *path)
     *in = (cli_input){.path = path};
     if (!strcmp(path, "-") && kept.path) *in = kept;
     if (!strcmp(path, "-")) return kept.path ? MILL_OK : spool_stdin(in);
-    return cli_hash_file(in->hash, &in->bytes, path);
+    if (!cli_is_pipe(path)) return cli_hash_file(in->hash, &in->bytes, path);
+    return mill_fail(MILL_EINPUT,
+                     "%s: a pipe gives its bytes once, and they are read twice; give it "
+                     "as stdin, which is \"-\"",
+                     path);
 }
 
 mill_err cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags *csv,

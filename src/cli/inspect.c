@@ -57,9 +57,10 @@ static mill_err is_store(bool *yes, const char *path)
     mill_file *f;
 
     *yes = false;
-    if (!strcmp(path, "-")) return MILL_OK;
+    if (cli_is_pipe(path)) return MILL_OK; /* of a table, then: a model is mapped */
+    TRY(cli_input_keep(path));
     TRY(file_open(&f, path));
-    const mill_err err = file_read(f, magic, sizeof magic, &got);
+    const mill_err err = file_pread(f, magic, sizeof magic, 0, &got);
     file_close(f);
     *yes = !err && got == sizeof magic && !memcmp(magic, "TABMILL1", sizeof magic);
     return err;

@@ -52,7 +52,8 @@ static int run(const sample_options *o, const char *model, talk_options *talk)
 
     cli_talk(&sample_set, talk->quiet);
     if ((status = cli_ranks_count(&n, &sample_set, o->sample.nproc))) return status;
-    if (!cli_ranks_start(&status, &sample_set, n, NULL)) return status;
+    if (!rank_is_spawned() && cli_input_keep(model)) return cli_error(&sample_set);
+    if (!cli_ranks_start(&status, &sample_set, n, model)) return status;
     if (!(status = cli_ranks_meet(&r, &sample_set, talk)))
         status = cli_draw(&sample_set, &d, r.pool, r.group);
     cli_ranks_part(&r, status ? MILL_EINPUT : MILL_OK);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
 typedef struct {
@@ -53,6 +54,7 @@ static mill_err score(score_work *w, const opt_parsed *p, const score_options *o
 
     TRY(cli_csv_options(&csv, p, &o->csv, NULL));
     TRY(cli_check_output(o->score.output, o->score.force));
+    TRY(cli_input_keep(p->arg[0]));
     TRY(synth_model_open(&w->model, p->arg[0], pool));
     if (!w->model->method->score)
         return mill_fail(MILL_EINPUT, "%s: a model of %s has no likelihood", p->arg[0],
@@ -82,6 +84,8 @@ int cmd_score(int argc, char **argv)
     if (opt_parse(&p, &status, &score_set, &o, argc, argv) == OPT_STOP) return status;
     if (!o.score.input) {
         status = opt_usage_error(&score_set, "-i TABLE is missing");
+    } else if (!strcmp(p.arg[0], "-") && !strcmp(o.score.input, "-")) {
+        status = opt_usage_error(&score_set, "one of MODEL.mill and -i can be stdin");
     } else if (!(status = cli_begin(&pool, &score_set, &o.talk)) && score(&w, &p, &o, pool)) {
         status = cli_reader_went_away(o.score.output) ? 0 : cli_error(&score_set);
     }
