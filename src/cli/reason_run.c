@@ -69,11 +69,9 @@ static int check_servers(const opt_parsed *p, const reason_flags *o)
     const struct {
         const void *field;
         const char *name;
-    } of_serve[] = {{&s->num_gpus, "num-gpus"},
-                    {&s->world_size, "world-size"},
-                    {&s->optimize_gpu, "optimize-gpu"},
-                    {&s->max_restarts, "max-restarts"},
-                    {&s->cleanup_delay, "cleanup-delay"}};
+    } of_serve[] = {{&s->num_gpus, "num-gpus"},           {&s->world_size, "world-size"},
+                    {&s->optimize_gpu, "optimize-gpu"},   {&s->max_restarts, "max-restarts"},
+                    {&s->restart_pause, "restart-pause"}, {&s->cleanup_delay, "cleanup-delay"}};
 
     if (!s->server.n && !s->serve && !o->run.dry_run)
         return opt_usage_error(p->set, "--server URL or --serve COMMAND is missing");
@@ -287,6 +285,8 @@ static int set_servers(reason_job *job, const opt_parsed *p)
         .requests_per_minute = s->requests_per_minute,
         .tokens_per_minute = s->tokens_per_minute,
         .start_seconds = s->start_timeout,
+        .hang_seconds = s->hang_timeout,
+        .restart_seconds = s->restart_pause,
         .cleanup_seconds = s->cleanup_delay,
         .most_restarts = s->max_restarts,
         .fast = s->optimize_gpu,

@@ -62,6 +62,20 @@ FIRST="nth=5 hang" expect hangs 0 "40 in = " run hang.jsonl --num-gpus 2 --first
 same hangs_bytes one.jsonl hang.jsonl
 none_left hangs_ended
 
+# ---- how long that is, and how long the pause before the next life, as the flags say ----
+rm -f err
+"$MOCK" --port 0 --latency 0.2 --log "$HERE/asked" >hung.url 2>/dev/null &
+hung=$!
+for _ in $(seq 100); do [ -s hung.url ] && break; sleep 0.02; done
+(while ! grep -q "is ready" err 2>/dev/null; do sleep 0.02; done; kill -STOP "$hung") &
+expect hang_timeout 1 "is down: it answers no more" timeout -s INT 20 "$T" reason --dataset d.jsonl -o hung.jsonl --server "$(cat hung.url)" \
+    --batch-size 2 --hang-timeout 0.5 --start-timeout 1
+kill -KILL "$hung"
+rm -f mark-*
+FIRST="nth=7 crash" expect restart_pause 0 "it is started again in 0.25 s (1 of 5)" run pause.jsonl --num-gpus 1 --restart-pause 0.25 \
+    --serve "$HERE/first.sh $HERE/mark-{gpu} {port} $quiet"
+same restart_pause_bytes one.jsonl pause.jsonl
+
 # One of two is stopped in the middle; the other does its work, and the end does not wait for it.
 run stop.jsonl --serve "$slow" --num-gpus 2 --batch-size 2 --first-byte-timeout 1 >out 2>err &
 us=$!
