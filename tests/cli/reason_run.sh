@@ -250,6 +250,27 @@ expect split_of_a_file 1 "--split goes with a key" "$T" reason --dataset d.jsonl
 expect extra_of_ours 1 '"seed" is an option' "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --extra-body '{"seed":1}'
 holds nothing_was_left test ! -e z.jsonl.run
 
+# ---- the disk is full: one line, and what has come is kept ----
+# shellcheck disable=SC2016
+expect full_disk 1 "full.jsonl.run/results.sqlite" bash -c 'trap "" XFSZ; ulimit -f 96; exec "$@"' bash \
+    "$T" reason --dataset d.jsonl -o full.jsonl --server "$A" -q
+holds full_disk_one_line test "$(wc -l <err)" = 1
+expect full_disk_goes_on 0 "60 in = " "$T" reason --dataset d.jsonl -o full.jsonl --server "$A" --resume
+same full_disk_bytes out.jsonl full.jsonl
+
+# ---- how much is said ----
+one=(--dataset d.jsonl -n 4 -f --model mock --serve "$MOCK --port {port} --fault 'attempt=1 stage=generate status:500'" --cleanup-delay 0)
+expect warnings 0 "no GPU is visible" "$T" reason -o said.jsonl "${one[@]}"
+holds warnings_are_not_debug sh -c '! grep -q "attempt 1" err'
+expect debug 0 "attempt 1: HTTP 500" "$T" reason -o said.jsonl "${one[@]}" --debug
+expect no_warnings 0 "4 in = " "$T" reason -o said.jsonl "${one[@]}" --no-warnings
+holds no_warnings_none sh -c '! grep -q "no GPU\|attempt 1\|is ready" err'
+
+# ---- numbers as they were written ----
+printf '%s\n' '{"problem":"What is 1 + 1?","x":1e3,"y":-2.50E-07,"z":[0.10, 1.0]}' >numbers.jsonl
+expect numbers 0 "1 in = " "$T" reason --dataset numbers.jsonl -o n.jsonl --server "$A"
+holds numbers_stay grep -qF '{"x":1e3,"y":-2.50E-07,"z":[0.10, 1.0],"problem"' n.jsonl
+
 # ---- without a server ----
 expect list 0 "" "$T" reason --list-datasets
 says list_keys numina_math
@@ -261,5 +282,7 @@ printf '%s\n' '{"question":"Two and two?","answer":"It is 2+2.\n#### 4"}' '{"que
 expect dry_run 0 "" "$T" reason --dataset gsm8k --dry-run
 says dry_run_prompt "Two and two?"
 says dry_run_tokens "improve and evaluate, at most"
-expect key 0 "2 in = " "$T" reason --dataset gsm8k -o g.jsonl --server "$A" --force-download
+expect key 0 "--force-download: nothing is downloaded; data/gsm8k.jsonl is indexed anew" \
+    "$T" reason --dataset gsm8k -o g.jsonl --server "$A" --force-download
+holds key_is_all grep -q "2 in = " err
 holds key_has_gold python3 -c 'import json; assert all(json.loads(s)["verdict"] in ("equal", "different") for s in open("g.jsonl"))'
