@@ -18,7 +18,8 @@ else
     mapfile -t tidy < <({ git diff --name-only main; git ls-files -o --exclude-standard; } | grep '\.c$' | sort -u)
 fi
 mpi=()
-flags=(-std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests -DTEST_BUILD='"build/release"' -DMILL_VERSION='"lint"' "$(pkg-config --cflags-only-I libpq)")
+read -ra libpq < <(pkg-config --cflags-only-I libpq)
+flags=(-std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests -DTEST_BUILD='"build/release"' -DMILL_VERSION='"lint"' "${libpq[@]}")
 [ ! -e /usr/include/dnnl.h ] || flags+=(-DMILL_ONEDNN)
 ! command -v mpicc >/dev/null || read -ra mpi < <(mpicc --showme:compile)
 for f in "${tidy[@]}"; do

@@ -12,23 +12,22 @@
 
 typedef struct {
     const char *name, *prior;
-    bool regression;
+    bool regression, replay;
     int batch, group;
     int features, rows_least, rows_most; /* least features; rows_least 0: always rows_most */
     double train_least, train_most;
-    bool replay;
 } recipe;
 
 static const recipe recipes[] = {
-    {"v1-stage1", "mix_scm", false, 512, 4, 2, 0, 1024, .1, .9, false},
-    {"v1-stage2", "mix_scm", false, 512, 2, 2, 1000, 40000, .5, .9, false},
-    {"v1-stage3", "mix_scm", false, 512, 1, 2, 40000, 60000, .5, .9, true},
-    {"v2-clf-stage1", "graph_scm", false, 64, 4, 1, 0, 1024, .3, .9, false},
-    {"v2-clf-stage2", "graph_scm", false, 64, 1, 1, 400, 10240, .79, .81, false},
-    {"v2-clf-stage3", "graph_scm", false, 64, 1, 1, 400, 60000, .79, .81, false},
-    {"v2-reg-stage1", "graph_scm", true, 64, 4, 1, 0, 1024, .3, .9, false},
-    {"v2-reg-stage2", "graph_scm", true, 64, 1, 1, 400, 10240, .79, .81, false},
-    {"v2-reg-stage3", "graph_scm", true, 64, 1, 1, 400, 60000, .79, .81, false},
+    {"v1-stage1", "mix_scm", false, false, 512, 4, 2, 0, 1024, .1, .9},
+    {"v1-stage2", "mix_scm", false, false, 512, 2, 2, 1000, 40000, .5, .9},
+    {"v1-stage3", "mix_scm", false, true, 512, 1, 2, 40000, 60000, .5, .9},
+    {"v2-clf-stage1", "graph_scm", false, false, 64, 4, 1, 0, 1024, .3, .9},
+    {"v2-clf-stage2", "graph_scm", false, false, 64, 1, 1, 400, 10240, .79, .81},
+    {"v2-clf-stage3", "graph_scm", false, false, 64, 1, 1, 400, 60000, .79, .81},
+    {"v2-reg-stage1", "graph_scm", true, false, 64, 4, 1, 0, 1024, .3, .9},
+    {"v2-reg-stage2", "graph_scm", true, false, 64, 1, 1, 400, 10240, .79, .81},
+    {"v2-reg-stage3", "graph_scm", true, false, 64, 1, 1, 400, 60000, .79, .81},
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 

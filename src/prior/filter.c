@@ -162,7 +162,7 @@ static mill_err set_target(extra_oob_job *j, prior_try *t, const float *y)
 mill_err prior_filter(prior_try *t, const prior_done *d)
 {
     const prior_mark mark = prior_arena_mark(t->arena);
-    const int64_t ld = (d->features + 15) / 16 * 16;
+    const int64_t ld = ((int64_t)d->features + 15) / 16 * 16;
     extra_oob_job j = {.n = t->at.rows,
                        .ld = ld,
                        .c = d->features,

@@ -36,8 +36,9 @@ static int64_t flat_size(const prior_config *c)
 
 static int64_t flat_memory(const prior_config *c)
 {
-    return ROWS_AT_ONCE * (c->max_features * 4 + 8) + (c->max_features + 1) * NUMBER +
-           2 * UNIT * (c->max_features * 4 + 8192);
+    const int64_t width = c->max_features;
+
+    return ROWS_AT_ONCE * (width * 4 + 8) + (width + 1) * NUMBER + (width * 4 + 8192) * 2 * UNIT;
 }
 
 /* DIR[/FOLDER]/episode_ID_WHAT */

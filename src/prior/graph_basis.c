@@ -82,7 +82,7 @@ enum { QUAD_INPUTS = 20, QUAD_ROWS = 64, QUAD_PAIRS = (QUAD_INPUTS + 1) * (QUAD_
 /* (out, n, n) -> (out, pairs): what x_i x_j, i <= j, counts. */
 static void fold(float *pair, const float *m, int out, int n)
 {
-    for (int o = 0; o < out; o++, m += n * n)
+    for (int o = 0; o < out; o++, m += (int64_t)n * n)
         for (int i = 0; i < n; i++)
             for (int j = i; j < n; j++)
                 *pair++ = i == j ? m[i * n + i] : m[i * n + j] + m[j * n + i];
@@ -94,7 +94,7 @@ mill_err graph_quad(const mat *y, scm *s, const mat *x)
     int32_t *const from = prior_alloc(s->arena, x->d, sizeof *from);
     float *const m = prior_alloc(s->arena, (int64_t)y->d * n * n, sizeof *m);
     float *const coef = prior_alloc(s->arena, (int64_t)y->d * pairs, sizeof *coef);
-    float *const in = prior_alloc(s->arena, n * QUAD_ROWS, sizeof *in);
+    float *const in = prior_alloc(s->arena, (int64_t)n * QUAD_ROWS, sizeof *in);
     float *const pair = prior_alloc(s->arena, (int64_t)pairs * QUAD_ROWS, sizeof *pair);
 
     if (!from || !m || !coef || !in || !pair) return MILL_ENOMEM;
@@ -104,10 +104,10 @@ mill_err graph_quad(const mat *y, scm *s, const mat *x)
     fold(coef, m, y->d, n);
     for (int64_t i = 0; i < x->n; i += QUAD_ROWS) {
         const int64_t left = (x->n - i + 15) / 16 * 16, rows = left < QUAD_ROWS ? left : QUAD_ROWS;
-        for (int k = 0; k < f; k++)
+        for (int64_t k = 0; k < f; k++)
             memcpy(in + k * QUAD_ROWS, x->x + (f < x->d ? from[k] : k) * x->ld + i,
                    (size_t)rows * sizeof *in);
-        for (int64_t r = 0; r < rows; r++) in[f * QUAD_ROWS + r] = 1.0f;
+        for (int64_t r = 0; r < rows; r++) in[(int64_t)f * QUAD_ROWS + r] = 1.0f;
         s->k->graph_pairs(pair, QUAD_ROWS, in, QUAD_ROWS, n, rows);
         const gemm_args g = {.c = y->x + i,
                              .a = coef,
@@ -142,6 +142,7 @@ static void draw_radii(float *r, scm *s, int64_t n, double a)
 }
 
 /* freq (GP_WAVES, d): directions of random length through a random map of the inputs. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through the product */
 static mill_err draw_frequencies(float *freq, scm *s, int d, double a)
 {
     float *const radius = prior_alloc(s->arena, GP_WAVES, sizeof *radius);
@@ -185,7 +186,7 @@ mill_err graph_gp(const mat *y, scm *s, const mat *x)
     float *const freq = prior_alloc(s->arena, (int64_t)GP_WAVES * x->d, sizeof *freq);
     float *const phase = prior_alloc(s->arena, GP_WAVES, sizeof *phase);
     float *const weight = prior_alloc(s->arena, (int64_t)GP_WAVES * y->d, sizeof *weight);
-    float *const wave = prior_alloc(s->arena, GP_WAVES * GP_ROWS, sizeof *wave);
+    float *const wave = prior_alloc(s->arena, (int64_t)GP_WAVES * GP_ROWS, sizeof *wave);
 
     if (!freq || !phase || !weight || !wave) return MILL_ENOMEM;
     say(s, ",\"a\":%.6g,\"product_kernel\":%s", a, product ? "true" : "false");

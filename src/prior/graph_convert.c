@@ -147,7 +147,7 @@ static mill_err softmax(int32_t *at, scm *s, const converter *c, const mat *slic
     s->k->graph_pick(at, slice, scale, shift, u);
     if (c->mode != CAT_softmax_disc) return MILL_OK;
 
-    const mat rows = {.ld = (n + 15) / 16 * 16, .n = n, .fit = n};
+    const mat rows = {.ld = ((int64_t)n + 15) / 16 * 16, .n = n, .fit = n};
     mat point;
     TRY(mat_new(&point, s, n, &rows));
     TRY(graph_points(&point, s));

@@ -29,22 +29,18 @@
 #include "prior/inner.h"
 
 /* Numbers by name: what is drawn under one name agrees within a data set. */
-#define GRAPH_NUMBERS(N)                                                                        \
-    N(cat_size_limit)                                                                           \
-    N(cat_size)                                                                                 \
-    N(n_nodes)                                                                                  \
-    N(n_feature_nodes) N(node_dim) N(node_importance) N(noise) N(weight_decay) N(weight_spread) \
-        N(mlp_width) N(mlp_layers) N(trees) N(tree_depth) N(disc_centres) N(cat_disc_p) N(gp_a) \
-            N(gp_scale) N(em_components) N(em_std) N(em_p) N(em_q) N(mixture_centres)           \
-                N(kernel_factor) N(rescale) N(relu_power) N(power) N(neg_power) N(int_power)    \
-                    N(kumaraswamy_a) N(kumaraswamy_b) N(softmax_factor)
-#define GRAPH_CHOICES(N)                                                                        \
-    N(function)                                                                                 \
-    N(cheap_function)                                                                           \
-    N(multi_function)                                                                           \
-    N(aggregation) N(product_kernel) N(first_act) N(last_act) N(act_kind) N(act_fixed)          \
-        N(plain_act_kind) N(matrix) N(simple_matrix) N(points) N(covariance_points) N(num_mode) \
-            N(cat_mode) N(cat_all_dims)
+/* clang-format off */
+#define GRAPH_NUMBERS(N)                                                                         \
+    N(cat_size_limit) N(cat_size) N(n_nodes) N(n_feature_nodes) N(node_dim) N(node_importance)   \
+    N(noise) N(weight_decay) N(weight_spread) N(mlp_width) N(mlp_layers) N(trees) N(tree_depth)  \
+    N(disc_centres) N(cat_disc_p) N(gp_a) N(gp_scale) N(em_components) N(em_std) N(em_p) N(em_q) \
+    N(mixture_centres) N(kernel_factor) N(rescale) N(relu_power) N(power) N(neg_power)           \
+    N(int_power) N(kumaraswamy_a) N(kumaraswamy_b) N(softmax_factor)
+#define GRAPH_CHOICES(N)                                                                    \
+    N(function) N(cheap_function) N(multi_function) N(aggregation) N(product_kernel)        \
+    N(first_act) N(last_act) N(act_kind) N(act_fixed) N(plain_act_kind) N(matrix)           \
+    N(simple_matrix) N(points) N(covariance_points) N(num_mode) N(cat_mode) N(cat_all_dims)
+/* clang-format on */
 
 typedef enum {
 #define NAME_ENUM(name) NUM_##name,

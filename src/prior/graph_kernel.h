@@ -42,13 +42,13 @@ typedef struct {
 } lp_job;
 
 /* Activations: those of one element first, then those of a row. */
-#define ACTS(A)                                                                                    \
-    A(tanh)                                                                                        \
-    A(leaky_relu)                                                                                  \
-    A(elu) A(identity) A(selu) A(silu) A(relu) A(softplus) A(relu6) A(hardtanh) A(sgn)             \
-        A(heaviside) A(rbf) A(exp) A(unit_interval) A(sin) A(square) A(abs) A(log_abs) A(sigmoid)  \
-            A(round) A(modulo) A(logsigmoid) A(rank) A(softmax) A(is_max) A(argsort) A(relu_power) \
-                A(power) A(neg_power) A(int_power)
+/* clang-format off */
+#define ACTS(A)                                                                            \
+    A(tanh) A(leaky_relu) A(elu) A(identity) A(selu) A(silu) A(relu) A(softplus) A(relu6)  \
+    A(hardtanh) A(sgn) A(heaviside) A(rbf) A(exp) A(unit_interval) A(sin) A(square) A(abs) \
+    A(log_abs) A(sigmoid) A(round) A(modulo) A(logsigmoid) A(rank) A(softmax) A(is_max)    \
+    A(argsort) A(relu_power) A(power) A(neg_power) A(int_power)
+/* clang-format on */
 typedef enum {
 #define ACT_ENUM(name) ACT_##name,
     ACTS(ACT_ENUM)

@@ -49,6 +49,7 @@ static mill_err weights_matrix(float *m, scm *s, int64_t rows, int cols)
     return MILL_OK;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through the product */
 static mill_err singular_matrix(float *m, scm *s, int64_t batch, int rows, int cols)
 {
     const int k = rows < cols ? rows : cols;

@@ -81,13 +81,13 @@ static mill_err weigh(const mat *y, scm *s)
         TRY(importance(w, s, y->d));
         if (half < y->n) TRY(importance(w + y->d, s, y->d));
     }
-    for (int k = 0; k < y->d; k++) {
+    for (int64_t k = 0; k < y->d; k++) {
         double squares;
         column_scale(scale + 2 * k, &squares, s, y->x + k * y->ld, y->fit, (double)w[k]);
         sum += squares;
     }
     const double l2 = s->c->use_node_l2_norm ? 1.0 / (sqrt(sum) + 1e-8) : 1.0;
-    for (int k = 0; k < y->d; k++) {
+    for (int64_t k = 0; k < y->d; k++) {
         float *const x = y->x + k * y->ld;
         const double a = scale[2 * k + 1] * l2;
         s->k->graph_affine(x, x, half, (float)scale[2 * k], (float)a);

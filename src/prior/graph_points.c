@@ -90,7 +90,7 @@ static mill_err draw_maps(float *m, scm *s, int centres)
     const double mean = draw_normal(s->draw), spread = draw_normal(s->draw);
 
     TRY(graph_weights(w, s, centres, 3));
-    draw_normals(s->draw, m, centres * 9);
+    draw_normals(s->draw, m, (int64_t)centres * 9);
     for (int c = 0; c < centres; c++) {
         const double scale = mill_exp_f64(fma(spread, draw_normal(s->draw), mean));
         for (int i = 0; i < 9; i++) m[c * 9 + i] *= w[c * 3 + i % 3] * (float)scale;
@@ -109,7 +109,7 @@ mill_err graph_mixture(float *p, scm *s, int64_t n)
     if (!g || !u) return MILL_ENOMEM;
     TRY(graph_weights(weight, s, 1, centres));
     for (int c = 1; c < centres; c++) weight[c] += weight[c - 1];
-    draw_normals(s->draw, centre, centres * 3);
+    draw_normals(s->draw, centre, (int64_t)centres * 3);
     TRY(draw_maps(m, s, centres));
     draw_normals(s->draw, g, 3 * n);
     draw_uniforms(s->draw, u, n);
@@ -118,7 +118,7 @@ mill_err graph_mixture(float *p, scm *s, int64_t n)
         int c = 0;
         while (c + 1 < centres && target >= weight[c]) c++;
         for (int a = 0; a < 3; a++) {
-            const float *row = m + c * 9 + a * 3;
+            const float *row = m + 9 * (int64_t)c + 3 * (int64_t)a;
             p[a * n + i] =
                 centre[c * 3 + a] + (row[0] * g[i] + row[1] * g[n + i] + row[2] * g[2 * n + i]);
         }

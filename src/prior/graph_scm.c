@@ -323,7 +323,7 @@ static int64_t bytes_for(const prior_config *c, int64_t rows, int64_t features)
     const int64_t linear = 7 * product + node * node, em = 4 * product + 13 * node * node,
                   gp = all * all;
     const int64_t matrices =
-        larger(linear, larger(em, gp)) + 8 * 441 * node + 128 * 128 * 32 + 256 * 3 * all;
+        larger(linear, larger(em, gp)) + node * 8 * 441 + 128L * 128 * 32 + all * 256 * 3;
 
     return ((padded * columns + matrices) * 4 + n * n + (4 << 20)) / 3 * 4;
 }

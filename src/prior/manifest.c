@@ -94,7 +94,7 @@ static void add_differences(mill_text *t, const json_t *was, const json_t *is)
     const char *key;
     const json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)is, key, value)
+    json_object_foreach((json_t *)is, key, value)
     {
         const json_t *before = json_object_get(was, key);
         if (!strcmp(key, "n") || !strcmp(key, "version") || json_equal(before, value)) continue;
@@ -108,7 +108,7 @@ static void add_differences(mill_text *t, const json_t *was, const json_t *is)
         free(x);
         free(y);
     }
-    json_object_foreach((json_t *)(uintptr_t)was, key, value)
+    json_object_foreach((json_t *)was, key, value)
     {
         if (json_object_get(is, key) || !strcmp(key, "n") || !strcmp(key, "version")) continue;
         char *x = json_dumps(value, JSON_ENCODE_ANY);

@@ -19,6 +19,7 @@ enum { N_OPTIONS = sizeof options / sizeof *options };
 prior_config prior_config_default(void)
 {
     return (prior_config){
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): texts cannot stand in parentheses there */
 #define OPT(kind, field, name, letter, def, least, most, who, help) .field = def,
 #include "prior/options.def"
 #undef OPT

@@ -170,7 +170,7 @@ static void abandon(prior_sink *s)
                               &w->y_strides, &w->y_offsets, &w->lines};
 
     torch_close(&w->file);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) text_free(all[i]);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) text_free(all[i]);
     mill_free(w->block);
 }
 

@@ -67,11 +67,11 @@ static mill_err write_held(worker *w)
 
     for (int64_t k = 0; k < w->held.n; k++) {
         prior_set s = w->held.set[k];
-        s.x = (float *)(uintptr_t)at;
+        s.x = (float *)at;
         at += x_bytes(&s);
-        s.y = (float *)(uintptr_t)at;
+        s.y = (float *)at;
         at += (size_t)s.rows * sizeof *s.y;
-        s.levels = (int32_t *)(uintptr_t)at;
+        s.levels = (int32_t *)at;
         at += (size_t)s.features * sizeof *s.levels;
         s.structure = at;
         at += (s.structure_len + 63) / 64 * 64;

@@ -10,7 +10,7 @@ static const prior_format *const formats[] = {&prior_shards, &prior_pt, &prior_n
 
 const prior_format *prior_format_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (!strcmp(formats[i]->name, name)) return formats[i];
     return NULL;
 }

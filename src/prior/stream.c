@@ -33,12 +33,13 @@ static void fill_head(char head[STREAM_HEAD], const prior_set *s)
 {
     const int64_t a[3] = {s->index, s->rows, s->train_rows}, text = (int64_t)s->structure_len;
     const int32_t b[4] = {s->features, s->width, s->classes, s->attempts};
+    static const char magic[8] = {'M', 'I', 'L', 'L', 'S', 'E', 'T', '1'};
     int32_t rejected[4];
 
     _Static_assert(PRIOR_N_REJECT == 4, "the frame has four");
     for (int k = 0; k < 4; k++) rejected[k] = s->rejected[k];
     memset(head, 0, STREAM_HEAD);
-    memcpy(head, "MILLSET1", 8);
+    memcpy(head, magic, sizeof magic);
     memcpy(head + 8, a, sizeof a);
     memcpy(head + 32, b, sizeof b);
     memcpy(head + 48, &s->imbalance, 8);
@@ -54,7 +55,7 @@ static void list_parts(struct iovec part[PARTS], char head[STREAM_HEAD], const p
     part[1] = (struct iovec){s->x, (size_t)(s->rows * s->features) * sizeof *s->x};
     part[2] = (struct iovec){s->y, (size_t)s->rows * sizeof *s->y};
     part[3] = (struct iovec){s->levels, (size_t)s->features * sizeof *s->levels};
-    part[4] = (struct iovec){(char *)(uintptr_t)s->structure, s->structure_len};
+    part[4] = (struct iovec){(char *)s->structure, s->structure_len};
 }
 
 /* All of it; *left: the reader has closed its end. */

@@ -153,7 +153,8 @@ static void need_blocks(uint8_t *below, const layer *y)
 {
     for (int i = 0; i < y->n_units; i++) {
         const int block = y->unit[i] / y->block_out;
-        if (block < y->n_blocks) memset(below + block * y->block_in, 1, (size_t)y->block_in);
+        if (block < y->n_blocks)
+            memset(below + (int64_t)block * y->block_in, 1, (size_t)y->block_in);
     }
 }
 
@@ -365,7 +366,8 @@ static void copy_unit(float *dst, const net *n, int unit)
 {
     for (int tile = 0; tile < n->b.tiles; tile++) {
         const int64_t left = n->t->stride - (int64_t)tile * V1_TILE;
-        memcpy(dst + tile * V1_TILE, n->b.p + ((int64_t)tile * n->b.width + unit) * V1_TILE,
+        memcpy(dst + (int64_t)tile * V1_TILE,
+               n->b.p + ((int64_t)tile * n->b.width + unit) * V1_TILE,
                (size_t)(left < V1_TILE ? left : V1_TILE) * sizeof *dst);
     }
 }

@@ -97,7 +97,7 @@ void v1_draw_params(v1_params *out, const prior_try *t)
     if (c->num_layers) p.num_layers = c->num_layers < 2 ? 2 : (int)c->num_layers;
     if (c->num_causes) p.num_causes = (int)c->num_causes;
     if (c->noise_std >= 0) p.noise_std = c->noise_std;
-    if (strcmp(c->assigner_type, "drawn")) p.by_rank = !strcmp(c->assigner_type, "rank");
+    if (strcmp(c->assigner_type, "drawn") != 0) p.by_rank = !strcmp(c->assigner_type, "rank");
     *out = p;
 }
 

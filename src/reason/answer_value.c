@@ -292,7 +292,7 @@ static number point_factorial(number x)
     number y = 1;
 
     if (cimagl(x) != 0 || n < 0 || n > 1000 || n != floorl(n)) return (long double)NAN;
-    for (long double i = 2; i <= n; i++) y *= i;
+    for (int i = 2; i <= (int)n; i++) y *= i;
     return y;
 }
 

@@ -24,10 +24,9 @@ static mill_err read_params(batch_config *c, const json_t *config)
     flow_config *f = &o->flow;
     json_int_t most, judge_most;
 
-    if (json_unpack((json_t *)(uintptr_t)config, "{s:s,s:I,s:I,s:F,s:F,s:F}", "model", &o->model,
-                    "max_tokens", &most, "judge_max_tokens", &judge_most, "temperature",
-                    &f->temperature, "judge_temperature", &f->judge_temperature, "top_p",
-                    &f->top_p))
+    if (json_unpack((json_t *)config, "{s:s,s:I,s:I,s:F,s:F,s:F}", "model", &o->model, "max_tokens",
+                    &most, "judge_max_tokens", &judge_most, "temperature", &f->temperature,
+                    "judge_temperature", &f->judge_temperature, "top_p", &f->top_p))
         return mill_fail(MILL_EINPUT, "the store's configuration is not that of a run");
     f->max_tokens = most;
     f->judge_max_tokens = judge_most;
@@ -167,20 +166,34 @@ typedef struct {
     int sample, step;
 } place;
 
+/* "-123" at *s, which goes on behind it; a number that is too large is the largest. */
+static bool take_number(int64_t *x, const char **s)
+{
+    char *end;
+
+    if (**s != '-' || (*s)[1] < '0' || (*s)[1] > '9') return false;
+    *x = strtoll(*s + 1, &end, 10);
+    *s = end;
+    return true;
+}
+
 static mill_err parse_place(place *out, const batch_config *c, const output_part *p, const char *id)
 {
-    char hash[13] = "", end;
+    enum { HASH = 12 };
+    const char *s = id && strspn(id, "0123456789abcdef") == HASH ? id + HASH : "";
+    int64_t sample, step;
 
-    if (!id || sscanf(id, "%12[0-9a-f]-%" SCNd64 "-%d-%d%c", hash, &out->record, &out->sample,
-                      &out->step, &end) != 4)
+    if (!take_number(&out->record, &s) || !take_number(&sample, &s) || !take_number(&step, &s) ||
+        *s)
         return mill_fail(MILL_EINPUT, "custom_id %s is not of a run of tabmill",
                          id ? id : "is missing:");
-    if (strncmp(hash, c->hash, 12) != 0)
+    if (strncmp(id, c->hash, HASH) != 0)
         return mill_fail(MILL_EINPUT, "custom_id %s is of another run: this one's begin with %.12s",
                          id, c->hash);
-    if (out->record < 0 || out->record >= p->data.n || out->sample < 0 ||
-        out->sample >= c->options.samples || out->step < 0 || out->step >= RESULTS_MAX_STEPS)
+    if (out->record >= p->data.n || sample >= c->options.samples || step >= RESULTS_MAX_STEPS)
         return mill_fail(MILL_EINPUT, "custom_id %s: the run has no such request", id);
+    out->sample = (int)sample;
+    out->step = (int)step;
     return MILL_OK;
 }
 
@@ -297,7 +310,7 @@ static mill_err take_line(batch_summary *sum, const batch_config *c, const outpu
 {
     const json_t *response = json_object_get(line, "response");
     const json_t *error = json_object_get(line, "error");
-    place at;
+    place at = {0};
 
     TRY(parse_place(&at, c, p, json_string_value(json_object_get(line, "custom_id"))));
     if (json_is_object(response)) return take_body(sum, c, p, &at, response);

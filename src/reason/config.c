@@ -61,13 +61,12 @@ mill_err reason_config_read(reason_options *o, reason_data *data, const json_t *
     json_int_t first, stride, n, most, seed;
     int samples;
 
-    if (json_unpack((json_t *)config,
-                    "{s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:i,s:F,s:I,s:I,s:I}", "first_record", &first,
-                    "stride", &stride, "records", &n, "problem_field", &data->problem_field,
-                    "solution_field", &data->solution_field, "answer_field", &data->answer_field,
-                    "id_field", &data->id_field, "samples_per_example", &samples,
-                    "quality_threshold", &o->flow.threshold, "max_iterations", &most, "seed", &seed,
-                    "max_tokens_retry", &o->flow.max_tokens_retry))
+    if (json_unpack((json_t *)config, "{s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:i,s:F,s:I,s:I,s:I}",
+                    "first_record", &first, "stride", &stride, "records", &n, "problem_field",
+                    &data->problem_field, "solution_field", &data->solution_field, "answer_field",
+                    &data->answer_field, "id_field", &data->id_field, "samples_per_example",
+                    &samples, "quality_threshold", &o->flow.threshold, "max_iterations", &most,
+                    "seed", &seed, "max_tokens_retry", &o->flow.max_tokens_retry))
         return mill_fail(MILL_EINPUT, "the store's configuration is not that of a run");
     data->first = first;
     data->stride = stride;

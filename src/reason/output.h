@@ -17,9 +17,9 @@
  *     answer_given, thinking   the last box, or null; what the model thought apart from its answer
  *     record, sample           the index in the data set; 0..K-1
  *     tokens                   {"prompt":, "completion":} of all of the chain's responses
- *     metadata                 {"original_data": the record, "previous_version": {"iteration":,
- *                              "reasoning":, "solution": the answer given, "quality_score":,
- * "evaluation":} or null}
+ *     metadata                 {"original_data": the record, "previous_version": null or
+ *                              {"iteration":, "reasoning":, "solution": the answer given,
+ *                              "quality_score":, "evaluation":}}
  *
  * A record with a chain that failed is a line of the file of failures: the record, and "failure",
  * its reason, so that it can be the data set of another run.

@@ -350,7 +350,7 @@ int results_fd(const results *r)
 
 int64_t results_durable(const results *r)
 {
-    results *w = (results *)(uintptr_t)r;
+    results *w = (results *)r;
 
     pthread_mutex_lock(&w->lock);
     const int64_t n = w->durable;

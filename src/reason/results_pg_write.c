@@ -2,12 +2,15 @@
  * results_pg_write.c - what the writing thread of a store in PostgreSQL does: groups and leases.
  *
  * A group is one transaction:
- *     the leases of this node are renewed, which also says which ranges it still holds: rows of a
- *         range that was dealt to another node meanwhile are dropped, since a chain of rows from
- * two nodes would make no sense; that node began with the rows that were durable rows, at most
- * CHUNK_ROWS in one statement of arrays; the first row of a key wins ranges that are finished, and
- * still held this node's counts, with the number of the group The number tells, when the connection
- * broke at COMMIT, whether the group is there already.
+ *
+ *     leases    of this node are renewed, which also says which ranges it still holds
+ *     rows      at most CHUNK_ROWS in one statement of arrays; the first row of a key wins
+ *     ranges    that are finished, and still held
+ *     counts    of this node, with the number of the group
+ *
+ * Rows of a range that was dealt to another node meanwhile are dropped: a chain of rows from two
+ * nodes would make no sense, and that node began with the rows that were durable.  The number of
+ * the group tells, when the connection broke at COMMIT, whether the group is there already.
  */
 #include "reason/results_pg_inner.h"
 

@@ -22,7 +22,7 @@ const char *stage_name(reason_stage s)
 
 void result_key_set(result_row *row, int64_t key)
 {
-    row->record = key / (RESULTS_MAX_SAMPLES * RESULTS_MAX_STEPS);
+    row->record = key / RESULTS_MAX_STEPS / RESULTS_MAX_SAMPLES;
     row->sample = (int)(key / RESULTS_MAX_STEPS % RESULTS_MAX_SAMPLES);
     row->step = (int)(key % RESULTS_MAX_STEPS);
 }
@@ -113,7 +113,7 @@ mill_err results_config_differs(const char *where, const char *was_text, const j
     const char *name;
     mill_text t = {0};
 
-    json_object_foreach((json_t *)(uintptr_t)is, name, v)
+    json_object_foreach((json_t *)is, name, v)
         add_difference(&t, name, json_object_get(was, name), v);
     json_object_foreach(was, name, v) if (!json_object_get(is, name))
         add_difference(&t, name, v, NULL);

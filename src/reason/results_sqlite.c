@@ -1,10 +1,10 @@
 /*
  * results_sqlite.c - results in one file of SQLite, in the run folder.
  *
- *     run(name, value)        one row each: hash, config (JSON), records
- *     result(seq, key, ...)   one row for each response, results.h; seq: the order in which they
- * came count(id, name, value)  results_counts range(first, n)         records whose chains have all
- * ended
+ *     run(name, value)          one row each: hash, config (JSON), records
+ *     result(seq, key, ...)     one row for each response, results.h; seq: in which order they came
+ *     count(id, name, value)    results_counts
+ *     range(first, n)           records whose chains have all ended
  *
  * Rows lie as they came and their keys in an index: with the key as the table's own order, each row
  * would write a page of its own to WAL and file (three times the processor time, measured).
@@ -335,9 +335,11 @@ static mill_err open_writer(const sqlite *s, sqlite3 **db)
 
 static mill_err prepare_writer(sqlite *s)
 {
+    static const char insert_result[] =
+        "INSERT OR IGNORE INTO result VALUES"
+        "(NULL,?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)";
     static const char *const sql[N_WRITE] = {
-        [INSERT_RESULT] = "INSERT OR IGNORE INTO result VALUES"
-                          "(NULL,?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+        [INSERT_RESULT] = insert_result,
         [ADD_COUNT] = "UPDATE count SET value = value + ?2 WHERE id = ?1",
         [INSERT_RANGE] = "INSERT OR IGNORE INTO range VALUES (?1, ?2)",
         [BEGIN] = "BEGIN IMMEDIATE",

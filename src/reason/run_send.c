@@ -1,11 +1,14 @@
 /*
  * run_send.c - requests, replies, and what is tried again.
  *
- *     again     no connection, reset, time-out, 408, 429, 5xx: later, the pause doubling from half
- * a second to half a minute, or as long as the server says, with jitter from a hash; another server
- * is preferred; MOST_ATTEMPTS in all garbled   an answer that is none: MOST_GARBLED in all too long
- * once more with fewer tokens, else the chain fails refused   the chain fails fatal     the run
- * stops
+ *     again     no connection, reset, time-out, 408, 429, 5xx: later; MOST_ATTEMPTS in all
+ *     garbled   an answer that is none: again, MOST_GARBLED in all
+ *     too long  once more with fewer tokens, else the chain fails
+ *     refused   the chain fails
+ *     fatal     the run stops
+ *
+ * The pause before another attempt doubles from half a second to half a minute, with jitter from a
+ * hash, or is as long as the server says; another server is preferred.
  *
  * While a chain waits it holds no slot of a server.
  *

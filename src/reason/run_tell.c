@@ -3,10 +3,11 @@
  * the progress line.
  *
  *     {"time": 1700000000.5, "done": 10, "records": 100, "good": 7, "weak": 2, "failed": 1,
- *      "rows": 25, "tokens": 31000, "prompt_tokens": 9000, "in_flight": 64, "ready": 64, "waiting":
- * 0, "servers": [{"name": "...", "is_judge": false, "is_ready": true, "window": 64, "in_flight":
- * 64, "running": 60, "waiting": 4, "cache": 0.7, "deaths": 0, "done": 20, "failed": 0, "tokens":
- * 31000, "idle_seconds": 0.5}]}
+ *      "rows": 25, "tokens": 31000, "prompt_tokens": 9000,
+ *      "in_flight": 64, "ready": 64, "waiting": 0,
+ *      "servers": [{"name": "...", "is_judge": false, "is_ready": true, "window": 64,
+ *                   "in_flight": 64, "running": 60, "waiting": 4, "cache": 0.7, "deaths": 0,
+ *                   "done": 20, "failed": 0, "tokens": 31000, "idle_seconds": 0.5}]}
  *
  * records: chains of the run, a record's samples each; done, good, weak and failed: of them, since
  * the run first began.  rows and tokens: of this process.  running, waiting and cache: as the

@@ -1,8 +1,10 @@
 /*
  * server_command.c - the command line of a server that we start.
  *
- *     vllm serve {model} --port {port}     words, split as a shell does it, each filled in after
- * the splitting, so that a model's path may hold anything
+ *     vllm serve {model} --port {port}
+ *
+ * Words are split as a shell does it, and each is filled in after that, so that a model's path may
+ * hold anything.
  */
 #include "reason/server_inner.h"
 

@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     const char *path = fuzz_path(data, n);
     const mill_err err = read_with(&whole, path, CSV_BLOCK, 0);
     snprintf(words, sizeof words, "%s", mill_error());
-    const mill_err again = read_with(&pieces, path, 1 + (int64_t)(n % 19), n % 2);
+    const mill_err again = read_with(&pieces, path, 1 + (int64_t)(n % 19), (int64_t)(n % 2));
     MUST(err == again);
     if (err) {
         MUST(*words && !whole && !pieces);

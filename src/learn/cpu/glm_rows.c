@@ -98,12 +98,11 @@ VI double loss_one(double *p, const glm_rows *g, int64_t i, double z)
 VI double pass_one(const glm_rows *g, int64_t begin, int64_t end, double *sum, double *diag)
 {
     const glm_problem *o = g->p;
-    const bool is_squared = o && o->kind == GLM_SQUARED;
+    /* scores alone need no problem */
+    const bool is_squared = g->pass != GLM_SCORES_ONLY && o->kind == GLM_SQUARED;
     double loss = 0;
 
     for (int64_t i = begin; i < end; i++) {
-        const double p = g->prob ? g->prob[i] : 0, weight = is_squared ? 1 : p * (1 - p);
-
         switch (g->pass) {
         case GLM_AT_POINT:
             g->z[i] = score_one(g, i);
@@ -117,7 +116,8 @@ VI double pass_one(const glm_rows *g, int64_t begin, int64_t end, double *sum, d
             }
             break;
         case GLM_TIMES_HESSIAN:
-            add_one(sum, g->x, i, score_one(g, i) * weight, 0);
+            add_one(sum, g->x, i,
+                    score_one(g, i) * (is_squared ? 1 : g->prob[i] * (1 - g->prob[i])), 0);
             break;
         case GLM_ALONG_STEP:
             g->zd[i] = score_one(g, i);

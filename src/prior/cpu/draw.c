@@ -10,7 +10,7 @@ void LEVEL_FN(prior_normals)(float *y, int64_t n, mill_vrand_key key, float mean
     for (int64_t b = 0; 64 * b < n; b++) {
         f16v z[4];
         vnormals64(z, key.seed, key.step, key.stream, (uint64_t)b);
-        for (int w = 0; w < 4; w++) {
+        for (int64_t w = 0; w < 4; w++) {
             const int64_t left = n - 64 * b - 16 * w;
             const f16v x = vfma(s, z[w], m);
             if (left >= 16)

@@ -249,11 +249,11 @@ VI void is_max_row(float *x, int64_t ld, int d)
 /* spare (d, 16): how many are smaller, or equal and before. */
 VI void ranks_of_row(float *spare, const float *x, int64_t ld, int d)
 {
-    for (int i = 0; i < d; i++) {
+    for (int64_t i = 0; i < d; i++) {
         const f16v v = vload(x + i * ld);
         f16v rank = vset(0.0f);
-        for (int k = 0; k < i; k++) rank = vadd(rank, one_where(vle(vload(x + k * ld), v)));
-        for (int k = i + 1; k < d; k++) rank = vadd(rank, one_where(vlt(vload(x + k * ld), v)));
+        for (int64_t k = 0; k < i; k++) rank = vadd(rank, one_where(vle(vload(x + k * ld), v)));
+        for (int64_t k = i + 1; k < d; k++) rank = vadd(rank, one_where(vlt(vload(x + k * ld), v)));
         vstore(spare + i * 16, rank);
     }
 }
@@ -262,7 +262,7 @@ VI void order_row(float *x, int64_t ld, int d, const float *rank)
 {
     for (int i = 0; i < d; i++)
         for (int l = 0; l < 16; l++) {
-            const int at = (int)rank[i * 16 + l];
+            const int64_t at = (int64_t)rank[i * 16 + l];
             x[at * ld + l] = (float)i;
         }
 }
@@ -282,7 +282,7 @@ void LEVEL_FN(graph_act_row)(const mat *x, graph_act act, float *spare)
                 order_row(row, x->ld, x->d, spare);
                 continue;
             }
-            for (int k = 0; k < x->d; k++) vstore(row + k * x->ld, vload(spare + k * 16));
+            for (int64_t k = 0; k < x->d; k++) vstore(row + k * x->ld, vload(spare + k * 16));
         }
     }
 }

@@ -21,7 +21,7 @@ VI void find_leaves(uint32_t *leaf, const mat *x, int64_t row, const tree_job *j
             /* t 2^depth + sum of bits: the order of the bits is of no matter, leaves are alike */
             at = isub(ishl(at, 1), vlt(vset(s->cut), v));
         }
-        istore(leaf + t * 16, at);
+        istore(leaf + (int64_t)t * 16, at);
     }
 }
 

@@ -13,7 +13,7 @@
         f16v acc_[4] = {vset(0.0f), vset(0.0f), vset(0.0f), vset(0.0f)};    \
         int64_t i_ = 0;                                                     \
         for (; i_ + 64 <= (n); i_ += 64) {                                  \
-            UNROLL for (int k_ = 0; k_ < 4; k_++)                           \
+            UNROLL for (int64_t k_ = 0; k_ < 4; k_++)                       \
             {                                                               \
                 const f16v x = vload(src + i_ + 16 * k_);                   \
                 acc_[k_] = vadd(acc_[k_], e);                               \
@@ -80,6 +80,14 @@ VI moments of_inliers(const float *src, int64_t n, moments all)
     return (moments){mean, at_least(sqrtf(squares / (rows - 1.0f)), 1e-6f)};
 }
 
+VI bool any_outside(const float *src, int64_t n, f16v low, f16v high)
+{
+    float outside;
+
+    COLUMN_SUM(outside, n, vsel(within(x, low, high), vset(0.0f), vset(1.0f)));
+    return outside > 0.0f;
+}
+
 VI bool is_finite(float x)
 {
     return x - x == 0.0f;
@@ -95,13 +103,9 @@ int LEVEL_FN(prior_post)(float *dst, const float *src, int64_t n, bool clamp)
     if (clamp) {
         const moments in = of_inliers(src, n, m);
         const float least = fmaf(-4.0f, in.std, in.mean), most = fmaf(4.0f, in.std, in.mean);
-        bool changes = !is_finite(in.std);
-        float outside;
         low = vset(least);
         high = vset(most);
-        COLUMN_SUM(outside, n, vsel(within(x, low, high), vset(0.0f), vset(1.0f)));
-        changes = changes || outside > 0.0f;
-        if (changes) m = of_column(src, n, low, high);
+        if (!is_finite(in.std) || any_outside(src, n, low, high)) m = of_column(src, n, low, high);
     }
     if (!is_finite(m.mean)) return COLUMN_NOT_FINITE;
 

@@ -18,7 +18,7 @@ VI float sum_of(const f16v s[4])
 }
 
 /* Lanes of vector v of a tile with `left` rows. */
-VI i16v rows_mask(int64_t left, int v)
+VI i16v rows_mask(int64_t left, int64_t v)
 {
     const int64_t n = left - 16 * v;
     return ifirst(n > 16 ? 16 : n < 0 ? 0 : (int)n);
@@ -32,11 +32,11 @@ VI float mean_of(const v1_activation *a, int i)
 
     for (int tile = 0; tile < whole; tile++) {
         const float *const x = chunk_of(a, tile, i);
-        UNROLL for (int v = 0; v < 4; v++) s[v] = vadd(s[v], vload(x + 16 * v));
+        UNROLL for (int64_t v = 0; v < 4; v++) s[v] = vadd(s[v], vload(x + 16 * v));
     }
     if (left) {
         const float *const x = chunk_of(a, whole, i);
-        for (int v = 0; v < 4; v++)
+        for (int64_t v = 0; v < 4; v++)
             s[v] = vadd(s[v], vsel(rows_mask(left, v), vload(x + 16 * v), vset(0.0f)));
     }
     return sum_of(s) / (float)a->rows;
@@ -51,7 +51,7 @@ VI void spread_of(v1_stats *st, const v1_activation *a, int i)
 
     for (int tile = 0; tile < whole; tile++) {
         const float *const x = chunk_of(a, tile, i);
-        UNROLL for (int v = 0; v < 4; v++)
+        UNROLL for (int64_t v = 0; v < 4; v++)
         {
             const f16v e = vsub(vload(x + 16 * v), mean);
             s[v] = vfma(e, e, s[v]);
@@ -61,7 +61,7 @@ VI void spread_of(v1_stats *st, const v1_activation *a, int i)
     }
     if (left) {
         const float *const x = chunk_of(a, whole, i);
-        for (int v = 0; v < 4; v++) {
+        for (int64_t v = 0; v < 4; v++) {
             const f16v e = vsel(rows_mask(left, v), vsub(vload(x + 16 * v), mean), zero);
             s[v] = vfma(e, e, s[v]);
             low = vmin(low, e);
@@ -136,7 +136,7 @@ VI void apply_columns(const v1_activation *a, const v1_act act)
         const f16v mean = vset(a->stats[i].mean), scale = vset(a->stats[i].scale);
         for (int tile = 0; tile < a->x.tiles; tile++) {
             float *const x = chunk_of(a, tile, i);
-            UNROLL for (int v = 0; v < 4; v++)
+            UNROLL for (int64_t v = 0; v < 4; v++)
             {
                 const f16v z = vmul(vsub(vload(x + 16 * v), mean), scale);
                 vstore(x + 16 * v, act_of(vmul(s, vadd(z, b)), act));
@@ -156,16 +156,16 @@ VI void function_of_tiles(const v1_activation *a, int i, int first, int tiles)
     for (int k = 0; k < tiles; k++) {
         const float *const x = chunk_of(a, first + k, i);
         const int64_t left = a->rows - (int64_t)(first + k) * V1_TILE;
-        for (int v = 0; v < 4; v++) {
+        for (int64_t v = 0; v < 4; v++) {
             f16v z = vmul(vsub(vload(x + 16 * v), mean), scale);
             if (left < V1_TILE) z = vsel(rows_mask(left, v), z, inside);
-            locate(&b, V1_TILE * k + 16 * v, z, a->f);
+            locate(&b, V1_TILE * k + 16 * (int)v, z, a->f);
         }
     }
     for (int k = 0; k < tiles; k++) {
         float *const x = chunk_of(a, first + k, i);
-        for (int v = 0; v < 4; v++)
-            vstore(x + 16 * v, interpolated(&b, V1_TILE * k + 16 * v, a->f));
+        for (int64_t v = 0; v < 4; v++)
+            vstore(x + 16 * v, interpolated(&b, V1_TILE * k + 16 * (int)v, a->f));
     }
     for (int k = 0; k < b.n_aside; k++)
         chunk_of(a, first + b.place[k] / V1_TILE, i)[b.place[k] % V1_TILE] =

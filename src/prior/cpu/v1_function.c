@@ -15,7 +15,7 @@ VI void fill_basis(float *basis, const v1_function *f)
         vstore(turn[0] + k, sin_turn(wrapped(vadd(t, vset(0.25f)))));
         vstore(turn[1] + k, sin_turn(wrapped(t)));
     }
-    for (int k = 0; k < V1_TERMS; k++) {
+    for (int64_t k = 0; k < V1_TERMS; k++) {
         const f16v t = turns(vset(f->f[k]), at), c = vset(turn[0][k]), s = vset(turn[1][k]);
         f16v x = sin_turn(wrapped(vadd(t, vset(0.25f)))), y = sin_turn(wrapped(t));
         for (int j = 0; j < 64; j += 16) {
@@ -31,10 +31,10 @@ VI void fill_basis(float *basis, const v1_function *f)
 /* at: (n_cells, 256) weighted sines at the centres, then weighted cosines */
 VI void fill_centres(float *at, const v1_function *f)
 {
-    float *const cosines = at + V1_TERMS * f->n_cells;
+    float *const cosines = at + (int64_t)V1_TERMS * f->n_cells;
     const float cell = CELL_SIZE / f->steps;
 
-    for (int c = 0; c < f->n_cells; c++) {
+    for (int64_t c = 0; c < f->n_cells; c++) {
         const f16v x = vset(cell * ((float)(f->first + c) + 0.5f));
         for (int k = 0; k < V1_TERMS; k += 16) {
             const f16v t = vadd(turns(vload(f->f + k), x), vload(f->phase + k));
@@ -53,7 +53,7 @@ VI f16v reversed(const float *p)
 /* value: (n_cells, 128) from the even and odd halves, (n_cells, 64) each */
 VI void join_halves(float *value, const float *even, const float *odd, int n_cells)
 {
-    for (int c = 0; c < n_cells; c++)
+    for (int64_t c = 0; c < n_cells; c++)
         for (int j = 0; j < 64; j += 16) {
             const float *const e = even + 64 * c + j, *const o = odd + 64 * c + j;
             vstore(value + CELL_SIZE * c + 64 + j, vadd(vload(e), vload(o)));
@@ -91,7 +91,7 @@ VI void store_pairs(float *pair, f16v value, f16v slope)
 /* Slopes per step.  value has four numbers before and after, whatever they are. */
 VI void add_slopes(float *pair, const float *value, int n)
 {
-    for (int i = 0; i < n; i += 16) {
+    for (int64_t i = 0; i < n; i += 16) {
         const float *const v = value + i;
         f16v s = vmul(vsub(vload(v + 1), vload(v - 1)), vset(4.0f / 5));
         s = vfma(vsub(vload(v + 2), vload(v - 2)), vset(-1.0f / 5), s);
@@ -105,12 +105,12 @@ void LEVEL_FN(v1_function_weigh)(v1_function *f, float decay)
 {
     f16v squares = vset(0.0f), rough = squares, a[V1_TERMS / 16];
 
-    for (int k = 0; k < V1_TERMS / 16; k++) {
+    for (int64_t k = 0; k < V1_TERMS / 16; k++) {
         a[k] = vexp(vmul(vset(decay), vlog(vmul(vload(f->f + 16 * k), vset(V1_TERMS)))));
         squares = vfma(a[k], a[k], squares);
     }
     const f16v scale = vset(1.0f / sqrtf(vsum(squares)));
-    for (int k = 0; k < V1_TERMS / 16; k++) {
+    for (int64_t k = 0; k < V1_TERMS / 16; k++) {
         float *const f_k = f->f + 16 * k, *const w = f->w + 16 * k;
         const f16v weight = vmul(vmul(a[k], scale), vload(w)), u = vload(f_k), u2 = vmul(u, u);
         const f16v bend = vmul(weight, vmul(u2, u2)); /* fourth derivative over 256^4 */
@@ -135,9 +135,9 @@ void LEVEL_FN(v1_function_table)(v1_function *f, float low, float high)
     f->n_cells = (int)floorf(f->high * f->steps / CELL_SIZE + margin) - f->first + 1;
     fill_basis(basis, f);
     fill_centres(at, f);
-    for (int half = 0; half < 2; half++)
-        for (int c = 0; c < f->n_cells; c += DENSE_ROWS) {
-            const int n = f->n_cells - c < DENSE_ROWS ? f->n_cells - c : DENSE_ROWS;
+    for (int64_t half = 0; half < 2; half++)
+        for (int64_t c = 0; c < f->n_cells; c += DENSE_ROWS) {
+            const int n = f->n_cells - c < DENSE_ROWS ? (int)(f->n_cells - c) : DENSE_ROWS;
             const dense_rows d = {.in = basis + half * V1_TERMS * 64,
                                   .w = at + V1_TERMS * (half * f->n_cells + c),
                                   .k = V1_TERMS};

@@ -37,7 +37,7 @@ VI void sparse_term(f16v sum[2], const float *in, const sparse_weights *s, int64
     const float *const y = in + (int64_t)s->col[k] * V1_TILE;
     const f16v x = vset(s->w[k]);
 
-    UNROLL for (int v = 0; v < 2; v++) sum[v] = vfma(x, vload(y + 16 * v), sum[v]);
+    UNROLL for (int64_t v = 0; v < 2; v++) sum[v] = vfma(x, vload(y + 16 * v), sum[v]);
 }
 
 /* Two rows together, half of the tile after the other: four chains at a time, and a half of 200
@@ -55,7 +55,7 @@ VI void sparse_pair(float *out0, float *out1, const float *in, const sparse_weig
         }
         for (int64_t k = both; k < s[0].n; k++) sparse_term(a, in + half, &s[0], k);
         for (int64_t k = both; k < s[1].n; k++) sparse_term(b, in + half, &s[1], k);
-        UNROLL for (int v = 0; v < 2; v++)
+        UNROLL for (int64_t v = 0; v < 2; v++)
         {
             vstore(out1 + half + 16 * v, b[v]); /* a lone row comes twice */
             vstore(out0 + half + 16 * v, a[v]);
@@ -90,7 +90,7 @@ VI void add_noise(const v1_product *a, int tile)
         f16v z[4];
 
         vnormals64(z, a->key.seed, a->key.step, a->key.stream, (uint64_t)block);
-        UNROLL for (int v = 0; v < 4; v++)
+        UNROLL for (int64_t v = 0; v < 4; v++)
             vstore(out + 16 * v, vfma(std, z[v], vload(out + 16 * v)));
     }
 }
