@@ -1,0 +1,106 @@
+#!/bin/bash
+# reason_store.sh - several machines and one PostgreSQL: each has a folder of its own here, and runs the same command; they come and go.
+# shellcheck disable=SC2154  # serve NAME sets $NAME
+. tests/lib/cli.sh
+T=$TABMILL
+case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
+MOCK=$MOCK/tests/mock/mock_server
+[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+bin=$(dirname "$(find /usr/lib/postgresql -name initdb 2>/dev/null | sort | tail -1)")
+[ -x "$bin/initdb" ] || { echo "SKIP: there is no PostgreSQL (Debian's package postgresql)"; exit 0; }
+as=()
+if [ "$(id -u)" = 0 ]; then # initdb and postgres refuse to be root
+    id postgres >/dev/null 2>&1 || { echo "SKIP: there is no user postgres"; exit 0; }
+    as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+fi
+db=$(mktemp -d /tmp/t_store_XXXXXX)
+[ "${#as[@]}" = 0 ] || chown postgres "$db"
+mocks=() base=
+leave() {
+    kill "${mocks[@]}" 2>/dev/null
+    [ -z "$base" ] || { kill -INT "$base" && wait "$base"; } 2>/dev/null
+    rm -rf "$db"
+}
+trap leave EXIT
+serve() { # NAME ARGUMENTS...: its URL becomes $NAME
+    local name=$1
+    shift
+    "$MOCK" --port 0 "$@" >"$name.url" 2>"$name.err" &
+    mocks+=($!)
+    for _ in $(seq 100); do [ -s "$name.url" ] && break; sleep 0.02; done
+    read -r "${name?}" <"$name.url"
+}
+same() { if cmp -s "$2" "$3"; then verdict "$1" 0; else verdict "$1" 1 "$2 and $3 differ"; fi; }
+
+: >out
+: >err
+(cd / && "${as[@]}" "$bin/initdb" -D "$db/data" -A trust -U tester -N -E UTF8 --locale=C) >init 2>&1 ||
+    { echo "FAIL initdb: $(tail -1 init)"; exit 1; }
+for _ in 1 2 3 4 5; do # the port may be another's by then
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    (cd / && exec "${as[@]}" "$bin/postgres" -D "$db/data" -k "$db" -h 127.0.0.1 -p "$port" -c fsync=off -c shared_buffers=16MB) >log 2>&1 &
+    base=$!
+    for _ in $(seq 200); do "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" && break 2; kill -0 $base 2>/dev/null || break; sleep 0.05; done
+done
+store="postgresql://tester@127.0.0.1:$port/postgres"
+
+python3 - <<'END'
+import json
+with open("d.jsonl", "w") as f:
+    for i in range(200):
+        f.write(json.dumps({"id": f"r{i}", "problem": f"What is {i} + {3 * i}?", "answer": str(4 * i)}) + "\n")
+END
+serve A
+serve slow --latency 0.05 --log "$PWD/asked"
+"$T" reason --dataset d.jsonl -o one.jsonl --server "$A" -q 2>err || cat err
+mkdir a b c
+machine() { # FOLDER OPTIONS...: in the background
+    (cd "$1" && shift && exec "$T" reason --dataset ../d.jsonl --batch-size 8 "$@" >out 2>err) &
+}
+
+# ---- three machines; the second has its store's host and port from elsewhere ----
+machine a -o f.jsonl --server "$slow" --store "$store"
+us=($!)
+machine b -o f.jsonl --server "$slow" --store postgresql://tester@/postgres --master-addr 127.0.0.1 --master-port "$port"
+us+=($!)
+machine c -o f.jsonl --server "$slow" --store "$store" --num-nodes 3 --node-rank 2
+us+=($!)
+for i in 0 1 2; do
+    wait "${us[$i]}"
+    verdict "machine $i" $? "$(tail -1 [abc]/err)"
+done
+holds one_final_file test "$(find a b c -name f.jsonl | wc -l)" = 1
+same three_machines_bytes one.jsonl "$(find a b c -name f.jsonl)"
+holds two_leave_it_to_another test "$(grep -l "another machine writes the final file" a/err b/err c/err | wc -l)" = 2
+stored=$(python3 -c 'import json; print(sum(s["responses"] for s in json.load(open("one.jsonl.run/manifest.json"))["stages"].values()))')
+holds nothing_asked_twice test "$(wc -l <asked)" = "$stored"
+holds all_worked python3 -c '
+import json
+done = [json.loads(open(m + "/f.jsonl.run/metrics.jsonl").readlines()[-1])["rows"] for m in "abc"]
+assert sum(done) == int("'"$stored"'") and min(done) > 0, done'
+expect status 0 "" "$T" reason status c/f.jsonl
+says status_of_all "200 of 200 chains"
+expect export 0 "200 chains" "$T" reason export a/f.jsonl -o export.jsonl
+same export_bytes one.jsonl export.jsonl
+
+# ---- one is asked to leave in the middle, one comes late ----
+: >asked
+machine a -o g.jsonl --server "$slow" --store "$store"
+first=$!
+for _ in $(seq 200); do [ "$(wc -l <asked)" -gt 60 ] && break; sleep 0.02; done
+machine b -o g.jsonl --server "$slow" --store "$store" --resume
+second=$!
+kill -INT $first
+wait $first
+verdict leaves $(($? != 130)) "$(tail -1 a/err)"
+wait $second
+verdict stays $? "$(tail -1 b/err)"
+same coming_and_going_bytes one.jsonl b/g.jsonl
+holds only_what_was_under_way_is_asked_twice test "$(wc -l <asked)" -le $((stored + 16))
+expect another_run 1 "seed" sh -c "cd a && '$T' reason --dataset ../d.jsonl -o g.jsonl --server '$A' --store '$store' --resume --seed 9"
+
+# ---- what cannot be ----
+expect no_database 1 "127.0.0.1:1" "$T" reason --dataset d.jsonl -o x.jsonl --server "$A" --store postgresql://tester@127.0.0.1:1/postgres
+expect no_such_database 1 "nothing_of_the_kind" "$T" reason --dataset d.jsonl -o x.jsonl --server "$A" \
+    --store "postgresql://tester@127.0.0.1:$port/nothing_of_the_kind"
+expect no_store_of_that_kind 2 "postgresql://... is meant" "$T" reason --dataset d.jsonl -o x.jsonl --server "$A" --store mysql://x/y
