@@ -244,12 +244,13 @@ static bool refuse(conn *c, const char *head, size_t n)
              (S.context && a->max_tokens < INT64_MAX / 2 &&
               a->prompt_tokens + a->max_tokens > S.context)) {
         const int64_t context = S.context ? S.context : a->prompt_tokens + 20;
+        const int64_t asked = a->prompt_tokens + a->max_tokens;
         snprintf(message, sizeof message,
                  "This model's maximum context length is %lld tokens. However, you requested %lld "
                  "tokens (%lld in the messages, %lld in the completion). Please reduce the length "
                  "of the messages or completion.",
-                 (long long)context, (long long)(a->prompt_tokens + a->max_tokens),
-                 (long long)a->prompt_tokens, (long long)a->max_tokens);
+                 (long long)context, (long long)asked, (long long)a->prompt_tokens,
+                 (long long)a->max_tokens);
         wire_error(&c->w, 400, message, NULL);
     } else if (S.window && S.refuses && S.running >= S.window)
         wire_error(&c->w, 503, "too many requests", NULL);

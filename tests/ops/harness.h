@@ -145,7 +145,7 @@ static inline void add_output(row_graph *r, mill_ref y, const char *kind, int i)
 
 static inline void build_row(row_graph *r, const op_row *row, int64_t n, int64_t c)
 {
-    mill_ref d1[MAX_X], d2[MAX_X];
+    mill_ref d1[MAX_X] = {0}, d2[MAX_X] = {0};
 
     memset(r, 0, sizeof *r);
     r->b.n = n;

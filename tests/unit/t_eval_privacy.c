@@ -328,8 +328,8 @@ void test_support__says_how_far_from_0_the_mmd_of_two_real_samples_is(void **sta
 
     (void)state;
     for (int i = 0; i < PAIRS; i++) {
-        mill_table *real = sample(REAL, (uint64_t)(100 + 2 * i), 0),
-                   *syn = sample(SYN, (uint64_t)(101 + 2 * i), 0);
+        mill_table *real = sample(REAL, 100 + 2 * (uint64_t)i, 0),
+                   *syn = sample(SYN, 101 + 2 * (uint64_t)i, 0);
         near_task task = task_of(real, syn, NULL);
         support_result r;
 

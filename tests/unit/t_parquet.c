@@ -53,7 +53,7 @@ static void put_values(mill_column *c, int n, const char *const *value)
     char text[256] = "";
 
     for (int k = 0; k < n; k++) {
-        strcat(text, value[k]);
+        snprintf(text + offset[k], sizeof text - (size_t)offset[k], "%s", value[k]);
         offset[k + 1] = (int32_t)strlen(text);
     }
     assert_ok(column_set_dictionary(c, n, offset, text));
@@ -116,7 +116,7 @@ static void assert_same_column(const mill_column *a, const mill_column *b)
         }
         int n, m;
         const char *s = column_value(a, a->code[i], &n), *t = column_value(b, b->code[i], &m);
-        if (n != m || memcmp(s, t, (size_t)n)) fail_msg("%s, row %lld", a->name, (long long)i);
+        if (n != m || memcmp(s, t, (size_t)n) != 0) fail_msg("%s, row %lld", a->name, (long long)i);
     }
 }
 
@@ -549,7 +549,7 @@ void test_parquet__survives_changed_bytes(void **state)
     for (int k = 0; k < tries; k++) {
         memcpy(changed, bytes, n);
         for (int i = 0; i <= k % 3; i++) {
-            const uint64_t h = random64(7, (uint64_t)(3 * k + i));
+            const uint64_t h = random64(7, 3 * (uint64_t)k + (uint64_t)i);
             /* Half of them in the footer, where sizes and types are. */
             const size_t at = h & 1 ? (h >> 8) % n : n - 1 - (h >> 8) % (n / 3);
             changed[at] = (char)(h >> 56);

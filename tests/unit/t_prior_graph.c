@@ -53,7 +53,8 @@ static const struct {
  * TEST_FULL. */
 void test_graph_scm__has_the_same_bytes_everywhere(void **state)
 {
-    const bool full = getenv("TEST_FULL") && !strcmp(getenv("TEST_FULL"), "1");
+    const char *asked = getenv("TEST_FULL");
+    const bool full = asked && !strcmp(asked, "1");
     int wrong = 0;
 
     (void)state;
@@ -256,8 +257,8 @@ static bool is_rejected(int kind, uint64_t key, prior_reject why, bool regressio
     for (int i = 0; i < ROWS && kind == 2; i++)
         x[i] = x[i] > 0 ? 1 : -1; /* any cut hits the step */
     for (int i = 0; i < ROWS; i++) {
-        const float v = kind == 0 ? noise[i] : kind == 1 ? x[i] + noise[i] : x[i] > 0 ? 1 : 0;
-        y[i] = regression || kind == 2 ? v : v < -0.4f ? 0 : v < 0.4f ? 1 : 2;
+        const float v = kind == 0 ? noise[i] : kind == 1 ? x[i] + noise[i] : x[i] > 0 ? 1.0f : 0.0f;
+        y[i] = regression || kind == 2 ? v : v < -0.4f ? 0.0f : v < 0.4f ? 1.0f : 2.0f;
     }
     assert_ok(prior_arena_new(&t.arena, 1 << 24));
     assert_ok(prior_filter(&t, &d));

@@ -69,7 +69,8 @@ void test_graph_nearest__finds_the_nearest(void **state)
     mat m = table(x, 5, 3);
     prior_draw draw = draw_init(4, 0);
     draw_normals(&draw, centre, 31 * 5);
-    for (double p = 0.5; p <= 4; p += 0.35) {
+    for (int i = 0; i <= 10; i++) {
+        const double p = 0.5 + 0.35 * i;
         const lp_job j = {&m, centre, 31, p};
         lp_power w;
         k->graph_lp_power(&w, p, 9.0f);
@@ -194,10 +195,11 @@ static double plain_act(double x, graph_act act, double q)
 void test_graph_act_each__is_what_its_name_says(void **state)
 {
     const graph_kernels *k = kernels();
+    const int zero = LD / 2;
     float x[LD], y[LD];
 
     (void)state;
-    for (int i = 0; i < LD; i++) x[i] = (float)(i - LD / 2) * 0.173f; /* 0 is among them */
+    for (int i = 0; i < LD; i++) x[i] = (float)(i - zero) * 0.173f; /* 0 is among them */
     for (int act = 0; act < ACT_N; act++) {
         if (act >= ACT_rank && act <= ACT_argsort) continue;
         k->graph_act_each(y, x, LD, (graph_act)act, 3.0f);
@@ -289,7 +291,8 @@ void test_graph_moments__survive_large_numbers(void **state)
     double m[2];
 
     (void)state;
-    for (float scale = 1; scale < 1e30f; scale *= 1e14f) {
+    for (int s = 0; s < 3; s++) {
+        const float scale = (float[]){1, 1e14f, 1e28f}[s];
         double mean = 0, var = 0;
         mat t = table(x, 1, 9);
         for (int i = 0; i < ROWS; i++) mean += (double)(x[i] *= scale) / ROWS;
@@ -413,11 +416,13 @@ void test_graph_weight_rows__decay_in_some_order(void **state)
     float w[R * N] = {0}, room[N];
     prior_draw draw = draw_init(15, 0);
     double norm = 0;
+    int n_other = 0;
 
     (void)state;
     for (int i = 1; i <= N; i++) norm += pow(i, -2 * q);
     k->graph_weight_rows(w, R, N, u, room, &draw);
-    assert_true(memcmp(w, w + N, N * sizeof *w) != 0);
+    for (int i = 0; i < N; i++) n_other += w[i] != w[N + i];
+    assert_true(n_other > 0);
     for (int r = 0; r < R; r++)
         for (int i = 1; i <= N; i++) {
             const double want = pow(i, -q) * sqrt(N / norm);

@@ -57,23 +57,26 @@ static rank_identity who(const char *environment)
     return id;
 }
 
-static void expect(const rank_identity *id, const char *source, int rank, int world, int local_rank,
-                   int local_world, int node, int nodes)
+typedef struct {
+    int rank, world, local_rank, local_world, node, nodes;
+} place;
+
+static void expect(const rank_identity *id, const char *source, place want)
 {
     assert_string_equal(id->source, source);
-    assert_int_equal(id->rank, rank);
-    assert_int_equal(id->world, world);
-    assert_int_equal(id->local_rank, local_rank);
-    assert_int_equal(id->local_world, local_world);
-    assert_int_equal(id->node, node);
-    assert_int_equal(id->nodes, nodes);
+    assert_int_equal(id->rank, want.rank);
+    assert_int_equal(id->world, want.world);
+    assert_int_equal(id->local_rank, want.local_rank);
+    assert_int_equal(id->local_world, want.local_world);
+    assert_int_equal(id->node, want.node);
+    assert_int_equal(id->nodes, want.nodes);
 }
 
 void test_rank_identity__without_anything_is_one_rank(void **state)
 {
     (void)state;
     const rank_identity id = who("");
-    expect(&id, "single", 0, 1, 0, 1, 0, 1);
+    expect(&id, "single", (place){0, 1, 0, 1, 0, 1});
     assert_false(rank_is_spawned());
 }
 
@@ -81,28 +84,28 @@ void test_rank_identity__reads_each_starter(void **state)
 {
     (void)state;
     rank_identity id = who("RANK=3 WORLD_SIZE=4 LOCAL_RANK=1 LOCAL_WORLD_SIZE=2 GROUP_RANK=1");
-    expect(&id, "torchrun", 3, 4, 1, 2, 1, 2);
+    expect(&id, "torchrun", (place){3, 4, 1, 2, 1, 2});
     assert_true(rank_is_spawned());
     id = who("RANK=1 WORLD_SIZE=2"); /* torch's env:// needs no more */
-    expect(&id, "torchrun", 1, 2, 1, 2, 0, 1);
+    expect(&id, "torchrun", (place){1, 2, 1, 2, 0, 1});
     id = who("SLURM_PROCID=5 SLURM_NTASKS=7 SLURM_LOCALID=1 SLURM_NODEID=2 SLURM_STEP_ID=0 "
              "SLURM_STEP_NUM_NODES=4 SLURM_TASKS_PER_NODE=2(x3),1");
-    expect(&id, "slurm", 5, 7, 1, 2, 2, 4);
+    expect(&id, "slurm", (place){5, 7, 1, 2, 2, 4});
     id = who("SLURM_PROCID=6 SLURM_NTASKS=7 SLURM_LOCALID=0 SLURM_NODEID=3 SLURM_STEP_ID=0 "
              "SLURM_STEP_NUM_NODES=4 SLURM_TASKS_PER_NODE=2(x3),1");
-    expect(&id, "slurm", 6, 7, 0, 1, 3, 4);
+    expect(&id, "slurm", (place){6, 7, 0, 1, 3, 4});
     id = who("OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_LOCAL_RANK=1 "
              "OMPI_COMM_WORLD_LOCAL_SIZE=2");
-    expect(&id, "openmpi", 1, 2, 1, 2, 0, 1);
+    expect(&id, "openmpi", (place){1, 2, 1, 2, 0, 1});
     id = who("PMI_RANK=2 PMI_SIZE=4 MPI_LOCALRANKID=0 MPI_LOCALNRANKS=2");
-    expect(&id, "mpich", 2, 4, 0, 2, 1, 2);
+    expect(&id, "mpich", (place){2, 4, 0, 2, 1, 2});
 }
 
 void test_rank_identity__of_a_batch_script_is_one_rank(void **state)
 {
     (void)state;
     const rank_identity id = who("SLURM_PROCID=0 SLURM_NTASKS=4 SLURM_LOCALID=0");
-    expect(&id, "single", 0, 1, 0, 1, 0, 1);
+    expect(&id, "single", (place){0, 1, 0, 1, 0, 1});
 }
 
 void test_rank_identity__prefers_the_inner_starter(void **state)
@@ -110,7 +113,7 @@ void test_rank_identity__prefers_the_inner_starter(void **state)
     (void)state;
     const rank_identity id =
         who("RANK=1 WORLD_SIZE=2 SLURM_PROCID=0 SLURM_NTASKS=1 SLURM_STEP_ID=0");
-    expect(&id, "torchrun", 1, 2, 1, 2, 0, 1);
+    expect(&id, "torchrun", (place){1, 2, 1, 2, 0, 1});
 }
 
 void test_rank_identity__takes_flags(void **state)
@@ -120,10 +123,10 @@ void test_rank_identity__takes_flags(void **state)
     (void)state;
     say("");
     assert_ok(rank_identify(&id, &(rank_flags){1, 3, -1, -1}));
-    expect(&id, "flags", 1, 3, 1, 3, 0, 1);
+    expect(&id, "flags", (place){1, 3, 1, 3, 0, 1});
     say("RANK=1 WORLD_SIZE=2"); /* the same again is no contradiction */
     assert_ok(rank_identify(&id, &(rank_flags){1, 2, -1, -1}));
-    expect(&id, "torchrun", 1, 2, 1, 2, 0, 1);
+    expect(&id, "torchrun", (place){1, 2, 1, 2, 0, 1});
 }
 
 void test_rank_identity__refuses_contradictions(void **state)

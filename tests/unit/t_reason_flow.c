@@ -355,7 +355,7 @@ void test_flow__always_ends(void **state)
         flow_end(&c);
         if (ends) break;
         /* The longest chain: each request cut once, each evaluation unreadable twice before. */
-        rows[n] = judges ? "JJTW"[asks] : "tg"[asks];
+        rows[n] = (char)(judges ? "JJTW"[asks] : "tg"[asks]);
         rows[n + 1] = 0;
     }
     assert_true(strlen(rows) == (size_t)(FLOW_MOST_ITERATIONS + 1) * 6);

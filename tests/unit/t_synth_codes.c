@@ -127,14 +127,14 @@ void test_coder__keeps_the_unit_of_integers_and_times(void **state)
     double *x = malloc(N * sizeof *x);
 
     (void)state;
-    for (int i = 0; i < N; i++) x[i] = 86400.0 * ((i * 37LL) % 3001);
+    for (int i = 0; i < N; i++) x[i] = 86400.0 * (double)((i * 37LL) % 3001);
     coded k = code_up(x, N, MILL_DATETIME, 0, 50, 0);
     assert_true(k.c.unit == 86400);
     for (int32_t c = 0; c < k.c.n; c++) {
         assert_true(fmod(synth_coder_value(&k.c, &k.s->col[0], c, 0.37), 86400) == 0);
     }
     drop(&k);
-    for (int i = 0; i < N; i++) x[i] = 250.0 * ((i * 37LL) % 3001);
+    for (int i = 0; i < N; i++) x[i] = 250.0 * (double)((i * 37LL) % 3001);
     k = code_up(x, N, MILL_INTEGER, 0, 50, 0);
     assert_true(k.c.unit == 250);
     for (int32_t c = 0; c < k.c.n; c++) {
@@ -158,7 +158,7 @@ void test_coder__keeps_the_unit_in_the_model(void **state)
     c.components = 2;
     c.iterations = 3;
     c.bins = 50;
-    for (int i = 0; i < N; i++) x[i] = 250.0 * ((i * 37LL) % 3001);
+    for (int i = 0; i < N; i++) x[i] = 250.0 * (double)((i * 37LL) % 3001);
     mill_table *t = numbers(x, N, MILL_INTEGER, 0);
     synth_model *m = planted_model(t, c, NULL);
     mill_table *drawn = planted_sample(m, 1000, 1, NULL);
