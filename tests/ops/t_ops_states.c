@@ -71,6 +71,55 @@ void test_adam__keeps_its_moments_over_steps(void **state)
     mill_graph_free(g);
 }
 
+/* Two updates in one graph, as CTGAN makes with two turns of its discriminator: the second
+ * gradient, p' + grad, is of the parameter that the first has left, and so are the moments. */
+void test_adam__updates_twice_in_one_step(void **state)
+{
+    enum { N = 910 };
+    const mill_shape shape = SHAPE(130, 7);
+    const mill_init zero = {INIT_ZERO, 0};
+    mill_adam_opts o = {.beta1 = 0.5, .beta2 = 0.9, .eps = 1e-8, .t_mul = 2, .t_add = 1};
+    mill_graph *g;
+    mill_exec *e;
+    (void)state;
+
+    assert_ok(mill_cpu_init());
+    assert_ok(mill_graph_new(&g));
+    const mill_ref p = mill_state(g, "p", MILL_T_REAL, shape, zero);
+    const mill_ref m = mill_state(g, "m", MILL_T_REAL, shape, zero);
+    const mill_ref v = mill_state(g, "v", MILL_T_REAL, shape, zero);
+    const mill_ref grad = mill_input(g, "grad", MILL_T_REAL, shape);
+    const mill_ref lr = mill_const_real(g, 0.05);
+    const mill_ref once = mill_adam(g, p, m, v, grad, lr, &o);
+    o.t_add = 2;
+    assert_true(mill_adam(g, once, m, v, mill_add(g, once, grad), lr, &o));
+    assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 1}));
+    fill(e, "p", true, 1);
+
+    double want[3][N] = {{0}};
+    for (int i = 0; i < N; i++) want[0][i] = (double)(real)draw(1, i);
+    for (uint32_t step = 0; step < 3; step++) {
+        fill(e, "grad", false, 10 + (int)step);
+        assert_ok(mill_exec_run(e, step));
+        for (int i = 0; i < N; i++)
+            for (int turn = 0; turn < 2; turn++) {
+                const double t = 2 * step + 1 + (double)turn;
+                const double d = draw(10 + (int)step, i) + (turn ? want[0][i] : 0);
+                want[1][i] = o.beta1 * want[1][i] + (1 - o.beta1) * d;
+                want[2][i] = o.beta2 * want[2][i] + (1 - o.beta2) * d * d;
+                want[0][i] -= 0.05 * want[1][i] / (1 - pow(o.beta1, t)) /
+                              (sqrt(want[2][i] / (1 - pow(o.beta2, t))) + o.eps);
+            }
+    }
+    for (int i = 0; i < N; i++) { /* six updates of a few float roundings each */
+        assert_true(fabs((double)state_at(e, "p", i) - want[0][i]) < 1e-5);
+        assert_true(fabs((double)state_at(e, "m", i) - want[1][i]) < 1e-5);
+        assert_true(fabs((double)state_at(e, "v", i) - want[2][i]) < 1e-5);
+    }
+    mill_exec_free(e);
+    mill_graph_free(g);
+}
+
 /* Two forwards in one graph, as CTGAN's generator has them: the second starts from the first's
  * states. */
 void test_batch_norm__moves_its_running_states_twice(void **state)
