@@ -21,7 +21,9 @@ void run_stop(runner *r, mill_err err)
 
 static void on_changed(void *ctx)
 {
-    ((runner *)ctx)->wants_pump = true; /* the turn that calls this is followed by a pump */
+    runner *r = ctx;
+
+    r->wants_pump = r->has_changed = true; /* the turn that calls this is followed by a pump */
 }
 
 static void on_store(void *ctx)
@@ -130,6 +132,7 @@ static double turn_seconds(const runner *r)
 static mill_err turn_all(runner *r)
 {
     while (!train_signal_received()) {
+        if (r->has_changed) run_leave_lost(r);
         run_pump(r);
         if (r->err || run_is_done(r)) break;
         TRY(check_servers(r));

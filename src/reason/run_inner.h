@@ -91,8 +91,9 @@ struct runner {
 
     bool pumps; /* servers_take is on the stack */
     bool wants_pump;
-    mill_err err;  /* that stops the run, ... */
-    char why[512]; /* ... with its words */
+    bool has_changed; /* one of the servers, since the last turn */
+    mill_err err;     /* that stops the run, ... */
+    char why[512];    /* ... with its words */
 
     int64_t rows, tokens, prompt_tokens; /* of this process */
     int64_t ended[N_OUTCOME];            /* of the store when it began, and since */
@@ -115,6 +116,8 @@ void run_deal_free(runner *r);
 /* run_send.c.  Sends what there is room for. */
 void run_pump(runner *r);
 void run_cancel(active *a);
+/* What is in flight at servers that are lost goes to others. */
+void run_leave_lost(runner *r);
 
 /* run_tell.c */
 mill_err run_tell_begin(runner *r);

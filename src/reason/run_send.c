@@ -252,6 +252,27 @@ void run_cancel(active *a)
     }
 }
 
+void run_leave_lost(runner *r)
+{
+    static const chat_reply lost = {.is = CHAT_AGAIN,
+                                    .end = HTTP_RESET,
+                                    .why = "its server is lost",
+                                    .rates = {-1, -1, -1, -1, -1}};
+
+    r->has_changed = false;
+    for (active *a = r->first, *next; a && !r->err; a = next) {
+        server_view v;
+        next = a->next;
+        if (!a->call) continue;
+        servers_view(r->group[a->group], a->server, &v);
+        if (!v.is_lost) continue;
+        chat_cancel(a->call);
+        leave_flight(a);
+        servers_give(r->group[a->group], a->server, a->asked_tokens, &lost, 0);
+        stop_unless(r, take_reply(a, &lost));
+    }
+}
+
 /* ---- the pump ---- */
 
 /* Which server has what this chain's prompt begins with; after a failure, another one. */

@@ -41,7 +41,7 @@ struct one_server {
     server_life life;
     const server_preset *preset; /* NULL: of unknown manners */
     char name[200], url[1024], socket[600], gpu[96];
-    bool has_socket, is_ours, is_on_gpu, was_ready;
+    bool has_socket, is_ours, is_on_gpu, was_ready, is_lost;
     char *listed; /* of /v1/models; NULL before */
     int64_t context;
 

@@ -282,7 +282,8 @@ static void not_yet(server *sv, double least)
         return;
     }
     after(sv, fmax(pause, least), ask_health);
-    if (life_is_hopeless(sv, now)) tell(sv);
+    if (!sv->is_ours && now - sv->since > hang_seconds(sv)) sv->is_lost = true;
+    if (sv->is_lost || life_is_hopeless(sv, now)) tell(sv);
 }
 
 /* It answers, but as no server of the model. */
@@ -322,6 +323,7 @@ static void be_ready(server *sv)
 
     sv->life = LIFE_READY;
     sv->was_ready = true;
+    sv->is_lost = false;
     sv->ready_at = sv->sign_at = now;
     sv->timeouts = 0;
     sv->ports_tried = 0;
@@ -494,6 +496,7 @@ static void look_again(server *sv)
     }
     if (!sv->is_ours) {
         life_went_down(sv, how);
+        sv->is_lost = true;
         tell(sv);
         return;
     }

@@ -395,6 +395,7 @@ void servers_view(const servers *s, int i, server_view *out)
         .model = sv->listed,
         .schema_as_object = sv->preset && sv->preset->schema_as_object,
         .is_ready = sv->life == LIFE_READY,
+        .is_lost = sv->is_lost,
         .context = sv->context,
         .window = window_size(&sv->window),
         .in_flight = sv->window.in_flight,

@@ -64,6 +64,7 @@ typedef struct {
     const char *model;     /* as the server lists it: what requests name; NULL before it is ready */
     bool schema_as_object; /* chat_params */
     bool is_ready;
+    bool is_lost;    /* by URL, and silent for hang_seconds: what it has in flight will not come */
     int64_t context; /* max_model_len, if told; else 0 */
     int64_t window, in_flight;
     int64_t deaths; /* times that it died, or was given up as hung */

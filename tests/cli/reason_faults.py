@@ -125,16 +125,19 @@ def slow_drip(folder):
         same(run(folder, "--server", s.url, "--timeout", "0.6", "--no-stream"))
 
 
-def stopped_server(folder):
-    """One of two servers stands still in mid run; what it had goes to the other."""
+def stopped_server(folder, *limits):
+    """One of two servers stands still in mid run; what it had goes to the other, long before requests time out by themselves."""
     with Server(folder, "--latency", "0.05") as a, Server(folder, "--latency", "0.05") as b:
         command = [TABMILL, "reason", "--dataset", os.path.join(TMP, "d.jsonl"), "-o", os.path.join(folder, "f.jsonl"), "-q", "--server",
-                   a.url, "--server", b.url, "--batch-size", "4", "--first-byte-timeout", "0.7", "--idle-timeout", "0.7"]
+                   a.url, "--server", b.url, "--batch-size", "4", *limits]
         p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         while not os.path.exists(a.log) or len(a.chats()) < 5:
             time.sleep(0.01)
         a.p.send_signal(signal.SIGSTOP)
-        err = p.communicate(timeout=100)[1]
+        try:
+            err = p.communicate(timeout=30)[1]
+        finally:
+            p.kill()
         must(p.returncode == 0, err[-300:])
         p.bytes = open(os.path.join(folder, "f.jsonl"), "rb").read()
         same(p)
@@ -176,7 +179,8 @@ def huge(folder):
         must(p.bytes.count(b"\n") == N and len(p.bytes) > 10_000_000, "%d bytes" % len(p.bytes))
 
 
-CASES = {"tokens": (tokens,), "mended": (mended,), "lost_record": (lost_record,), "slow_drip": (slow_drip,), "stopped_server": (stopped_server,),
+CASES = {"tokens": (tokens,), "mended": (mended,), "lost_record": (lost_record,), "slow_drip": (slow_drip,), "stopped_server": (stopped_server, "--first-byte-timeout", "0.7", "--idle-timeout", "0.7"),
+         "lost_server": (stopped_server, "--hang-timeout", "0.7"),
          "refusing": (refusing,), "crashes": (crashes,), "poison": (poison,), "huge": (huge,)}
 for mode in "--stream", "--no-stream":
     for fault in ("status:429 retry-after=0.1", "status:500", "status:503", "reset-before", "reset-body", "close-body", "not-http", "torn", "no-choices",
