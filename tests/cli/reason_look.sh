@@ -52,6 +52,27 @@ holds status_is_right python3 look.py
 expect status_words 0 "" "$T" reason status out.jsonl.run
 holds status_words_are_right grep -q "^80 of 80 chains (100.0%): .* 2 failed, 0 open" out
 holds status_reasons grep -q "^failed 2: .*problem" out
+# While it runs: rates, and when it will end; what has come can be had.
+"$MOCK" --latency 0.5 >slow.url 2>slow.err &
+started+=($!)
+for _ in $(seq 100); do [ -s slow.url ] && break; sleep 0.02; done
+"$T" reason --dataset d.jsonl -o going.jsonl --server "$(cat slow.url)" --batch-size 4 -q &
+going=$!
+for _ in $(seq 200); do [ "$(grep -c '' going.jsonl.run/metrics.jsonl 2>/dev/null)" -ge 2 ] 2>/dev/null && break; sleep 0.05; done
+expect status_running 0 "" "$T" reason status going.jsonl
+says status_has_rates "chains/s"
+says status_has_time_to_go " to go"
+expect status_running_json 0 "" "$T" reason status going.jsonl --json
+holds status_running_is_right python3 -c '
+import json
+s = json.load(open("out"))
+assert s["is_running"] and 0 < s["done"] < 40 and s["chains_per_second"] > 0 and s["tokens_per_second"] > 0 and 0 < s["eta_seconds"] < 100, s'
+expect export_running 0 "chains" "$T" reason export going.jsonl -o so_far.jsonl
+holds export_running_has_some test -s so_far.jsonl
+kill -INT $going
+wait $going
+expect status_stopped 0 "" "$T" reason status going.jsonl
+says status_says_how_to_go_on "not running; tabmill reason ... --resume goes on"
 expect status_of_nothing 1 "no run" "$T" reason status d.jsonl
 expect status_without_run 2 "RUN" "$T" reason status
 
