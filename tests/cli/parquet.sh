@@ -117,6 +117,40 @@ expect records 0 "" "$T" reason verify nested.parquet -o rows.jsonl -q
 holds records_same_counts cmp out lines
 holds records_same_verdicts cmp lines.jsonl rows.jsonl
 
+# A run of records: in from Parquet and out to it, the same as lines; with nested members, which a table's file holds as JSON text.
+case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
+MOCK=$MOCK/tests/mock/mock_server
+"$MOCK" --port 0 >mock.url 2>mock.err &
+mock=$!
+trap 'kill "$mock" 2>/dev/null' EXIT
+for _ in $(seq 100); do [ -s mock.url ] && break; sleep 0.02; done
+read -r url <mock.url
+python3 - >sums.jsonl <<'END'
+import json
+for i in range(40):
+    print(json.dumps({"id": f"r{i}", "problem": f"What is {i} + {2 * i}?", "answer": str(3 * i), "level": i, "share": i / 8}, separators=(",", ":")))
+END
+"$PY" -c '
+import json, pyarrow as pa, pyarrow.parquet as pq
+pq.write_table(pa.Table.from_pylist([json.loads(s) for s in open("sums.jsonl")]), "sums.parquet", row_group_size=7)'
+expect run_lines 0 "40 in = " "$T" reason --dataset sums.jsonl -o lines_out.jsonl --server "$url"
+expect run_records 0 "40 in = " "$T" reason --dataset sums.parquet -o rows_out.jsonl --server "$url"
+holds run_same_bytes cmp lines_out.jsonl rows_out.jsonl
+expect run_to_parquet 0 "40 in = " "$T" reason --dataset sums.parquet -o rows_out.parquet --server "$url"
+expect run_exported 0 "40 chains" "$T" reason export lines_out.jsonl -o exported.parquet
+cat >run_rows.py <<'END'
+import json, pyarrow.parquet as pq
+want = [json.loads(s) for s in open("lines_out.jsonl")]
+for name in "rows_out.parquet", "exported.parquet":
+    got = pq.read_table(name).to_pylist()
+    assert len(got) == len(want) == 40
+    for g, w in zip(got, want):
+        assert list(g) == list(w), (list(g), list(w))
+        for k, v in w.items():
+            assert (json.loads(g[k]) if isinstance(v, (dict, list)) else g[k]) == v, (name, k, g[k], v)
+END
+holds run_pyarrow "$PY" run_rows.py
+
 # Memory does not grow with the rows that are written, nor with a row group of records.  (Arrow's libraries are 70 MiB of it.)
 expect sample_memory 0 "" files rss 200 "$T" sample csv.mill -n 2000000 -o big.parquet -q
 expect make_long 0 "" files long
