@@ -10,11 +10,12 @@ refuse() { # NAME WORDS: bad.csv must be refused by fit
     holds "$1_no_model" test ! -e m.mill
 }
 
-: >bad.csv;                                     refuse empty "bad.csv"
-printf 'a,b\n' >bad.csv;                        refuse no_rows "bad.csv"
-printf 'a,b\n1,2\n3\n' >bad.csv;                refuse ragged "bad.csv:3"
+: >bad.csv;                                     refuse empty "bad.csv: the file is empty"
+printf '\n\n' >bad.csv;                          refuse no_columns "bad.csv: the table has no columns"
+printf 'a,b\n' >bad.csv;                        refuse no_rows "bad.csv: the table has no rows"
+printf 'a,b\n1,2\n3\n' >bad.csv;                refuse ragged "bad.csv:3: 1 field, but the table has 2 columns"
 printf 'a,b\n1,2\n3,4,5\n' >bad.csv;            refuse ragged_long "bad.csv:3"
-printf 'a,b\n1,"x\n2,y\n' >bad.csv;             refuse unterminated "bad.csv:2"
+printf 'a,b\n1,"x\n2,y\n' >bad.csv;             refuse unterminated 'bad.csv:2: column "b": the quote is not closed'
 printf 'a,b\n1,2\n3,x\0y\n' >bad.csv;           refuse nul "bad.csv:3"
 printf 'a,b\n1,x\n3,\377\n' >bad.csv;           refuse utf8 "bad.csv:3"
 printf 'a,a\n1,2\n3,4\n' >bad.csv;              refuse duplicate_header "\"a\""
@@ -32,3 +33,18 @@ holds odd_constant_stays sh -c 'tail -n +2 out | awk -F, "\$2 != \"const\" { exi
 holds odd_missing_stays sh -c 'tail -n +2 out | awk -F, "\$3 != \"\" { exit 1 }"'
 printf 'x\n1\n2\n3\n' >one.csv
 expect one_column 0 "independent" "$T" fit -i one.csv -o one.mill
+# 300,000 values of one column: a category that is announced, and drawn from.
+awk 'BEGIN { print "name,n"; for (i = 0; i < 600000; i++) printf "v%d,%d\n", i * 7 % 300000, i % 7 }' >many.csv
+expect many_values 0 'column "name" has 300000 different values in 600000 rows' "$T" fit -i many.csv -o many.mill -m mixture --components 3 --iterations 2
+expect many_values_sample 0 "" "$T" sample many.mill -n 1000 -q
+holds many_values_of_the_table sh -c 'tail -n +2 out | grep -vqE "^v[0-9]{1,6},[0-6]$" && exit 1; test "$(tail -n +2 out | cut -d, -f1 | sort -u | wc -l)" -gt 900'
+expect many_values_too_wide 1 "over the limit" "$T" fit -i many.csv -o wide.mill -m ctgan -e 1 --memory-limit 500MB
+
+# What sniffing finds can be overruled.
+printf '1;2\n3;4\n5;6\n' >plain.csv
+for o in "--no-header:3 rows, 2 columns" "--header:2 rows, 2 columns" "--delimiter ,:2 rows, 1 column"; do
+    # shellcheck disable=SC2086
+    expect "overruled by ${o%%:*}" 0 "${o#*:}" "$T" inspect plain.csv ${o%%:*}
+done
+expect named_by_number 0 "*" "$T" inspect plain.csv --no-header
+says number_names '"name": "c1"'

@@ -248,3 +248,8 @@ echo "a,y" >t.csv
 expect "asks, shows, and runs only after yes" 0 "" python3 ask.py "$TABMILL" $'none.csv\nt.csv\ny\nfast\nddp\n99\n2\nlinear\nN\n'
 says "the equivalent command" "tabmill train --data t.csv --target y --multi-gpu ddp --nproc 2 --lr-scale linear"
 says "a wrong answer is asked again" '"99" is not 1 to'
+expect "and nothing has run" 0 "" sh -c '! test -e checkpoints'
+{ echo a,y; for i in $(seq 60); do echo "$((i * i % 17)).5,$((i % 2))"; done; } >t.csv
+expect "runs after yes" 0 "" python3 ask.py "$TABMILL" $'t.csv\ny\nddp\n2\nlinear\ny\n'
+says "in two ranks" "2 ranks of"
+holds "to the end" test -s checkpoints/training_results.json
