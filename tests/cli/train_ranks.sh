@@ -44,6 +44,18 @@ expect terminals 0 "2 ranks" env RANK=0 WORLD_SIZE=2 MASTER_PORT=29517 "$T" "${a
 wait $!
 verdict terminals_both_end $? "$(cat other)"
 same terminals_same_weights terminals
+
+# Two jobs on one port: the second one's rank 0 is sent away, and the first, which waits for its rank 1, is not disturbed.
+RANK=0 WORLD_SIZE=2 MASTER_PORT=29518 "$T" "${args[@]}" -o port 2>first &
+first=$!
+sleep 0.5
+expect second_job 69 "rank 0 of job" env RANK=0 WORLD_SIZE=2 MASTER_PORT=29518 "$T" "${args[@]}" -o port2
+holds second_job_leaves_nothing test ! -e port2
+expect its_other_rank 0 "*" env RANK=1 WORLD_SIZE=2 MASTER_PORT=29518 "$T" "${args[@]}" -o port
+wait $first
+verdict first_job_goes_on $? "$(cat first)"
+same first_job_same_weights port
+
 head -300 "$PENGUINS" >data1.csv
 cp "$PENGUINS" data0.csv
 expect other_data 1 'its "data" is not that of rank 0' "$T" launch -n 2 -- sh -c "\"\$0\" train -i data\$RANK.csv -t species --epochs 1 -o other" "$T"

@@ -5,6 +5,10 @@
 #include "base/cpu.h"
 
 #include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 typedef struct {
     void (*odd)(rank_group *g); /* what rank 1 does at its third turn */
@@ -241,6 +245,61 @@ void test_rank_meeting__refuses_a_second_rank_0(void **state)
     assert_true(e.status[0] > 50 && e.status[1] > 50);
     assert_true(strstr(e.words[0], "is there already") || strstr(e.words[1], "is there already"));
     rank_ends_free(&e);
+}
+
+/* A process of another job that comes to our door all the same: its hello names that job (or is
+ * none of ours at all), it is sent away in words, and rank 0 and 1 meet behind it. */
+static void knock(const char *job, const char *says, uint32_t magic, char answer[400])
+{
+    struct {
+        uint32_t magic;
+        int32_t world, rank, pid;
+        char run_id[RANK_ID_LEN];
+    } hello = {.magic = magic, .world = 2, .rank = 1, .pid = (int32_t)getpid()};
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    const int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+    for (const char *c = job; *c; c++) h = (h ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    const int n = snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "tabmill-ranks-%ld-%016llx",
+                           (long)getuid(), (unsigned long long)h);
+    snprintf(hello.run_id, sizeof hello.run_id, "%s", says);
+    for (int i = 0; i < 500; i++) { /* rank 0 may not be there yet */
+        if (!connect(fd, (struct sockaddr *)&a,
+                     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)))
+            break;
+        usleep(2000);
+    }
+    assert_true(send(fd, &hello, sizeof hello, MSG_NOSIGNAL) == sizeof hello);
+    memset(answer, 0, 400);
+    assert_true(recv(fd, answer, 399, 0) > 4);
+    close(fd);
+}
+
+void test_rank_meeting__sends_strangers_away(void **state)
+{
+    char *words = mmap(NULL, 800, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char job[40], answer[400];
+    int status[2];
+    pid_t child[2];
+
+    (void)state;
+    snprintf(job, sizeof job, "%s", new_job());
+    for (int r = 0; r < 2; r++) {
+        if ((child[r] = fork()) != 0) continue;
+        const rank_options o = {.meet_seconds = 5};
+        if (r) usleep(300000); /* the strangers come first */
+        _exit(be_rank(r, 2, job, nothing, NULL, words + 400 * (size_t)r, &o));
+    }
+    knock(job, "another job", 0x316b726d, answer);
+    assert_non_null(strstr(answer + 4, "another job"));
+    knock(job, job, 7, answer);
+    assert_non_null(strstr(answer + 4, "another version"));
+    for (int r = 0; r < 2; r++) {
+        assert_int_equal(waitpid(child[r], &status[r], 0), child[r]);
+        if (status[r]) fail_msg("rank %d: %x, %s", r, status[r], words + 400 * (size_t)r);
+    }
+    munmap(words, 800);
 }
 
 static mill_err thread_fails(void *ctx, rank_group *g)
