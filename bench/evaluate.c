@@ -2,11 +2,14 @@
  * evaluate.c - how fast tables are compared.  Lines of JSON: what, seconds (median of the rounds),
  * and the process's peak of memory.
  *
- *     evaluate                                 dcr of made tables, 26,000 rows of 15 columns
- *     evaluate dcr REAL SYNTHETIC              exact distances to the closest record, both tables
- * in memory: points, search evaluate quality REAL SYNTHETIC          shapes, trends and what noise
- * leaves, from the files evaluate boost TRAIN TEST TARGET AUC     the fewest trees that reach AUC
- * on TEST, then the time to fit so many; codes are numbers, as the peer gets them
+ *     evaluate                                  dcr of made tables, 26,000 rows of 15 columns
+ *     evaluate dcr REAL SYNTHETIC               exact distances to the closest record, both
+ *                                               tables in memory: points, search
+ *     evaluate quality REAL SYNTHETIC           shapes, trends and what noise leaves, from the
+ *                                               files
+ *     evaluate boost TRAIN TEST TARGET AUC      the fewest trees that reach AUC on TEST, then
+ *                                               the time to fit so many; codes are numbers, as
+ *                                               the peer gets them
  */
 #include "eval/evaluate.h"
 #include "base/cpu.h"

@@ -113,7 +113,7 @@ int main(int argc, char **argv)
         printf("SKIP: %s (make parquet)\n", dlerror());
         return 0;
     }
-    check(mill_pool_new(&pool, argc > 1 ? atoi(argv[1]) : 2));
+    check(mill_pool_new(&pool, argc > 1 ? (int)strtol(argv[1], NULL, 10) : 2));
     if (argc < 3) make(path, pool);
     check(mill_table_read(&t, path, NULL, pool));
     for (size_t k = 0; k < 3; k++) {

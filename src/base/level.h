@@ -4,10 +4,10 @@
  * A level file (src/<room>/cpu/x.c) is compiled once with MILL_LEVEL=v3 and once with v4; *_bf16.c
  * with v4 alone.
  *
- *     void LEVEL_FN(softmax)(float *y, ...)      in the level file: defines softmax_v3 and
- * softmax_v4 MILL_LEVEL_DECLARE(void, softmax, (float *y, ...));                   in the room's
- * header static const softmax_fn softmax[MILL_N_LEVEL] = MILL_LEVELS(softmax); outside: indexed by
- * mill_cpu_level()
+ *     void LEVEL_FN(softmax)(float *y, ...)                  in the level file: softmax_v3, _v4
+ *     MILL_LEVEL_DECLARE(void, softmax, (float *y, ...));    in the room's header
+ *     static const softmax_fn softmax[MILL_N_LEVEL] = MILL_LEVELS(softmax);
+ *                                                            outside, by mill_cpu_level()
  *
  * In a level file all else is static (and always inlined): no symbol that a linker could take from
  * the wrong level.

@@ -3,10 +3,13 @@
  *
  * A SOURCE is a table or the arrays of an .npz.  An ENCODER says how its rows become features:
  *
- *     number      (x - mean) / deviation of the training rows; missing: 0, and where the training
- * rows had any, a second feature is 1 for missing category    one code per value of the training
- * table; missing and unknown share the code behind identifier  left out array       [N, C, ...]:
- * channels flattened, averaged, or the first; then like numbers (NaN: 0)
+ *     number      (x - mean) / deviation of the training rows; missing: 0, and where the
+ *                 training rows had any, a second feature is 1 for missing
+ *     category    one code per value of the training table; missing and unknown share the code
+ *                 behind
+ *     identifier  left out
+ *     array       [N, C, ...]: channels flattened, averaged, or the first; then like numbers
+ *                 (NaN: 0)
  *
  * and what the target is: classes (categories, booleans, few whole numbers) or a number, which is
  * standardised too.  A deviation of zero counts as one.

@@ -2,10 +2,12 @@
  * net.h - the networks, and where their parameters lie.
  *
  *     mlp              h = x W + b + (rows of W for the codes); activation, dropout, next layer
- * ...; head ft-transformer   every feature is a token: x_j W_j + b_j for numbers, a row of a table
- * + b for categories, and one that stands for the answer; blocks of attention and feed-forward with
- * the norm in front and a residual around; head of the norm of the answer's token (Gorishniy,
- * Rubachev, Khrulkov, Babenko 2021)
+ *                      ...; head
+ *     ft-transformer   every feature is a token: x_j W_j + b_j for numbers, a row of a table + b
+ *                      for categories, and one that stands for the answer; blocks of attention
+ *                      and feed-forward with the norm in front and a residual around; head of
+ *                      the norm of the answer's token (Gorishniy, Rubachev, Khrulkov, Babenko
+ *                      2021)
  *
  * Parameters lie in one flat array, each at a multiple of 16 floats, the trained ones first; so do
  * the gradients and Adam's moments.  What lies between them is zero and stays zero.

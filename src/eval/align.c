@@ -1,11 +1,11 @@
 /*
  * align.c - see align.h.
  *
- *                        to number           to date                to codes
- *     from number        as it is            refused                its text: integers; reals with
- * their decimals from date          refused             as it is               its text in the
- * column's own format from codes         each value parsed   each value parsed      looked up by
- * text, new ones appended
+ *                     to number           to date             to codes
+ *     from number     as it is            refused             its text: integers; reals with
+ *                                                             their decimals
+ *     from date       refused             as it is            its text in the column's own format
+ *     from codes      each value parsed   each value parsed   looked up by text, new ones appended
  *
  * A column without a present value fits anything.
  */

@@ -5,8 +5,9 @@
  * Two learners: a linear one (logistic regression, or ridge for values) and boosted trees.
  *
  *     utility    learn on the synthetic table, test on real rows that were not learnt from; the
- * same after learning on the real table detection  three stratified folds of real (1) and synthetic
- * (0) rows; 1 - mean(2 max(1/2, AUC) - 1): 1 is "cannot be told apart"
+ *                same after learning on the real table
+ *     detection  three stratified folds of real (1) and synthetic (0) rows;
+ *                1 - mean(2 max(1/2, AUC) - 1): 1 is "cannot be told apart"
  *
  * synth.md 5.3 and 5.4.
  */

@@ -2,9 +2,11 @@
  * trends.c - Kolmogorov-Smirnov, total variation, correlation and contingency.
  *
  *     correlation   1 - |r - r'| / 2 over rows where both are present; none if a column has one
- * value only contingency   1 - (sum over cells of |p - p'|) / 2; "missing" is a value association
- * Cramer's V = sqrt(phi2 / (min(rows, columns) - 1)), phi2 = sum n_ab^2 / (n_a n_b) - 1, without
- * correction, over values that occur; none if a column has one value only
+ *                   value only
+ *     contingency   1 - (sum over cells of |p - p'|) / 2; "missing" is a value
+ *     association   Cramer's V = sqrt(phi2 / (min(rows, columns) - 1)),
+ *                   phi2 = sum n_ab^2 / (n_a n_b) - 1, without correction, over values that
+ *                   occur; none if a column has one value only
  *
  * A contingency is counted in a table of cells if that is small or the rows are many, else by
  * sorting the cells' numbers: 300,000 categories by 300,000 have no table.  One pair is one chunk

@@ -6,8 +6,8 @@
  * holds edge[i-1] <= x < edge[i]; a column of one value v has edges from v - .5 to v + .5.
  *
  *     own bins    edges of the side itself; the largest value and missing ones have bin 11
- * (np.digitize, as SDMetrics' report) real bins   edges of the real side with open ends; missing
- * ones have bin 11
+ *                 (np.digitize, as SDMetrics' report)
+ *     real bins   edges of the real side with open ends; missing ones have bin 11
  */
 #ifndef MILL_EVAL_VIEW_H
 #define MILL_EVAL_VIEW_H

@@ -1,9 +1,10 @@
 /*
  * boost.c - the boosting loop; trees are grown in grow.c, formulas stand in boost.h.
  *
- *     logistic  g = p - y,    h = p (1 - p)          start: log odds of the share of ones
- *     softmax   g_k = p_k - [y = k], h = p_k (1 - p_k), a tree per class and round; start: log of
- * the class shares squared   g = f - y,    h = 1                  start: the mean
+ *     logistic  g = p - y,           h = p (1 - p)          start: log odds of the share of ones
+ *     softmax   g_k = p_k - [y = k], h = p_k (1 - p_k), a tree per class and round;
+ *                                                           start: log of the class shares
+ *     squared   g = f - y,           h = 1                  start: the mean
  */
 #include "learn/boost.h"
 

@@ -14,10 +14,11 @@
  * share a visit with the product:
  *
  *     rows   a as it is: tiles of rows; a's rows and c's are read with y's, so chains before and
- * behind run while the tile is warm cols   a as it is, more than 64 columns, and fewer than 128
- * rows or a b that no cache near the core holds (each tile of rows would read and pack all of it):
- * blocks of 64 columns inner  a transposed (weight gradients): tiles of y's rows; all of a and b is
- * read
+ *            behind run while the tile is warm
+ *     cols   a as it is, more than 64 columns, and fewer than 128 rows or a b that no cache near
+ *            the core holds (each tile of rows would read and pack all of it): blocks of 64
+ *            columns
+ *     inner  a transposed (weight gradients): tiles of y's rows; all of a and b is read
  *
  * The bits are those of base/gemm.h: for one provider independent of tiles and threads.
  *

@@ -4,7 +4,8 @@
  *     gamma      Marsaglia and Tsang, "A simple method for generating gamma variables", ACM TOMS
  *                26, 2000; below shape 1 that of shape + 1 times u^(1/shape)
  *     beta       x / (x + y) of two gammas, by their logarithms: u^(1/shape) may be below any
- * double zeta       14 terms, then Euler and Maclaurin's remainder
+ *                double
+ *     zeta       14 terms, then Euler and Maclaurin's remainder
  */
 #include "prior/draw.h"
 

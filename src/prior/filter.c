@@ -2,8 +2,9 @@
  * filter.c - can extra trees predict y from x at all, or without effort?
  *
  *     25 trees of depth 6 on all rows (learn/extra_oob.h), y as it is or as one indicator per
- * class; p_i: mean of the trees that did not see row i, 0 where all did gain_i = |y_i - mean|^2 -
- * |y_i - p_i|^2
+ *     class; p_i: mean of the trees that did not see row i, 0 where all did
+ *
+ *     gain_i = |y_i - mean|^2 - |y_i - p_i|^2
  *
  * Unpredictable: of 200 bootstrap means of the gains at least 5 % are not above 0.  Trivial: the
  * trees' root mean squared error is at most `threshold` times that of the mean.

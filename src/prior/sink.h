@@ -8,7 +8,8 @@
  *
  *     shards   shard_%06u.mill, all of a unit in one mappable file
  *     pt       batch_%06u.pt, a block of --batch-size as the official loader reads it, and its
- * lines npy      episode_%06i_X.npy, _y.npy for each data set (ids from 1), and the unit's lines
+ *              lines
+ *     npy      episode_%06i_X.npy, _y.npy for each data set (ids from 1), and the unit's lines
  *
  * "Lines": index/..._%06u.jsonl, for what these formats have no place for: one JSON object a data
  * set (prior_line).  A unit counts when it is complete; until then its files are not listed

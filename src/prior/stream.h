@@ -3,12 +3,16 @@
  *
  * A frame is a data set, little-endian, without padding between its parts:
  *
- *        0   8  "MILLSET1"
- *        8   8  i64 index          16  8  i64 rows         24  8  i64 train_rows
- *       32   4  i32 features       36  4  i32 width        40  4  i32 classes     44  4  i32
- * attempts 48   8  f64 imbalance      56  8  i64 text_bytes   64 16  kind, NUL-padded 80  16  i32 x
- * 4 rejected: empty, labels, filter, trivial 96  32  zeros 128      x: features * rows f32, column
- * after column; y: rows f32; levels: features i32; text: the JSON object of hyper-parameters
+ *       0   8  "MILLSET1"
+ *       8   8  i64 index          16  8  i64 rows         24  8  i64 train_rows
+ *      32   4  i32 features       36  4  i32 width        40  4  i32 classes
+ *      44   4  i32 attempts
+ *      48   8  f64 imbalance      56  8  i64 text_bytes
+ *      64  16  kind, NUL-padded
+ *      80  16  i32 x 4 rejected: empty, labels, filter, trivial
+ *      96  32  zeros
+ *     128      x: features * rows f32, column after column; y: rows f32; levels: features i32;
+ *              text: the JSON object of hyper-parameters
  *
  * Frames come in the order of their index.  Workers make at most `ahead` data sets that nobody has
  * read yet, and then wait: the reader's pace is theirs.

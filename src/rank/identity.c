@@ -4,9 +4,10 @@
  *     torchrun   RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE GROUP_RANK GROUP_WORLD_SIZE
  *                TORCHELASTIC_RUN_ID TORCHELASTIC_RESTART_COUNT MASTER_ADDR MASTER_PORT
  *     slurm      SLURM_PROCID SLURM_NTASKS SLURM_LOCALID SLURM_NODEID SLURM_STEP_TASKS_PER_NODE,
- * and SLURM_STEP_ID: inside srun only.  A batch script has the others too, and is one process all
- * the same. openmpi    OMPI_COMM_WORLD_{RANK,SIZE,LOCAL_RANK,LOCAL_SIZE}, PMIX_NAMESPACE mpich
- * PMI_RANK PMI_SIZE MPI_LOCALRANKID MPI_LOCALNRANKS
+ *                and SLURM_STEP_ID: inside srun only.  A batch script has the others too, and is
+ *                one process all the same.
+ *     openmpi    OMPI_COMM_WORLD_{RANK,SIZE,LOCAL_RANK,LOCAL_SIZE}, PMIX_NAMESPACE
+ *     mpich      PMI_RANK PMI_SIZE MPI_LOCALRANKID MPI_LOCALNRANKS
  *
  * The first of these that is there wins: torchrun inside of an allocation of Slurm is torchrun.
  * What it says must be a whole: 0 <= rank < world and 0 <= local rank < local world <= world; the

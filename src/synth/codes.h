@@ -8,7 +8,8 @@
  *
  *     CODE_VALUE    one value
  *     CODE_POINTS   few different values that repeat: 16 points of equal mass, one of which is
- * drawn CODE_RANGE    many: 2 to 16 quantile points, drawn by interpolation between them
+ *                   drawn
+ *     CODE_RANGE    many: 2 to 16 quantile points, drawn by interpolation between them
  *
  * and stands for the numbers of a cell [first, last]; cells do not overlap, and between bins they
  * leave no gap.  A category's code is its place in the schema's dictionary.  Missing is the last

@@ -1,24 +1,27 @@
 /*
  * ctgan_net.c - generator, discriminator, and one training step.
  *
- *     generator       h = [z, c];  per block  n = relu(batch_norm(h W + b)),  h = [n, h];   o = h W
- * + b activation      tanh on a number's unit, Gumbel-softmax (tau 0.2) on every other span
- *     discriminator   pac rows and their conditions as one vector x;  per layer  x =
- * dropout(leaky_relu(x W + b));  y = x w + b L_D  =  mean y(fake) - mean y(real) + 10 mean (|dy/dx
- * at x^| - 1)^2,   x^ = a real + (1 - a) fake,  a ~ U(0,1) per pack L_G  = -mean y(fake) + mean of
- * the cross-entropy of the conditioned column's logits
+ *     generator       h = [z, c];  per block  n = relu(batch_norm(h W + b)),  h = [n, h];
+ *                     o = h W + b
+ *     activation      tanh on a number's unit, Gumbel-softmax (tau 0.2) on every other span
+ *     discriminator   pac rows and their conditions as one vector x;
+ *                     per layer  x = dropout(leaky_relu(x W + b));  y = x w + b
+ *
+ *     L_D  =  mean y(fake) - mean y(real) + 10 mean (|dy/dx at x^| - 1)^2,
+ *             x^ = a real + (1 - a) fake,  a ~ U(0,1) per pack
+ *     L_G  = -mean y(fake) + mean of the cross-entropy of the conditioned column's logits
  *
  * What is not computed, and why the numbers are the same:
- *   - c and real rows are one-hot, so their products with a weight are gathers (codes_matmul), and
- * no gradient by them is wanted;
- *   - h is never concatenated: a weight is kept in one block per part of h, and the products add
- * up;
- *   - the first layer is affine, so the pre-activation of x^ is the same blend of those of real and
- * fake;
+ *   - c and real rows are one-hot, so their products with a weight are gathers (codes_matmul),
+ *     and no gradient by them is wanted;
+ *   - h is never concatenated: a weight is kept in one block per part of h, and the products
+ *     add up;
+ *   - the first layer is affine, so the pre-activation of x^ is the same blend of those of real
+ *     and fake;
  *   - the masks of leaky_relu and dropout have no derivative, so the penalty's gradient runs
- * through the weights alone;
+ *     through the weights alone;
  *   - the fake batch of L_D is detached, and L_G asks for no gradient of the discriminator's
- * weights.
+ *     weights.
  */
 #include "synth/ctgan_net.h"
 

@@ -3,8 +3,8 @@
  *
  *     17, 4, 203            numbers: they go on behind the largest, 204, 205, ...
  *     C0007, C0012          one prefix and digits: C0013, ...; padded with zeros where all had one
- * length a3f9.., 77c2..        anything else: id_1, id_2, ... behind the largest id_N that there
- * was
+ *                           length
+ *     a3f9.., 77c2..        anything else: id_1, id_2, ... behind the largest id_N that there was
  *
  * So no identifier of the training table is ever made again, and row i of a sample always has the
  * same one.

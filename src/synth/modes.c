@@ -8,9 +8,8 @@
  *     a_k = 1 + N_k,  b_k = g + sum_{j>k} N_j,  beta_k = 1 + N_k,  nu_k = 1 + N_k,
  *     m_k = (m0 + N_k x_k) / beta_k,
  *     var_k = (W0 + N_k (S_k + (x_k - m0)^2 / beta_k)) / nu_k
- *     log rho_ik = E[log pi_k] + (log 2 + psi(nu_k/2) - 1/beta_k - log nu_k - log(2 pi) - log
- * var_k) / 2
- *                  - (x_i - m_k)^2 / (2 var_k)
+ *     log rho_ik = E[log pi_k] - (x_i - m_k)^2 / (2 var_k)
+ *                  + (log 2 + psi(nu_k/2) - 1/beta_k - log nu_k - log(2 pi) - log var_k) / 2
  *     E[log pi_k] = psi(a_k) - psi(a_k+b_k) + sum_{j<k} (psi(b_j) - psi(a_j+b_j))
  *
  * until the lower bound moves by less than 1e-3, at most 100 times; started from k-means++ and

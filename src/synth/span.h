@@ -1,14 +1,16 @@
 /*
  * span.h - the row that CTGAN and TVAE see: spans of units, one or two per column.
  *
- *     number, datetime   [u: tanh, 1 unit] [mode: softmax, one unit per mode, and one more for
- * "missing"] category, boolean  [value: softmax, one unit per value, and one more for "missing"]
- *     identifier         none: identifiers are not learnt
+ *     number, datetime    [u: tanh, 1 unit] [mode: softmax, one unit per mode, and one more for
+ *                         "missing"]
+ *     category, boolean   [value: softmax, one unit per value, and one more for "missing"]
+ *     identifier          none: identifiers are not learnt
  *
  * A row of n columns is stored as its numbers u and one code per column (mode or value), never as a
  * dense one-hot.  `missing` is the last code of a column that has missing cells.  Discrete columns
- * (one span) also have a place in the condition vector. Source: Xu et al. 2019, sections 4.2
- * and 4.3; missing numbers as one more mode are ours.
+ * (one span) also have a place in the condition vector.
+ *
+ * Source: Xu et al. 2019, sections 4.2 and 4.3; missing numbers as one more mode are ours.
  */
 #ifndef MILL_SYNTH_SPAN_H
 #define MILL_SYNTH_SPAN_H

@@ -1,8 +1,9 @@
 /*
  * synth.h - fit a synthesizer to a table, keep it in one file, draw rows from it.
  *
- *     table -> schema (columns as the user sees them) -> method's own encoding -> training job ->
- * model model + seed + conditions -> rows i, i+1, ...   row i never depends on batch or thread
+ *     table -> schema (columns as the user sees them) -> method's own encoding -> training job
+ *           -> model
+ *     model + seed + conditions -> rows i, i+1, ...   row i never depends on batch or thread
  */
 #ifndef MILL_SYNTH_SYNTH_H
 #define MILL_SYNTH_SYNTH_H

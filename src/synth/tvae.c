@@ -5,15 +5,18 @@
  *     encoder   h = relu(x W + b) ...;  mu = h W + b,  l = h W + b (the log of the variance)
  *     latent    z = mu + e exp(l / 2),  e ~ N(0, 1)
  *     decoder   h = relu(z W + b) ...;  o = h W + b
- *     recon = sum over numbers ((x - tanh o)^2 / (2 s^2) + log s) + sum over the other spans of the
- * cross-entropy of o KL    = -1/2 sum (1 + l - mu^2 - exp l) L     = loss_factor recon / B + KL / B
+ *     recon     sum over numbers ((x - tanh o)^2 / (2 s^2) + log s)
+ *               + sum over the other spans of the cross-entropy of o
+ *     KL        -1/2 sum (1 + l - mu^2 - exp l)
+ *     L         loss_factor recon / B + KL / B
  *
  * s is one learnt number per column, starts at 0.1, is kept in [0.01, 1].  Adam with coupled L2 on
- * every parameter, s too. Rows are shuffled every epoch; the last, smaller batch of an epoch is a
- * graph of its own on the same states. x is one-hot but for the numbers: the first layer is a
- * gather. In parts (train/shards.h) a part takes B / V rows; the last batch of an epoch fills its
- * first parts, the next one is smaller, the others have none. Sampling: z ~ N(0, 1); the largest
- * unit of each span; u ~ N(tanh o, s), clipped.
+ * every parameter, s too.  Rows are shuffled every epoch; the last, smaller batch of an epoch is a
+ * graph of its own on the same states.  x is one-hot but for the numbers: the first layer is a
+ * gather.  In parts (train/shards.h) a part takes B / V rows; the last batch of an epoch fills its
+ * first parts, the next one is smaller, the others have none.
+ *
+ * Sampling: z ~ N(0, 1); the largest unit of each span; u ~ N(tanh o, s), clipped.
  */
 #include "base/mem.h"
 #include "base/option.h"

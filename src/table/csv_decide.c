@@ -5,12 +5,15 @@
  * Let "values" be the present ones that are not soft (blank, or quoted and empty or a word of
  * --na).
  *
- *     none at all                          category (of the soft ones, or of nothing)
- *     integers only                        integer; identifier if each is the one before plus one,
- * none is missing and there are more than 50 rows integers and reals                   real dates
- * of one form                    datetime numbers and numbers with a comma     refused: decimal
- * comma? two texts of a pair (yes, no, ...)   boolean else category; identifier if all are texts,
- * all differ and there are more than 50
+ *     none at all                       category (of the soft ones, or of nothing)
+ *     integers only                     integer; identifier if each is the one before plus one,
+ *                                       none is missing and there are more than 50 rows
+ *     integers and reals                real
+ *     dates of one form                 datetime
+ *     numbers and numbers with a comma  refused: decimal comma?
+ *     two texts of a pair (yes, no)     boolean
+ *     else                              category; identifier if all are texts, all differ and
+ *                                       there are more than 50
  *
  * A category nine tenths of which are numbers or dates is announced with the first value that is
  * not.

@@ -2,10 +2,13 @@
  * csv_reader.h - what the parts of the CSV reader share (csv_open.c, csv_infer.c, csv_fill.c,
  * csv_read.c).
  *
- *     open    sniff delimiter, quote and header, read the names, choose the columns, note the types
- * that are given infer   first visit: every value of every chosen column is classified; texts go to
- * dictionaries decide  type of each column; dictionaries of all threads become one, in order of
- * first appearance fill    second visit: values into columns, where the first has not kept them
+ *     open     sniff delimiter, quote and header, read the names, choose the columns, note the
+ *              types that are given
+ *     infer    first visit: every value of every chosen column is classified; texts go to
+ *              dictionaries
+ *     decide   type of each column; dictionaries of all threads become one, in order of first
+ *              appearance
+ *     fill     second visit: values into columns, where the first has not kept them
  */
 #ifndef MILL_TABLE_CSV_READER_H
 #define MILL_TABLE_CSV_READER_H

@@ -1,12 +1,13 @@
 /*
  * csv_sniff.c - delimiter, quote and header from the beginning of the file.
  *
- *     delimiter  of ; tab | , the one that cuts the largest share of the lines into as many fields
- * (at least two) as the first line; of equals, the first in this order: a comma inside numbers is
- * more common than a semicolon inside texts.  A file that none of them cuts has one column. quote
- * " unless the sample has none and has ' around every field that begins with '. header     a text
- * above a column of numbers or dates says yes; else a number or a date in the first line says no;
- * else yes.
+ *     delimiter  of ; tab | , the one that cuts the largest share of the lines into as many
+ *                fields (at least two) as the first line; of equals, the first in this order: a
+ *                comma inside numbers is more common than a semicolon inside texts.  A file that
+ *                none of them cuts has one column.
+ *     quote      " unless the sample has none and has ' around every field that begins with '.
+ *     header     a text above a column of numbers or dates says yes; else a number or a date in
+ *                the first line says no; else yes.
  */
 #include "table/csv_sniff.h"
 #include "base/mem.h"

@@ -2,9 +2,10 @@
  * npy.h - NumPy's .npy and .npz: arrays of booleans, integers and reals as tables, and tables as
  * arrays.
  *
- * .npy   format 1.0 to 3.0 (numpy.lib.format).  A 1-D array is one column c0, a 2-D array is
- * columns c0, c1, ... .npz   a zip of .npy; an array of one column is a column of the array's name,
- * of several columns name_0, name_1, ... All arrays must have the same number of rows.
+ *     .npy   format 1.0 to 3.0 (numpy.lib.format).  A 1-D array is one column c0, a 2-D array is
+ *            columns c0, c1, ...
+ *     .npz   a zip of .npy; an array of one column is a column of the array's name, of several
+ *            columns name_0, name_1, ...  All arrays must have the same number of rows.
  *
  * Read: bool -> boolean (False, True); all integers -> integer (unsigned ones beyond 2^63-1 ->
  * real); float16, 32, 64 -> real, NaN is missing; str and bytes -> category, or identifier where

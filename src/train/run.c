@@ -1,10 +1,12 @@
 /*
  * run.c - the run folder.
  *
- *     manifest.json   {"status":"running"|"finished","config":{..},"level":"v4","version":..} and
- * more facts of the caller metrics.jsonl   one JSON object a line, each step at most once, appended
- * by single writes lock            held with flock(2) while a process trains in the folder; the
- * system drops it with the process step_*.mill, events.out.tfevents.*
+ *     manifest.json   {"status":"running"|"finished","config":{..},"level":"v4","version":..}
+ *                     and more facts of the caller
+ *     metrics.jsonl   one JSON object a line, each step at most once, appended by single writes
+ *     lock            held with flock(2) while a process trains in the folder; the system drops
+ *                     it with the process
+ *     step_*.mill, events.out.tfevents.*
  *
  * The manifest is written before the first checkpoint and removed first when a folder is cleared,
  * so checkpoints without a manifest are leftovers of a clearing that was interrupted: there is

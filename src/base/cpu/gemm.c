@@ -2,10 +2,11 @@
  * gemm.c - our own product: register tiles of 14 x 32 (v4) or 6 x 16 (v3), each element one chain
  * of FMA.
  *
- *     for blocks of KC along k                     C is the chain's running sum between blocks
- *         for panels of NR columns                 B's panel is packed (KC, NR), zeros beyond n, 20
- * KiB for tiles of up to MR rows           A is read where it is: broadcasts along a row, or,
- *                 sum[i][j] = fma(a, b, sum)       if it is stored (k,m), along a column
+ *     for blocks of KC along k                   C is the chain's running sum between blocks
+ *         for panels of NR columns               B's panel is packed (KC, NR), zeros beyond n,
+ *                                                20 KiB
+ *             for tiles of up to MR rows         A is read where it is: broadcasts along a row,
+ *                 sum[i][j] = fma(a, b, sum)     or, if it is stored (k,m), along a column
  *
  * Packing B costs about 4 % at 64 rows (8 % if B is stored (n,k), by transposing registers); with
  * few rows B is read in place.  A is packed only where it has to be rounded (the emulation of

@@ -168,6 +168,7 @@ VI void run_rows(tile t, const gemm_args *g, const depth *d, int64_t i0, int64_t
             _mm_prefetch(t.c + r * t.c_stride, _MM_HINT_T0);
             _mm_prefetch(t.c + r * t.c_stride + VL, _MM_HINT_T0);
         }
+        /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): 1 <= mr, as rows > 0 */
         tiles[mr - 1][1][t.cols > VL](&t);
     }
 }
@@ -187,7 +188,7 @@ VI void run_block(const gemm_args *g, const depth *d, int64_t i0, int64_t end, c
         if (g->b_panels) {
             t.b = g->b_panels + j * all_pairs + d->p0 * NR;
         } else if (!is_second) {
-            pack_panels(panels, g, d, j, g->n - j < 2 * NR ? (int)(g->n - j) : 2 * NR);
+            pack_panels(panels, g, d, j, g->n - j < 2L * NR ? (int)(g->n - j) : 2 * NR);
         }
         for (int64_t i = i0; i < end; i += GEMM_ROWS) {
             const int64_t rows = end - i < GEMM_ROWS ? end - i : GEMM_ROWS;
