@@ -92,23 +92,30 @@ holds dp_same_weights test "$(hash_of shards1/latest.mill)" = "$(hash_of dp/late
 holds other_seed_other_weights test "$(hash_of shards1/latest.mill)" != "$(hash_of run/latest.mill)"
 
 # ---- killed at any write, and gone on with: the same bytes ----
-whole() { train -o "$@" --grad-accum-steps 2 --batch-size 8 --amp bf16 --checkpoint-every 0 --log-interval 4 -q; }
+whole() { train -o "$@" --grad-accum-steps 2 --batch-size 8 --amp bf16 --checkpoint-every 0 --log-interval 4; }
+last_step() { sed -n 's/.*"step":\([0-9]*\),.*/\1/p' "$1" 2>/dev/null | tail -1; } # of whole lines
 without_times() { sed 's/"ts":[^,]*,//; s/,"steps_per_s":[^,}]*//' "$1"; }
-whole calm
+whole calm -q
 without_times calm/metrics.jsonl >calm.txt
 hash_of calm/latest.mill >calm.hash
 bad=0
 tried=0
+back=
 faults=(write:{5..60..6} fsync:{3..14..2} rename:{2..16..2})
 [ "${TEST_FULL-0}" = 1 ] && faults=(write:{1..150} fsync:{1..60} rename:{1..60}) # more than there are
 for fault in fsync:8 rename:9 "${faults[@]}"; do # these two: the last checkpoint stands, its links do not
     rm -rf torn
-    (TABMILL_FAULT=$fault:kill whole torn) 2>/dev/null && continue # it was through before
-    whole torn --resume
+    (TABMILL_FAULT=$fault:kill whole torn -q) 2>/dev/null && continue # it was through before
+    reached=$(last_step torn/metrics.jsonl)
+    whole torn --resume 2>resumed
+    from=$(sed -n 's/.*going on from step \([0-9]*\).*/\1/p' resumed)
+    [ -n "$from" ] || from=$(grep -q "there is nothing to do" resumed && echo 99 || echo 0)
+    [ "$from" -ge $((${reached:-0} - 18)) ] || back="$back $fault: $reached to $from" # a checkpoint every 18 steps
     tried=$((tried + 1))
     hash_of torn/latest.mill | cmp -s - calm.hash || bad=$((bad + 1))
     without_times torn/metrics.jsonl | cmp -s - calm.txt || bad=$((bad + 1))
 done 2>err
+verdict killed_goes_back_one_checkpoint_at_most "$(test -z "$back"; echo $?)" "$back"
 verdict killed_same_bytes $((bad != 0 || tried < 12)) "$bad of $tried differ"
 
 # ---- data ----

@@ -45,6 +45,17 @@ wait $!
 verdict terminals_both_end $? "$(cat other)"
 same terminals_same_weights terminals
 
+# An early stop is one decision: at the same epoch, of the same weights, on any number of ranks.
+for n in 1 2 4; do
+    "$T" "${args[@]:0:9}" --epochs 40 --early-stopping-patience 2 --lr 3e-3 --threads 1 -q -o early$n --multi-gpu ddp --nproc $n
+done
+early() { python3 -c "import json; r = json.load(open('early$1/training_results.json')); assert r['stopped_early'] and len(r['history']) < 40; print(len(r['history']), r['best_epoch'])"; }
+holds stops_early early 1
+for n in 2 4; do
+    holds "${n}_ranks_stop_at_the_same_epoch" test "$(early $n)" = "$(early 1)"
+    holds "${n}_ranks_stop_with_the_same_weights" test "$(hash_of early$n)" = "$(hash_of early1)"
+done
+
 # Two jobs on one port: the second one's rank 0 is sent away, and the first, which waits for its rank 1, is not disturbed.
 RANK=0 WORLD_SIZE=2 MASTER_PORT=29518 "$T" "${args[@]}" -o port 2>first &
 first=$!

@@ -60,6 +60,30 @@ void test_probe__measures_shapes_and_pairs(void **state)
     mill_table_free(t);
 }
 
+/* At most 2,000 rows, evenly from all of the table; none of them is taken from training. */
+void test_probe__has_at_most_2000_rows(void **state)
+{
+    static const struct {
+        int64_t rows, probed;
+    } is[] = {{1999, 1999}, {2001, 1001}, {5001, 1667}, {20000, 2000}};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        mill_table *t = planted_table(is[i].rows);
+        synth_config c = planted_config(4);
+        synth_schema *s;
+        synth_probe *p;
+
+        assert_ok(synth_schema_fit(&s, t, &c));
+        assert_ok(synth_probe_new(&p, t, s));
+        assert_int_equal(synth_probe_rows(p), is[i].probed);
+        assert_int_equal(t->rows, is[i].rows);
+        synth_probe_free(p);
+        synth_schema_free(s);
+        mill_table_free(t);
+    }
+}
+
 /*
  * The schema leaves rare values out and counts on from there: its code 0 is the table's 1.  The
  * table as the schema reads it, rare values missing, has quality 1.
