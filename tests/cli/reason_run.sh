@@ -258,6 +258,25 @@ holds full_disk_one_line test "$(wc -l <err)" = 1
 expect full_disk_goes_on 0 "60 in = " "$T" reason --dataset d.jsonl -o full.jsonl --server "$A" --resume
 same full_disk_bytes out.jsonl full.jsonl
 
+# ---- one server reasons, another one judges ----
+serve G --log reasoned --port 0
+serve J --log judged --model judge --key secret
+judges=(--dataset d.jsonl --server "$G" --judge-server "$J" --judge-api-key-env)
+expect judge 0 "60 in = " "$T" reason "${judges[@]}" GOOD_KEY -o judged.jsonl --judge-model judge
+holds judge_judges test "$(cut -d' ' -f2 judged | sort -u)" = evaluate
+holds judge_alone test "$(cut -d' ' -f2 reasoned | sort -u | tr '\n' ' ')" = "generate improve "
+expect judge_without_model 1 "nobody" "$T" reason "${judges[@]}" GOOD_KEY -o judged2.jsonl --judge-model nobody
+expect judge_without_key 1 "401" "$T" reason "${judges[@]}" BAD_KEY -o judged3.jsonl
+
+# ---- little memory: few requests in flight, unless they are asked for ----
+most() { python3 -c 'import json, sys, urllib.request as u; print(json.load(u.urlopen(sys.argv[1] + "/mock"))["most_running"])' "$1"; }
+serve low --latency 0.1
+serve wide --latency 0.1
+"$T" reason --dataset d.jsonl -o low.jsonl --server "$low" -q --low-memory 2>err
+"$T" reason --dataset d.jsonl -o wide.jsonl --server "$wide" -q 2>err
+holds low_memory_in_flight test "$(most "$low")" = 16
+holds wide_in_flight test "$(most "$wide")" -gt 16
+
 # ---- how much is said ----
 one=(--dataset d.jsonl -n 4 -f --model mock --serve "$MOCK --port {port} --fault 'attempt=1 stage=generate status:500'" --cleanup-delay 0)
 expect warnings 0 "no GPU is visible" "$T" reason -o said.jsonl "${one[@]}"
