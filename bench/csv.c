@@ -1,8 +1,9 @@
 /*
  * csv.c - `make bench-csv`: reading and writing CSV, in MB of file per second.
  *
- *     csv [THREADS [MB [DATA.csv]]]        2, 128; DATA: this file as well, as it is; KEEP=FOLDER
- * in the environment: the tables are made there and stay
+ *     csv [THREADS [MB [DATA.csv]]]        2, 128; DATA: this file as well, as it is
+ *
+ * KEEP=FOLDER in the environment: the tables are made there and stay.
  *
  * Three tables are made: `typed` (2 integers, 2 reals, a datetime, a boolean, 4 categories),
  * `reals` (8 reals: prices, 6 decimals, doubles in full), `words` (8 categories of 10 to 50,000

@@ -35,8 +35,8 @@ typedef struct {
  * Packed operands: rounded to bfloat16, neighbours along k as pairs in the place of a float, an odd
  * k filled up with a zero.
  *
- *     a_pairs    for each GEMM_ROWS rows their tiles, of 14 rows at most and as equal as can be,
- * each (pairs, rows of the tile) b_panels   for each 32 columns (pairs, 32), the last ones too
+ *     a_pairs   (pairs, rows) of each tile of 14 rows at most, as equal as can be, of GEMM_ROWS
+ *     b_panels  (pairs, 32) of each 32 columns, the last ones too
  */
 enum { GEMM_PANEL = 32, GEMM_ROWS = 64 };
 

@@ -2,9 +2,9 @@
  * recompute.c - gradient checkpointing: what lies inside a segment is computed a second time for
  * the gradient, not kept for it.
  *
- *     forward                  |  backward
- *     x -> [ a -> b -> c ] -> y |  dy, then a' b' c' (copies of a b c, from x), then what reads
- * them
+ *     forward                    |  backward
+ *     x -> [ a -> b -> c ] -> y  |  dy, then a' b' c' (copies of a b c, from x), then what reads
+ *                                |  them
  *
  * Kept are the values that the forward pass needs outside of the segment (x, y) and outputs.  All
  * others that a backward node reads are copied, with what they are made from, right before the

@@ -5,10 +5,10 @@
  * weights (how often a bootstrap drew them) and tries features in random order. The gain of a cut
  * is, up to a constant of the node,
  *
- *     sum_j (left_j^2 / n_left + right_j^2 / n_right),     left_j, right_j: weighted sums of output
- * j
+ *     sum_j (left_j^2 / n_left + right_j^2 / n_right)
  *
- * which is the fall of the squared error, or of the Gini impurity times two for one-hot outputs.
+ * with left_j, right_j the weighted sums of output j, which is the fall of the squared error, or
+ * of the Gini impurity times two for one-hot outputs.
  */
 #include "learn/extra.h"
 

@@ -1,11 +1,11 @@
 /*
  * logistic.h - logistic regression with an L2 penalty.
  *
- *     minimise  sum_i -log p(y_i | x_i) + |w|^2 / (2 C),     p = sigmoid(x w + b), or softmax for
- * more than two classes
+ *     minimise  sum_i -log p(y_i | x_i) + |w|^2 / (2 C)
  *
- * as scikit-learn's LogisticRegression (the intercept is free; with k > 2 classes there are k
- * weight vectors), but to convergence.  The same bits for any number of threads.
+ * with p = sigmoid(x w + b), or softmax for more than two classes, as scikit-learn's
+ * LogisticRegression (the intercept is free; with k > 2 classes there are k weight vectors), but
+ * to convergence.  The same bits for any number of threads.
  */
 #ifndef MILL_LEARN_LOGISTIC_H
 #define MILL_LEARN_LOGISTIC_H

@@ -1,9 +1,8 @@
 /*
  * pack.c - operands of products, rounded to bfloat16 once instead of by every tile that reads them.
  *
- *     pack_rows     x (.., n, k) -> (.., n, k')            what tiles of columns read in full
- *     pack_panels   x (k, m), or (m, k) with `tb` -> (m', k')        what tiles of rows read in
- * full
+ *     pack_rows     x (.., n, k) -> (.., n, k')         what tiles of columns read in full
+ *     pack_panels   x (k, m), or (m, k) with `tb` -> (m', k')    what tiles of rows read in full
  *
  * k' is k made even, m' is m made a multiple of 32; the layouts are those of base/gemm.h.  Only
  * mill_pass_cast adds these nodes, and only where the processor has products of bfloat16.  Both

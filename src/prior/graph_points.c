@@ -6,7 +6,7 @@
  *     matrix with weighted columns;  then a random function to as many columns
  *
  *     mixture: centres N(0, 1); a point is centre + e^(N1 + N2 N_c) (G_c diag(w_c)) g, N1 and N2
- * one for all, N_c, G_c and weights w_c per centre
+ *     one for all, N_c, G_c and weights w_c per centre
  */
 #include "prior/graph_inner.h"
 

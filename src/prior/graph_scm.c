@@ -306,8 +306,9 @@ static int64_t larger(int64_t a, int64_t b)
  *
  *     rows      all nodes at once; the parents side by side and a copy of them (mlp), or one and
  *               shares of 2 d components (em) and d more of another function
- *     matrices  (d, p) six times, with what a matrix is made of; or of em 2 d centres of p twice,
- * and a matrix (d, 2 d) likewise; or (p, p) of gp; or d of 21 x 21 seven times (quad)
+ *     matrices  (d, p) six times, with what a matrix is made of; or of em 2 d centres of p
+ *               twice, and a matrix (d, 2 d) likewise; or (p, p) of gp; or d of 21 x 21 seven
+ *               times (quad)
  *
  * and a third on top for what falls between blocks.
  */

@@ -1,8 +1,8 @@
 /*
  * board.h - the memory that the ranks of one host share.
  *
- *     | board: who belongs here, first failure | seats, one a rank | blocks, two a rank | buffers
- * .. |
+ *     | board: who belongs here, first failure | seats, one a rank | blocks, two a rank |
+ *     | buffers .. |
  *
  * One memfd, which has no name: nothing is left behind however the ranks end, and the size of
  * /dev/shm does not matter.  Whoever started the ranks made it; they open it as

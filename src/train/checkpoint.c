@@ -2,8 +2,10 @@
  * checkpoint.c - write, find, load and rotate checkpoints.
  *
  * meta of the file: the job's own keys, and
+ *
  *     "kind":"checkpoint",
- * "loop":{"job","step","best_step","best_quality","since_best","mark","quality","ended","early"}
+ *     "loop":{"job","step","best_step","best_quality","since_best","mark","quality","ended",
+ *             "early"}
  *
  * With early stop the best state is itself the checkpoint of its step.  A checkpoint whose best
  * state is missing or damaged cannot end in the same bytes, so it is passed over like a damaged

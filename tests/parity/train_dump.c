@@ -2,8 +2,9 @@
  * train_dump.c - what p_train.py compares with PyTorch: the first steps of `tabmill train`, in
  * full.
  *
- *     train_dump TABLE.csv TARGET OUT.mill STEPS KEY=VALUE ...      arch, dropout, accum, batch,
- * task
+ *     train_dump TABLE.csv TARGET OUT.mill STEPS KEY=VALUE ...
+ *
+ * KEY: arch, dropout, accum, batch, task.
  *
  * The file holds the rows of every part of every step as the network gets them, the mean loss of
  * each step, and all states before the first step ("NAME@0") and after the last ("NAME@STEPS").
