@@ -113,6 +113,8 @@ static mill_err print_estimate(const estimate_options *o, const synth_schema *s,
     printf("fit peak       %s (%s for program and table, %s by the plan)\n",
            mill_format_size(a, (double)(program + fit_bytes)), mill_format_size(b, (double)program),
            mill_format_size(c, (double)fit_bytes));
+    if (!strcmp(m->name, "mixture") && !o->synth.components)
+        printf("components     are to be chosen: the most that may be tried, fewer take less\n");
     sample_bytes += start + cli_library_bytes(m) + cli_draw_bytes(s, DRAW_ROWS);
     printf("sampling peak  %s (in batches of %d rows)\n", mill_format_size(a, (double)sample_bytes),
            DRAW_ROWS);

@@ -36,7 +36,7 @@ expect "ranks of a launch" 0 "" "${M[@]}" -q -i 0.05 -o c.csv -- "$TABMILL" laun
 facts c.csv 'max(int(r["Ranks"] or 0) for r in rows) >= 4' # the launcher, its guard, two ranks
 says "all of them" True
 expect "ranks of others" 0 "" "$TABMILL" launch -n 1 -- "${M[@]}" -q -i 0.1 -d 0.1 -o d.csv
-expect "ranks of ours" 0 "" "${M[@]}" -q -i 0.03 -o p.csv -- "$TABMILL" train -i "$PENGUINS" -t species --epochs 40 --multi-gpu ddp --nproc 2 --threads 1 -q -o run
+expect "ranks of ours" 0 "" "${M[@]}" -q -i 0.03 -o p.csv -- "$TABMILL" train -i "$PENGUINS" -t species --epochs 500 --early-stopping-patience 0 --multi-gpu ddp --nproc 2 --threads 1 -q -o run
 facts p.csv '"computing" in {p for r in rows for p in r["Phase"].split("+")} and all((r["Phase"] != "") >= (r["Step"] != "") for r in rows)'
 says "tell their phase" True
 facts p.csv '(lambda s: len(set(s)) > 1 and s == sorted(s))([int(r["Step"]) for r in rows if r["Step"]])'
