@@ -13,6 +13,7 @@
  * Nothing is stored until the end has been reached: a span points into the text.
  */
 #include "reason/chat_inner.h"
+#include "reason/json_lex.h"
 #include "reason/utf8.h"
 
 #include <string.h>
@@ -20,16 +21,10 @@
 enum { MOST_LEVELS = 32, MOST_DIGITS = 18 };
 
 typedef struct {
-    const char *p;
-    size_t n;
-    bool is_plain; /* no escapes in it */
-} span;
-
-typedef struct {
     const char *end;
     unsigned seen; /* members that were looked for */
     bool has_choice;
-    span content, reasoning, finish; /* p == NULL: absent or null */
+    lex_span content, reasoning, finish; /* p == NULL: absent or null */
     int64_t prompt, completion, cached, created;
 } scan;
 
@@ -48,78 +43,7 @@ enum {
 };
 
 /* Each of these returns where what it read ends, or NULL: unsure. */
-typedef const char *(*member_fn)(scan *s, const char *p, span key);
-
-static const char *space(const scan *s, const char *p)
-{
-    while (p < s->end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')) p++;
-    return p;
-}
-
-static int hex4(const char *p)
-{
-    int x = 0;
-
-    for (int i = 0; i < 4; i++) {
-        const char c = p[i], low = (char)(c | 32);
-        if (c >= '0' && c <= '9')
-            x = 16 * x + c - '0';
-        else if (low >= 'a' && low <= 'f')
-            x = 16 * x + low - 'a' + 10;
-        else
-            return -1;
-    }
-    return x;
-}
-
-/* The escape at p; its code, and how long it is; 0: unsure. */
-static size_t escape(uint32_t *code, const char *p, const char *end)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    const char *at = end - p >= 2 && p[1] ? strchr(from, p[1]) : NULL;
-
-    if (at) {
-        *code = (unsigned char)to[at - from];
-        return 2;
-    }
-    if (end - p < 6 || p[1] != 'u') return 0;
-    const int first = hex4(p + 2);
-    if (first <= 0 || (first >= 0xdc00 && first < 0xe000)) return 0;
-    *code = (uint32_t)first;
-    if (first < 0xd800 || first >= 0xdc00) return 6;
-    if (end - p < 12 || p[6] != '\\' || p[7] != 'u') return 0;
-    const int second = hex4(p + 8);
-    if (second < 0xdc00 || second >= 0xe000) return 0;
-    *code = 0x10000 + (((uint32_t)first & 0x3ff) << 10) + ((uint32_t)second & 0x3ff);
-    return 12;
-}
-
-static const char *string(span *out, const scan *s, const char *p)
-{
-    uint32_t code;
-
-    if (p >= s->end || *p != '"') return NULL;
-    *out = (span){p + 1, 0, true};
-    for (p++; p < s->end;) {
-        p += utf8_plain(p, (size_t)(s->end - p));
-        if (p == s->end) return NULL;
-        if (*p == '"') {
-            out->n = (size_t)(p - out->p);
-            return p + 1;
-        }
-        if (*p == '\\') {
-            const size_t k = escape(&code, p, s->end);
-            if (!k) return NULL;
-            out->is_plain = false;
-            p += k;
-            continue;
-        }
-        const int k = (unsigned char)*p < 0x80 ? 0 : utf8_char(p, (size_t)(s->end - p));
-        if (!k) return NULL;
-        p += k;
-    }
-    return NULL;
-}
+typedef const char *(*member_fn)(scan *s, const char *p, lex_span key);
 
 /* *is_int: no fraction; *value is then set. */
 static const char *number(int64_t *value, bool *is_int, const scan *s, const char *p)
@@ -159,23 +83,23 @@ static const char *skip(const scan *s, const char *p, int level);
 static const char *skip_inside(const scan *s, const char *p, int level, bool is_object)
 {
     const char close = is_object ? '}' : ']';
-    span key;
+    lex_span key;
 
-    p = space(s, p + 1);
+    p = lex_space(p + 1, s->end);
     if (p < s->end && *p == close) return p + 1;
     for (;;) {
         if (is_object) {
-            if (!(p = string(&key, s, p))) return NULL;
-            p = space(s, p);
+            if (!(p = lex_string(&key, p, s->end))) return NULL;
+            p = lex_space(p, s->end);
             if (p == s->end || *p != ':') return NULL;
-            p = space(s, p + 1);
+            p = lex_space(p + 1, s->end);
         }
         if (!(p = skip(s, p, level + 1))) return NULL;
-        p = space(s, p);
+        p = lex_space(p, s->end);
         if (p == s->end) return NULL;
         if (*p == close) return p + 1;
         if (*p != ',') return NULL;
-        p = space(s, p + 1);
+        p = lex_space(p + 1, s->end);
     }
 }
 
@@ -183,12 +107,12 @@ static const char *skip(const scan *s, const char *p, int level)
 {
     int64_t value;
     bool is_int;
-    span text;
+    lex_span text;
 
     if (p == s->end || level > MOST_LEVELS) return NULL;
     switch (*p) {
     case '"':
-        return string(&text, s, p);
+        return lex_string(&text, p, s->end);
     case '{':
     case '[':
         return skip_inside(s, p, level, *p == '{');
@@ -205,25 +129,25 @@ static const char *skip(const scan *s, const char *p, int level)
 
 static const char *object(scan *s, const char *p, member_fn member)
 {
-    span key;
+    lex_span key;
 
     if (p == s->end || *p != '{') return NULL;
-    p = space(s, p + 1);
+    p = lex_space(p + 1, s->end);
     if (p < s->end && *p == '}') return p + 1;
     for (;;) {
-        if (!(p = string(&key, s, p)) || !key.is_plain) return NULL;
-        p = space(s, p);
+        if (!(p = lex_string(&key, p, s->end)) || !key.is_plain) return NULL;
+        p = lex_space(p, s->end);
         if (p == s->end || *p != ':') return NULL;
-        if (!(p = member(s, space(s, p + 1), key))) return NULL;
-        p = space(s, p);
+        if (!(p = member(s, lex_space(p + 1, s->end), key))) return NULL;
+        p = lex_space(p, s->end);
         if (p == s->end) return NULL;
         if (*p == '}') return p + 1;
         if (*p != ',') return NULL;
-        p = space(s, p + 1);
+        p = lex_space(p + 1, s->end);
     }
 }
 
-static bool is(span key, const char *name, size_t n)
+static bool is(lex_span key, const char *name, size_t n)
 {
     return key.n == n && !memcmp(key.p, name, n);
 }
@@ -238,9 +162,9 @@ static bool see(scan *s, unsigned what)
     return is_new;
 }
 
-static const char *text_or_null(span *out, const scan *s, const char *p)
+static const char *text_or_null(lex_span *out, const scan *s, const char *p)
 {
-    if (p < s->end && *p == '"') return string(out, s, p);
+    if (p < s->end && *p == '"') return lex_string(out, p, s->end);
     return null(s, p);
 }
 
@@ -256,13 +180,13 @@ static const char *count_or_null(int64_t *out, const scan *s, const char *p)
     return p;
 }
 
-static const char *details_member(scan *s, const char *p, span key)
+static const char *details_member(scan *s, const char *p, lex_span key)
 {
     if (!IS(key, "cached_tokens")) return skip(s, p, 0);
     return see(s, SEEN_CACHED) ? count_or_null(&s->cached, s, p) : NULL;
 }
 
-static const char *usage_member(scan *s, const char *p, span key)
+static const char *usage_member(scan *s, const char *p, lex_span key)
 {
     if (IS(key, "prompt_tokens"))
         return see(s, SEEN_PROMPT) ? count_or_null(&s->prompt, s, p) : NULL;
@@ -273,7 +197,7 @@ static const char *usage_member(scan *s, const char *p, span key)
     return p < s->end && *p == 'n' ? null(s, p) : object(s, p, details_member);
 }
 
-static const char *message_member(scan *s, const char *p, span key)
+static const char *message_member(scan *s, const char *p, lex_span key)
 {
     if (IS(key, "content")) return see(s, SEEN_CONTENT) ? text_or_null(&s->content, s, p) : NULL;
     if (IS(key, "reasoning_content") || IS(key, "reasoning"))
@@ -281,7 +205,7 @@ static const char *message_member(scan *s, const char *p, span key)
     return skip(s, p, 0);
 }
 
-static const char *choice_member(scan *s, const char *p, span key)
+static const char *choice_member(scan *s, const char *p, lex_span key)
 {
     if (IS(key, "delta") || IS(key, "message"))
         return see(s, SEEN_MESSAGE) ? object(s, p, message_member) : NULL;
@@ -294,17 +218,17 @@ static const char *choice_member(scan *s, const char *p, span key)
 static const char *choices(scan *s, const char *p)
 {
     if (p == s->end || *p != '[') return NULL;
-    p = space(s, p + 1);
+    p = lex_space(p + 1, s->end);
     if (p < s->end && *p == ']') return p + 1;
     if (!(p = object(s, p, choice_member))) return NULL;
     s->has_choice = true;
-    p = space(s, p);
+    p = lex_space(p, s->end);
     return p < s->end && *p == ']' ? p + 1 : NULL;
 }
 
-static const char *root_member(scan *s, const char *p, span key)
+static const char *root_member(scan *s, const char *p, lex_span key)
 {
-    span text;
+    lex_span text;
 
     if (IS(key, "choices")) return see(s, SEEN_CHOICES) ? choices(s, p) : NULL;
     if (IS(key, "created")) return see(s, SEEN_CREATED) ? count_or_null(&s->created, s, p) : NULL;
@@ -314,14 +238,14 @@ static const char *root_member(scan *s, const char *p, span key)
     }
     if (IS(key, "error")) return null(s, p);
     if (IS(key, "object")) {
-        const char *after = string(&text, s, p);
+        const char *after = lex_string(&text, p, s->end);
         return after && !IS(text, "error") ? after : NULL;
     }
     return skip(s, p, 0);
 }
 
 /* The bytes that a string stands for. */
-static void add_string(mill_text *t, span v)
+static void add_string(mill_text *t, lex_span v)
 {
     const char *p = v.p, *end = v.p + v.n;
     uint32_t code;
@@ -336,7 +260,7 @@ static void add_string(mill_text *t, span v)
         const char *to = back ? back : end;
         text_add_bytes(t, p, (size_t)(to - p));
         if (!back) return;
-        p = to + escape(&code, to, end);
+        p = to + lex_escape(&code, to, end);
         text_add_bytes(t, bytes, (size_t)utf8_put(bytes, code));
     }
 }
@@ -344,9 +268,9 @@ static void add_string(mill_text *t, span v)
 bool said_scan(chat_said *s, const char *json, size_t n)
 {
     scan k = {.end = json + n, .prompt = -1, .completion = -1, .cached = -1};
-    const char *p = object(&k, space(&k, json), root_member);
+    const char *p = object(&k, lex_space(json, k.end), root_member);
 
-    if (!p || space(&k, p) != k.end) return false;
+    if (!p || lex_space(p, k.end) != k.end) return false;
     if (k.finish.p && !k.finish.is_plain) return false;
     if (k.has_choice) s->has_choice = true;
     if (k.content.p) add_string(&s->content, k.content);
