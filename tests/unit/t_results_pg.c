@@ -146,19 +146,32 @@ static void assert_counted(results *r, int64_t duplicates)
     if (duplicates >= 0) assert_int_equal(c.duplicates, duplicates);
 }
 
-/* The next range, waiting for it at most ten seconds; -1: none is left. */
-static int64_t leased(results *r)
+/* The next range of any of `n_nodes` nodes, which are asked in turn beginning with nodes[0], for at
+ * most ten seconds; -1: none is left.  *who: its node.  Any, since which of them holds the last
+ * range ahead depends on whose question came first. */
+static int64_t leased_by_any(results *const *nodes, int n_nodes, int *who)
 {
-    int64_t first, n, left = 1;
+    int64_t first, n, left;
 
     for (int i = 0; i < 200; i++) {
-        assert_ok(results_lease(r, &first, &n, &left));
-        if (n) return first;
-        if (!left) return -1;
+        int n_done = 0;
+        for (*who = 0; *who < n_nodes; ++*who) {
+            assert_ok(results_lease(nodes[*who], &first, &n, &left));
+            if (n) return first;
+            n_done += !left;
+        }
+        if (n_done == n_nodes) return -1;
         usleep(50000);
     }
     fail_msg("no range in ten seconds");
     return -1;
+}
+
+static int64_t leased(results *r)
+{
+    int who;
+
+    return leased_by_any(&r, 1, &who);
 }
 
 static double now(void)
@@ -333,15 +346,14 @@ void test_pg_leases__go_to_one_node_each_until_all_are_finished(void **state)
     NEED_SERVER();
     results *a = opened("two", 60), *b = opened("two", 60);
     for (int i = 0; i < RECORDS / RANGE; i++) {
-        results *r = i % 2 ? a : b;
-        first = leased(r);
+        results *const turn[] = {i % 2 ? a : b, i % 2 ? b : a};
+        int who;
+        first = leased_by_any(turn, i < 2 ? 1 : 2, &who); /* each has at least one */
         assert_true(first >= 0 && !is_leased[first / RANGE]);
         is_leased[first / RANGE] = true;
-        assert_ok(put(r, first, 0, "x"));
-        assert_ok(results_finish(r, first));
-        assert_ok(results_sync(r));
-        if (i < RECORDS / RANGE - 2) continue;
-        usleep(300000); /* what the other holds ahead is asked for again */
+        assert_ok(put(turn[who], first, 0, "x"));
+        assert_ok(results_finish(turn[who], first));
+        assert_ok(results_sync(turn[who]));
     }
     assert_int_equal(leased(a), -1);
     assert_int_equal(leased(b), -1);
