@@ -1,9 +1,9 @@
 """Ours against the ctgan package, in turn, on one table: the bars of the synthesizers.
 
-    make bench-synth DATA=adult.csv [ROUNDS=3] [ONLY="2 threads"]
+    make bench-synth DATA=adult.csv [ROUNDS=3] [ONLY="2 threads"] [TABMILL_ISA=v3]
 
 Each round runs every case of both sides one after the other, so that a noisy machine is noisy for both; medians and ratios of the rounds
-are printed.  The floor of a CTGAN step is 1.42 GFLOP (on Adult, batch 500) over the FMA peak measured in the same process.
+are printed.  TABMILL_ISA=v3 holds both sides to AVX2, the peer by the variables of its libraries.  The floor of a CTGAN step is 1.42 GFLOP (on Adult, batch 500) over the FMA peak measured in the same process.
 """
 import json
 import os
@@ -15,10 +15,13 @@ import tempfile
 
 OURS, PEER = "build/release/bench/synth", ["build/venv/bin/python", "bench/peer_synth.py"]
 STEP_GFLOP = 1.42
+IS_V3 = os.environ.get("TABMILL_ISA") == "v3"
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"} if IS_V3 else {}
 
 
 def run(command):
-    out = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
+    env = os.environ | {"PYTHONWARNINGS": "ignore"} | AVX2
+    out = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
     return json.loads(out.stdout.strip().splitlines()[-1])
 
 
@@ -35,7 +38,7 @@ def make_wide(path):
 def cases(data, wide, level):
     bf16 = ["bf16"] if "bf16" in level else []
     # The peer's epoch is a difference of two fits, each with ten seconds of transforms: it takes many short ones to be seen.
-    for method, ours, theirs, bars in (("ctgan", "12", "6", {"off": 5, "bf16": 7}), ("tvae", "60", "30", {"off": 4, "bf16": 6})):
+    for method, ours, theirs, bars in (("ctgan", "12", "6", {"off": 4.5 if IS_V3 else 5, "bf16": 7}), ("tvae", "60", "30", {"off": 4, "bf16": 6})):
         for threads in (2, 1):
             for amp in ["off"] + bf16:
                 bar = bars[amp] if threads == 2 else None
