@@ -220,10 +220,10 @@ static mill_err count_sorted(totals *t)
 static mill_err contingency(double *score, double *expected, double *association, const cross *x)
 {
     int64_t *const margin = mill_alloc((size_t)(x->n_a + x->n_b), sizeof *margin);
-    totals t = {.in_row = margin, .in_col = margin + x->n_a, .x = x};
     int64_t rows = 0, cols = 0;
 
     if (!margin) return MILL_ENOMEM;
+    totals t = {.in_row = margin, .in_col = margin + x->n_a, .x = x};
     for (int64_t i = 0; i < x->n[SIDE_REAL]; i++) {
         const int64_t row = x->pick[SIDE_REAL] ? x->pick[SIDE_REAL][i] : i;
         margin[x->a[SIDE_REAL][row]]++;

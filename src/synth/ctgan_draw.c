@@ -275,13 +275,7 @@ mill_ref ctgan_target(mill_graph *g, mill_ref draw, const ctgan_draw *d)
 static void add_codes(int32_t *out, const ctgan_draw *d, int64_t row, const int32_t *start,
                       int32_t shift)
 {
-    const int n = d->s->n;
-    const int64_t at = row * d->rows->n_cols;
-    const uint16_t *code16 = d->rows->code16 + at;
-
-    for (int k = 0; k < n && d->rows->code16; k++) out[k] = start[k] + shift + code16[k];
-    for (int k = 0; k < n && !d->rows->code16; k++)
-        out[k] = start[k] + shift + d->rows->code32[at + k];
+    for (int k = 0; k < d->s->n; k++) out[k] = start[k] + shift + span_code(d->rows, row, k);
 }
 
 /* attr.i: unused, width, field, pac */

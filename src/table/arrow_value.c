@@ -142,9 +142,10 @@ const char *arrow_kind_name(arrow_kind kind)
 const char *arrow_metadata(size_t *n, const struct ArrowSchema *s, const char *key)
 {
     const char *at = s->metadata;
-    int32_t pairs = 0;
+    int32_t pairs;
 
-    if (at) memcpy(&pairs, at, sizeof pairs);
+    if (!at) return NULL;
+    memcpy(&pairs, at, sizeof pairs);
     at += sizeof pairs;
     for (int32_t k = 0; k < pairs; k++) {
         int32_t len[2];
