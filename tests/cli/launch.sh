@@ -36,7 +36,7 @@ holds "is not started again" test "$(grep -c restart err)" = 0
 expect "wrong usage is not tried again" 2 "ended with status 2" "${L[@]}" -n 2 --max-restarts 3 sh -c 'exit 2'
 expect "restarts" 0 "restart 2 of 2" "${L[@]}" -n 2 --max-restarts 2 sh -c 'test $TORCHELASTIC_RESTART_COUNT = 2'
 expect "restarts, of the last moment" 4 "restart 1 of 1" "${L[@]}" --max-restarts 1 --restart-window 0.4 sh -c 'n=$TORCHELASTIC_RESTART_COUNT; test $n -ge 3 || sleep 0.5; echo $n >times; exit 4'
-holds "count" test "$(cat times)" = 3
+holds "count" test "$(cat times)" -ge 3 # more where starting takes longer than the window
 cat >record.py <<'PY'
 import json, os, sys
 json.dump({"message": {"message": "ValueError: bad batch", "extraInfo": {"timestamp": "1"}}}, open(os.environ["TORCHELASTIC_ERROR_FILE"], "w"))
@@ -50,7 +50,7 @@ trap 'echo told $RANK; exit 75' TERM
 touch up.$RANK
 for i in $(seq 600); do sleep 0.1; done
 SH
-wait_for() { for _ in $(seq 200); do [ -e "$1" ] && return; sleep 0.02; done; }
+wait_for() { wait_until [ -e "$1" ]; }
 "${L[@]}" -n 2 sh obey.sh >out 2>err & pid=$!
 wait_for up.0; wait_for up.1
 kill -TERM $pid; wait $pid
@@ -79,7 +79,7 @@ holds "all of them" cmp sorted want
 expect "some ranks" 0 "*" "${L[@]}" -n 3 --ranks 0,2 sh -c 'echo $RANK'
 sort out >sorted && printf '0\n2\n' >want
 holds "only these" cmp sorted want
-expect "logs" 4 "its last words: bad" "${L[@]}" -n 2 --log-dir logs sh -c 'echo out $RANK; if [ $RANK = 1 ]; then sleep 0.1; echo bad >&2; exit 4; fi; sleep 60'
+expect "logs" 4 "its last words: bad" "${L[@]}" -n 2 --log-dir logs sh -c 'echo out $RANK; touch said.$RANK; if [ $RANK = 1 ]; then while [ ! -e said.0 ]; do sleep 0.1; done; echo bad >&2; exit 4; fi; sleep 60'
 holds "nothing on the console" test ! -s out
 holds "a file a rank" grep -qx "out 1" logs/*/attempt_0/1/stdout
 holds "stderr" grep -qx bad logs/*/attempt_0/1/stderr
@@ -96,8 +96,10 @@ last=$(seq -f 'line %.0f' 100 699 | tail -n "$(wc -l <both)")
 holds "are cut, whole lines, the newest kept" test "$(cat both)" = "$last"
 holds "at most so long" sh -c 'test $(wc -c <both) -le 2000 && test $(wc -c <both) -gt 1000 && test "$(ls logs3/*/attempt_0/0 | wc -l)" = 2'
 holds "and so is that of all" sh -c 'test $(cat logs3/*/run.log | wc -c) -le 1000 && test -s logs3/*/run.log.1'
+began=$SECONDS
 expect "a flood" 0 "[rank 1] (" "${L[@]}" -n 2 --log-dir flood --tee --console-rate 20 -- sh -c 'test $RANK = 0 && echo one || { seq 3000; seq 3000 >&2; }'
-holds "is held back on the console" sh -c 'test $(grep -c "^.rank 1. [0-9]" out) -le 60 && test $(grep -c "^.rank 1. [0-9]" err) -le 60 && grep -qx ".rank 0. one" out'
+most=$((20 * (SECONDS - began + 3))) # lines in that time
+holds "is held back on the console" sh -c 'test $(grep -c "^.rank 1. [0-9]" out) -le $0 && test $(grep -c "^.rank 1. [0-9]" err) -le $0 && grep -qx ".rank 0. one" out' $most
 holds "and told" python3 -c 'import re, sys
 for f in "out", "err":
     t = open(f).read()
@@ -110,7 +112,7 @@ expect "a full disk loses lines, not the run" 0 "lines of the logs were lost" en
 
 # ---- cores: each rank its own, together all
 cpus() { sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status; }
-expect "bound" 0 "" "${L[@]}" -n 2 --bind core sh -c 'sed -n "s/^Cpus_allowed_list:[[:space:]]*/$RANK /p" /proc/self/status'
+expect "bound" 0 "*" "${L[@]}" -n 2 --bind core sh -c 'sed -n "s/^Cpus_allowed_list:[[:space:]]*/$RANK /p" /proc/self/status'
 if [ "$(nproc)" = 1 ]; then echo "SKIP: one processor"; else
     python3 - "$(cpus)" >facts 2>&1 <<'PY'
 import sys
@@ -148,7 +150,7 @@ if os.environ["RANK"] == "0":
     s.bind(("127.0.0.1", int(os.environ["MASTER_PORT"])))
     s.listen()
 PY
-expect "rank 0 can listen on the port that is held" 0 "" "${L[@]}" -n 2 listen.py
+expect "rank 0 can listen on the port that is held" 0 "*" "${L[@]}" -n 2 listen.py
 for i in 1 2 3 4; do "${L[@]}" -n 2 sh -c 'echo $MASTER_PORT; sleep 0.3' >p.$i & done
 wait
 holds "jobs at the same time have ports of their own" test "$(cat p.? | sort | uniq -c | grep -c '^ *2 ')" = 4
@@ -176,15 +178,20 @@ SH
 wait_for up.0; wait_for up.1
 kill -KILL $pid; wait $pid 2>/dev/null
 alive() { while read -r p; do grep -qs '^State:.[^Z]' /proc/"$p"/status && return 0; done <pids; return 1; }
-for _ in $(seq 40); do alive || break; sleep 0.05; done
+gone() { ! alive; }
+wait_until gone
 if alive; then verdict "nothing is left" 1 "processes $(cat pids)"; else verdict "nothing is left" 0; fi
 
 # ---- launchers of several hosts, here all on one: they know of each other
-port=$((20000 + $$ % 20000))
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# Their own door is at the next one.
+door() { grep -qsi ":$(printf %04X $((port + 1))) [0-9A-F]*:[0-9A-F]* $1 " /proc/net/tcp /proc/net/tcp6; }
+is_open() { door 0A; }
+has_met() { door 01; }
 hosts() { # HOST COMMAND...: its launcher, in the background
     local host=$1
     shift
-    "${L[@]}" --nnodes 2 --node-rank "$host" --master-port $port -n 2 -- "$@" >"out.$host" 2>"err.$host" &
+    "${L[@]}" --nnodes 2 --node-rank "$host" --master-port "$port" -n 2 -- "$@" >"out.$host" 2>"err.$host" &
 }
 cat >live.sh <<'SH'
 echo $$ >>pids
@@ -193,41 +200,50 @@ sleep 60
 SH
 rm -f up.* pids
 hosts 0 sh live.sh; a=$!
-hosts 1 sh -c 'touch up.$RANK; while [ ! -e up.0 ] || [ ! -e up.1 ]; do sleep 0.05; done; sleep 1; test $RANK = 2 || sleep 60; exit 7'; b=$!
+hosts 1 sh -c 'touch up.$RANK; while [ ! -e met ]; do sleep 0.05; done; test $RANK = 2 || sleep 60; exit 7'; b=$!
+for i in 0 1 2 3; do wait_for up.$i; done
+wait_until has_met
+sleep 1
+touch met
 wait $b; [ $? = 7 ]
 verdict "a rank of another host fails" $?
 wait $a; [ $? = 7 ]
 verdict "and its status is that of all" $?
 cp err.0 err; holds "which every host says" grep -q "host 1: rank 2 ended with status 7" err
-holds "and blames nobody else" sh -c '! grep -q "process" err'
+holds "and blames nobody else" sh -c '! grep -q "(process" err'
 rm -f up.* pids
 hosts 0 sh live.sh; a=$!
 hosts 1 sh live.sh; b=$!
 for i in 0 1 2 3; do wait_for up.$i; done
-sleep 1 # until they have met
+wait_until has_met
+sleep 1
 kill -KILL $b
-start=$(date +%s)
-wait $a; [ $? = 69 ] && [ $(($(date +%s) - start)) -lt 10 ]
+wait $a; [ $? = 69 ]
 verdict "a killed launcher ends those of other hosts" $?
 cp err.0 err; holds "with a word" grep -q "the launcher of host 1 is gone" err
-for _ in $(seq 40); do alive || break; sleep 0.05; done
+wait_until gone
 if alive; then verdict "and all ranks" 1 "processes $(cat pids)"; else verdict "and all ranks" 0; fi
 wait $b 2>/dev/null
 rm -f up.* pids
-hosts 0 sleep 3; a=$!
-sleep 0.5
-expect "another number of ranks is refused" 69 "refuses this one: it has 2 hosts of 3 ranks, and host 0 has 2 of 2" "${L[@]}" --nnodes 2 --node-rank 1 --master-port $port -n 3 -q sleep 60
+hosts 0 sh -c 'while [ ! -e go ]; do sleep 0.1; done'; a=$!
+wait_until is_open
+expect "another number of ranks is refused" 69 "refuses this one: it has 2 hosts of 3 ranks, and host 0 has 2 of 2" "${L[@]}" --nnodes 2 --node-rank 1 --master-port "$port" -n 3 -q sleep 60
 cp err.0 err; holds "on both sides" grep -q "calls itself host 1 was refused: it has 2 hosts of 3 ranks" err
-hosts 1 sleep 2; b=$!
-sleep 0.6
-expect "a host that is there already is refused" 69 "host 1 is there already" "${L[@]}" --nnodes 2 --node-rank 1 --master-port $port -n 2 -q sleep 60
+hosts 1 sh -c 'while [ ! -e go ]; do sleep 0.1; done'; b=$!
+wait_until has_met
+sleep 1
+expect "a host that is there already is refused" 69 "host 1 is there already" "${L[@]}" --nnodes 2 --node-rank 1 --master-port "$port" -n 2 -q sleep 60
+touch go
 wait $a && wait $b
 verdict "and disturbs nobody" $?
-expect "a host that does not come" 69 "the launcher of host 1 did not come within 0.5 s" env TABMILL_RANK_MEET=0.5 "${L[@]}" --nnodes 2 --node-rank 0 --master-port $port -n 2 -q sleep 60
+expect "a host that does not come" 69 "the launcher of host 1 did not come within 0.5 s" env TABMILL_RANK_MEET=0.5 "${L[@]}" --nnodes 2 --node-rank 0 --master-port "$port" -n 2 -q sleep 60
 
 # ---- questions on a terminal
+count=$("$TABMILL" devices | sed -n 's/^threads *\([0-9]*\) allowed.*/\1/p') # how many ranks may be asked for
+count=$((count < 2 ? count : 2))
 cat >ask.py <<'PY'
-import os, pty, sys
+import os, pty, signal, sys
+signal.alarm(120) # for when it asks more than there are answers
 pid, fd = pty.fork()
 if pid == 0:
     os.execv(sys.argv[1], [sys.argv[1], "launch"])
@@ -245,11 +261,11 @@ print(text.decode().replace("\r", ""))
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 PY
 echo "a,y" >t.csv
-expect "asks, shows, and runs only after yes" 0 "" python3 ask.py "$TABMILL" $'none.csv\nt.csv\ny\nfast\nddp\n99\n2\nlinear\nN\n'
-says "the equivalent command" "tabmill train --data t.csv --target y --multi-gpu ddp --nproc 2 --lr-scale linear"
-says "a wrong answer is asked again" '"99" is not 1 to'
+expect "asks, shows, and runs only after yes" 0 "" python3 ask.py "$TABMILL" $'none.csv\nt.csv\ny\nfast\nddp\n9999\n'$count$'\nlinear\nN\n'
+says "the equivalent command" "tabmill train --data t.csv --target y --multi-gpu ddp --nproc $count --lr-scale linear"
+says "a wrong answer is asked again" '"9999" is not 1 to'
 expect "and nothing has run" 0 "" sh -c '! test -e checkpoints'
 { echo a,y; for i in $(seq 60); do echo "$((i * i % 17)).5,$((i % 2))"; done; } >t.csv
-expect "runs after yes" 0 "" python3 ask.py "$TABMILL" $'t.csv\ny\nddp\n2\nlinear\ny\n'
-says "in two ranks" "2 ranks of"
+expect "runs after yes" 0 "" python3 ask.py "$TABMILL" $'t.csv\ny\nddp\n'$count$'\nlinear\ny\n'
+says "in so many ranks" "$count rank"
 holds "to the end" test -s checkpoints/training_results.json

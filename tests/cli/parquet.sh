@@ -123,7 +123,7 @@ MOCK=$MOCK/tests/mock/mock_server
 "$MOCK" --port 0 >mock.url 2>mock.err &
 mock=$!
 trap 'kill "$mock" 2>/dev/null' EXIT
-for _ in $(seq 100); do [ -s mock.url ] && break; sleep 0.02; done
+wait_until [ -s mock.url ]
 read -r url <mock.url
 python3 - >sums.jsonl <<'END'
 import json

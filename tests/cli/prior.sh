@@ -25,12 +25,12 @@ many="--prior mlp_scm --max-features 20 --max-seq 256 --batch-size 10 --format p
 # shellcheck disable=SC2086
 "$T" prior -n 2000 -o whole $many --nproc 2 -q
 killed=0
-for round in 1 2 3 4 5 6; do
+for _ in 1 2 3 4 5 6; do # (it may end before it is shot at)
     rm -rf part
     # shellcheck disable=SC2086
     "$T" prior -n 2000 -o part $many --nproc 2 2>err &
     run=$!
-    sleep 0."$round"
+    wait_until compgen -G 'part/*.pt' >/dev/null
     worker=$(pgrep -P $run | tail -1)
     kill -9 "$worker" 2>/dev/null
     wait $run
@@ -58,9 +58,9 @@ expect resume 0 "2000 data sets" "$T" prior -n 2000 -o part $many --resume
 same resume_bytes whole part
 holds resume_leaves_no_temporaries test -z "$(find part -name '*.tmp')"
 # shellcheck disable=SC2086
-"$T" prior -n 2000 -o int $many --nproc 1 2>err &
+"$T" prior -n 200000 -o int $many --nproc 1 2>err &
 run=$!
-sleep 0.15
+wait_until compgen -G 'int/*.pt' >/dev/null
 kill -INT $run
 wait $run
 holds interrupted test $? = 130 -o -e int/index.json

@@ -21,20 +21,32 @@ holds is_not_empty test "$(wc -c <alone)" -gt 400000
 holds reader_left test "${PIPESTATUS[0]}" = 0
 cp err out
 says reader_left_words "the reader has left"
+mkfifo pipe
 # shellcheck disable=SC2086
-"$T" prior stream $dummy --max-ahead 4 --nproc 2 -q | (sleep 1; cat >/dev/null) &
-sleep 0.7
-busy=0
-for p in $(pgrep -P "$(pgrep -nf "prior stream $dummy --max-ahead 4")"); do
-    busy=$((busy + $(awk '{ print $14 + $15 }' "/proc/$p/stat")))
-done
-holds workers_wait test $busy -lt 20
-pkill -P $$ -f "prior stream $dummy --max-ahead 4"
+"$T" prior stream $dummy --max-ahead 4 --nproc 2 -q >pipe &
+run=$!
+exec 3<pipe # and nothing is read
+busy() { # what its two workers have computed by now
+    local p sum=0
+    for p in $(pgrep -P $run); do sum=$((sum + $(awk '{ print $14 + $15 }' "/proc/$p/stat"))); done
+    echo $sum
+}
+have_stopped() {
+    local before
+    [ "$(pgrep -c -P $run)" = 2 ] || return 1
+    before=$(busy)
+    sleep 0.5
+    [ "$(busy)" -le $((before + 1)) ]
+}
+wait_until have_stopped
+verdict workers_wait $?
+kill $run
+exec 3<&-
 wait
 
 # shellcheck disable=SC2086
 "$T" prior stream -n 50 $dummy --socket door -q &
-for _ in 1 2 3 4 5 6 7 8 9 10; do [ -S door ] || sleep 0.1; done
+wait_until [ -S door ]
 python3 - <<'PY'
 import socket
 s = socket.socket(socket.AF_UNIX)

@@ -29,10 +29,7 @@ expect finished 0 "this run is finished" "$T" fit -i "$TEST_TMP/t.csv" -o n2.mil
 # A rank is killed: the launcher says so; another number of ranks goes on to the same bytes.
 "$T" fit -i "$TEST_TMP/slow.csv" -o k.mill -m mixture --components 200 -q --nproc 2 --checkpoint-every 0 >out 2>err &
 job=$!
-for _ in $(seq 100); do
-    compgen -G 'k.mill.run/step_*.mill' >/dev/null && break
-    sleep 0.1
-done
+wait_until compgen -G 'k.mill.run/step_*.mill' >/dev/null
 pkill -KILL -n -f "fit -i $TEST_TMP/slow.csv -o k.mill"
 wait $job
 verdict killed $(($? != 137)) "the launcher's status is not 137"
@@ -47,10 +44,7 @@ holds resume_same_bytes cmp one.mill k.mill
 # SIGTERM to the launcher: saved, 75.
 "$T" fit -i "$TEST_TMP/slow.csv" -o s.mill -m mixture --components 200 -q --nproc 2 >out 2>err &
 job=$!
-for _ in $(seq 100); do
-    [ -s s.mill.run/metrics.jsonl ] && break
-    sleep 0.1
-done
+wait_until [ -s s.mill.run/metrics.jsonl ]
 kill -TERM $job
 wait $job
 verdict preempted $(($? != 75)) "the status is not 75"
@@ -59,5 +53,4 @@ holds preempted_saved compgen -G 's.mill.run/step_*.mill'
 expect generate 0 "*" "$T" generate -i "$TEST_TMP/t.csv" -o g.csv -n 100 -m mixture --components 5 --multi-gpu
 holds generate_rows test "$(wc -l <g.csv)" = 101
 expect no_input 1 "cannot open" "$T" fit -i nope.csv -o x.mill --nproc 2
-sleep 0.2
-holds nothing_is_left sh -c "! pgrep -f \"fit -i $TEST_TMP/[ts]\""
+holds nothing_is_left wait_until sh -c "! pgrep -f \"fit -i $TEST_TMP/[ts]\" >/dev/null"

@@ -33,10 +33,14 @@ while read -r line; do
         continue
         ;;
     *--node-rank\ 1*) line=${line/<MASTER_IP>/127.0.0.1} ;;
-    *monitor_gpu*) # Ctrl-C after a moment; shells give background processes no SIGINT
-        expect "$line" 0 "*" timeout --preserve-status -s INT 1 python -c 'import os, signal, sys
+    *monitor_gpu*) # Ctrl-C when there is a sample; shells give background processes no SIGINT
+        expect "$line" 0 "*" python -c 'import os, signal, subprocess, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-os.execvp(sys.argv[1], sys.argv[1:])' bash -c "exec $line"
+p = subprocess.Popen(sys.argv[1:], start_new_session=True)
+while p.poll() is None and not (os.path.exists("gpu_usage_multi.csv") and open("gpu_usage_multi.csv").read().count("\n") > 1):
+    time.sleep(0.05)
+os.killpg(p.pid, signal.SIGINT)
+sys.exit(p.wait())' bash -c "exec $line"
         continue
         ;;
     *--list-datasets | *--dataset-info* | *chmod* | *executable*) ;;

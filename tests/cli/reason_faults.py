@@ -49,7 +49,7 @@ class Server:
         self.p.wait()
 
 
-def run(folder, *options, name="f", data="d.jsonl", status=0, patience="0.7"):
+def run(folder, *options, name="f", data="d.jsonl", status=0, patience="60"):
     out = os.path.join(folder, name + ".jsonl")
     p = subprocess.run([TABMILL, "reason", "--dataset", os.path.join(TMP, data), "-o", out, "--first-byte-timeout", patience,
                         "--idle-timeout", patience, *options], stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -72,10 +72,10 @@ def without(records):
 
 # ---- cases: each gets a folder of its own ----
 
-def again(folder, fault, mode):
+def again(folder, fault, mode, scale=None):
     """On the first attempt of a fifth of all requests: each of those is asked once more, and no other."""
     with Server(folder, "--fault", "share=0.2 attempt=1 " + fault) as s:
-        same(run(folder, "--server", s.url, mode))
+        same(run(folder, "--server", s.url, mode, patience=str(0.7 * scale) if scale else "60"))
         chats = s.chats()
         faulted = sum(c[6] != "none" for c in chats)
         must(faulted > 3, "only %d requests failed" % faulted)
@@ -85,7 +85,7 @@ def again(folder, fault, mode):
 def bent(folder, fault, mode):
     """The bytes are odd, what they say is not: nothing is asked again."""
     with Server(folder, "--fault", fault) as s:
-        same(run(folder, "--server", s.url, mode, patience="60"))
+        same(run(folder, "--server", s.url, mode))
         must(len(s.chats()) == ASKED, "%d requests, not %d" % (len(s.chats()), ASKED))
 
 
@@ -120,22 +120,24 @@ def lost_record(folder):
         must(p.bytes.count(b"\n") == 1 and json.loads(p.bytes)["id"] == "r5", "failed.jsonl cannot be run")
 
 
-def slow_drip(folder):
+def slow_drip(folder, scale):
     with Server(folder, "--fault", "share=0.1 attempt=1 drip:40") as s:
-        same(run(folder, "--server", s.url, "--timeout", "0.6", "--no-stream"))
+        same(run(folder, "--server", s.url, "--timeout", str(0.6 * scale), "--no-stream"))
 
 
-def stopped_server(folder, *limits):
+def stopped_server(folder, *limits, scale):
     """One of two servers stands still in mid run; what it had goes to the other, long before requests time out by themselves."""
     with Server(folder, "--latency", "0.05") as a, Server(folder, "--latency", "0.05") as b:
         command = [TABMILL, "reason", "--dataset", os.path.join(TMP, "d.jsonl"), "-o", os.path.join(folder, "f.jsonl"), "-q", "--server",
-                   a.url, "--server", b.url, "--batch-size", "4", *limits]
+                   a.url, "--server", b.url, "--batch-size", "4"]
+        for name in limits:
+            command += [name, str(0.7 * scale)]
         p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         while not os.path.exists(a.log) or len(a.chats()) < 5:
             time.sleep(0.01)
         a.p.send_signal(signal.SIGSTOP)
         try:
-            err = p.communicate(timeout=30)[1]
+            err = p.communicate(timeout=120)[1]
         finally:
             p.kill()
         must(p.returncode == 0, err[-300:])
@@ -179,8 +181,8 @@ def huge(folder):
         must(p.bytes.count(b"\n") == N and len(p.bytes) > 10_000_000, "%d bytes" % len(p.bytes))
 
 
-CASES = {"tokens": (tokens,), "mended": (mended,), "lost_record": (lost_record,), "slow_drip": (slow_drip,), "stopped_server": (stopped_server, "--first-byte-timeout", "0.7", "--idle-timeout", "0.7"),
-         "lost_server": (stopped_server, "--hang-timeout", "0.7"),
+CASES = {"tokens": (tokens,), "mended": (mended,), "lost_record": (lost_record,), "slow_drip": (slow_drip,), "stopped_server": (stopped_server, "--first-byte-timeout", "--idle-timeout"),
+         "lost_server": (stopped_server, "--hang-timeout"),
          "refusing": (refusing,), "crashes": (crashes,), "poison": (poison,), "huge": (huge,)}
 for mode in "--stream", "--no-stream":
     for fault in ("status:429 retry-after=0.1", "status:500", "status:503", "reset-before", "reset-body", "close-body", "not-http", "torn", "no-choices",
@@ -194,14 +196,18 @@ for fault in "long-length", "short-length":
 
 
 def one(name):
+    """A case that waits for less than a second is tried again with more patience: a good answer of a busy machine is late, too."""
     case, *arguments = CASES[name]
-    folder = os.path.join(TMP, name.replace(":", "_"))
-    os.mkdir(folder)
-    try:
-        case(folder, *arguments)
-        return "ok " + name
-    except (Wrong, subprocess.TimeoutExpired, OSError, LookupError, ValueError) as e:
-        return "FAIL %s: %s" % (name, e)
+    is_timed = case in (slow_drip, stopped_server) or "hang" in name
+    for scale in (1, 4, 16) if is_timed else (None,):
+        folder = os.path.join(TMP, "%s_%s" % (name.replace(":", "_"), scale))
+        os.mkdir(folder)
+        try:
+            case(folder, *arguments, **({"scale": scale} if scale else {}))
+            return "ok " + name
+        except (Wrong, subprocess.TimeoutExpired, OSError, LookupError, ValueError) as e:
+            result = "FAIL %s: %s" % (name, e)
+    return result
 
 
 random.seed(3)

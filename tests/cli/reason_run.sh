@@ -15,7 +15,7 @@ serve() { # NAME ARGUMENTS...: its URL becomes $NAME
     rm -f "$name.url"
     "$MOCK" "$@" >"$name.url" 2>"$name.err" &
     mocks+=($!)
-    for _ in $(seq 100); do [ -s "$name.url" ] && break; sleep 0.02; done
+    wait_until [ -s "$name.url" ]
     read -r "${name?}" <"$name.url"
 }
 fact() { # FILE EXPRESSION-OF-m: of a run's manifest
@@ -100,9 +100,9 @@ if [ "$kills" -gt 0 ] && [ "$paid" -le $((stored + 32 * kills)) ]; then verdict 
     verdict killed_paid 1 "$paid requests for $stored responses, $kills kills"
 fi
 
-"$T" reason --dataset d.jsonl -o stopped.jsonl --server "$slow" --batch-size 4 >out 2>err </dev/null &
+"$T" reason --dataset d.jsonl -o stopped.jsonl --server "$slow" --batch-size 1 >out 2>err </dev/null &
 run=$!
-sleep 0.4
+wait_until [ -s stopped.jsonl.run/results.sqlite ]
 kill -INT $run
 wait $run
 verdict stopped_status $(($? != 130)) "status $? after SIGINT"

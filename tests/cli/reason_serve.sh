@@ -10,7 +10,7 @@ HERE=$PWD
 : >out
 same() { if cmp -s "$2" "$3"; then verdict "$1" 0; else verdict "$1" 1 "$2 and $3 differ"; fi; }
 none_left() { # of what has our folder in its command line; a moment for what SIGKILL is still ending
-    for _ in $(seq 100); do pgrep -f "$HERE/asked" >/dev/null || break; sleep 0.05; done
+    wait_until sh -c "! pgrep -f '^$MOCK.*$HERE/asked' >/dev/null"
     verdict "$1" "$(pgrep -cf "$HERE/asked")" "$(pgrep -af "$HERE/asked")"
 }
 # A server whose first life has the options in $FIRST, and the later ones have not.
@@ -66,7 +66,7 @@ none_left hangs_ended
 rm -f err
 "$MOCK" --port 0 --latency 0.2 --log "$HERE/asked" >hung.url 2>/dev/null &
 hung=$!
-for _ in $(seq 100); do [ -s hung.url ] && break; sleep 0.02; done
+wait_until [ -s hung.url ]
 (while ! grep -q "is ready" err 2>/dev/null; do sleep 0.02; done; kill -STOP "$hung") &
 expect hang_timeout 1 "is down: it answers no more" timeout -s INT 20 "$T" reason --dataset d.jsonl -o hung.jsonl --server "$(cat hung.url)" \
     --batch-size 2 --hang-timeout 0.5 --start-timeout 1
@@ -79,7 +79,8 @@ same restart_pause_bytes one.jsonl pause.jsonl
 # One of two is stopped in the middle; the other does its work, and the end does not wait for it.
 run stop.jsonl --serve "$slow" --num-gpus 2 --batch-size 2 --first-byte-timeout 1 >out 2>err &
 us=$!
-for _ in $(seq 200); do [ "$(pgrep -cf "^$MOCK.*$HERE/asked")" -ge 2 ] && grep -q "server 1 is ready" err && break; sleep 0.02; done
+two_serve() { [ "$(pgrep -cf "^$MOCK.*$HERE/asked")" -ge 2 ] && grep -q "server 1 is ready" err; }
+wait_until two_serve
 pkill -STOP -of "^$MOCK.*$HERE/asked"
 wait $us
 verdict stopped_server $? "$(tail -2 err)"
@@ -100,18 +101,20 @@ expect never_ready 1 "it was not ready after 0.5 s" run loop.jsonl --num-gpus 1 
 expect no_command 1 "neither a preset" run loop.jsonl --num-gpus 1 --serve "serve me"
 
 # ---- we are killed, or asked to end ----
+: >asked
 run killed.jsonl --serve "$slow" --num-gpus 2 --batch-size 2 >out 2>err &
 us=$!
-for _ in $(seq 200); do [ "$(wc -l <asked)" -gt 20 ] && [ -s killed.jsonl.run/results.sqlite ] && break; sleep 0.02; done
+is_going() { [ "$(wc -l <asked)" -gt 20 ] && [ -s killed.jsonl.run/results.sqlite ]; }
+wait_until is_going
 sleep 0.5
-pkill -KILL -f "^$T reason .*killed.jsonl"
+pkill -KILL -P $us # of this shell's own
 wait $us
 none_left killed_and_none_left
 expect killed_goes_on 0 "40 in = " "$T" reason --dataset d.jsonl -o killed.jsonl --serve "$quiet" --num-gpus 2 --resume
 same killed_bytes one.jsonl killed.jsonl
-"$T" reason --dataset d.jsonl -o int.jsonl --serve "$slow" --num-gpus 2 --batch-size 1 >out 2>err </dev/null &
+"$T" reason --dataset d.jsonl -o int.jsonl --serve "$quiet --latency 0.5" --num-gpus 2 --batch-size 1 >out 2>err </dev/null &
 us=$!
-sleep 0.7
+wait_until grep -q "is ready" err
 kill -INT $us
 wait $us
 verdict interrupted $(($? != 130)) "status $?"

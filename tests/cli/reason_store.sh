@@ -27,7 +27,7 @@ serve() { # NAME ARGUMENTS...: its URL becomes $NAME
     shift
     "$MOCK" --port 0 "$@" >"$name.url" 2>"$name.err" &
     mocks+=($!)
-    for _ in $(seq 100); do [ -s "$name.url" ] && break; sleep 0.02; done
+    wait_until [ -s "$name.url" ]
     read -r "${name?}" <"$name.url"
 }
 same() { if cmp -s "$2" "$3"; then verdict "$1" 0; else verdict "$1" 1 "$2 and $3 differ"; fi; }
@@ -40,7 +40,7 @@ for _ in 1 2 3 4 5; do # the port may be another's by then
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     (cd / && exec "${as[@]}" "$bin/postgres" -D "$db/data" -k "$db" -h 127.0.0.1 -p "$port" -c fsync=off -c shared_buffers=16MB) >log 2>&1 &
     base=$!
-    for _ in $(seq 200); do "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" && break 2; kill -0 $base 2>/dev/null || break; sleep 0.05; done
+    for _ in $(seq 1000); do "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" && break 2; kill -0 $base 2>/dev/null || break; sleep 0.05; done
 done
 store="postgresql://tester@127.0.0.1:$port/postgres"
 
@@ -51,7 +51,8 @@ with open("d.jsonl", "w") as f:
         f.write(json.dumps({"id": f"r{i}", "problem": f"What is {i} + {3 * i}?", "answer": str(4 * i)}) + "\n")
 END
 serve A
-serve slow --latency 0.05 --log "$PWD/asked"
+serve slow --latency 0.15 --log "$PWD/asked"
+serve slower --latency 0.5 --log "$PWD/asked"
 "$T" reason --dataset d.jsonl -o one.jsonl --server "$A" -q 2>err || cat err
 mkdir a b c
 machine() { # FOLDER OPTIONS...: in the background
@@ -85,9 +86,10 @@ same export_bytes one.jsonl export.jsonl
 
 # ---- one is asked to leave in the middle, one comes late ----
 : >asked
-machine a -o g.jsonl --server "$slow" --store "$store"
+machine a -o g.jsonl --server "$slower" --store "$store"
 first=$!
-for _ in $(seq 200); do [ "$(wc -l <asked)" -gt 60 ] && break; sleep 0.02; done
+answers() { [ "$(wc -l <asked)" -gt 20 ]; }
+wait_until answers
 machine b -o g.jsonl --server "$slow" --store "$store" --resume
 second=$!
 kill -INT $first

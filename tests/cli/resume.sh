@@ -48,7 +48,7 @@ stop() { # NAME SIGNAL STATUS
     rm -f big.csv
     "$T" sample first.mill -n 100000000 -o big.csv -q >out 2>err &
     local child=$!
-    sleep 0.5
+    wait_until compgen -G 'big.csv*' >/dev/null
     kill -s "$2" $child
     wait $child
     local got=$?
@@ -58,10 +58,11 @@ stop() { # NAME SIGNAL STATUS
 stop sigterm TERM 143
 # bash starts background processes with SIGINT ignored, so another parent is needed
 cat >interrupt.py <<'END'
-import signal, subprocess, sys, time
+import glob, signal, subprocess, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 p = subprocess.Popen(sys.argv[1:])
-time.sleep(0.5)
+while p.poll() is None and not glob.glob("big.csv*"):
+    time.sleep(0.01)
 p.send_signal(signal.SIGINT)
 sys.exit(p.wait())
 END

@@ -38,9 +38,10 @@ expect restarts_of_launch 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill "$T
     "$T" "${args[@]}" -o again2 --checkpoint-every 0
 same restarts_of_launch_same_weights again2
 
-# Two terminals, two ranks; what they read and were told has to be the same.
-RANK=1 WORLD_SIZE=2 MASTER_PORT=29517 "$T" "${args[@]}" -o terminals 2>other &
-expect terminals 0 "2 ranks" env RANK=0 WORLD_SIZE=2 MASTER_PORT=29517 "$T" "${args[@]}" -o terminals
+# Two terminals, two ranks; what they read and were told has to be the same.  (The port only names the job: nobody listens there.)
+port=$((1024 + $$ % 60000))
+RANK=1 WORLD_SIZE=2 MASTER_PORT=$port "$T" "${args[@]}" -o terminals 2>other &
+expect terminals 0 "2 ranks" env RANK=0 WORLD_SIZE=2 MASTER_PORT=$port "$T" "${args[@]}" -o terminals
 wait $!
 verdict terminals_both_end $? "$(cat other)"
 same terminals_same_weights terminals
@@ -57,12 +58,20 @@ for n in 2 4; do
 done
 
 # Two jobs on one port: the second one's rank 0 is sent away, and the first, which waits for its rank 1, is not disturbed.
-RANK=0 WORLD_SIZE=2 MASTER_PORT=29518 "$T" "${args[@]}" -o port 2>first &
+port=$((port + 1))
+RANK=0 WORLD_SIZE=2 MASTER_PORT=$port "$T" "${args[@]}" -o port 2>first &
 first=$!
-sleep 0.5
-expect second_job 69 "rank 0 of job" env RANK=0 WORLD_SIZE=2 MASTER_PORT=29518 "$T" "${args[@]}" -o port2
+receives() { # it has a door of ours
+    local socket
+    for socket in $(readlink /proc/$first/fd/* | sed -n 's/^socket:.\([0-9]*\).$/\1/p'); do
+        grep -q " $socket @tabmill-ranks-" /proc/net/unix && return
+    done
+    return 1
+}
+wait_until receives
+expect second_job 69 "rank 0 of job" env RANK=0 WORLD_SIZE=2 MASTER_PORT=$port "$T" "${args[@]}" -o port2
 holds second_job_leaves_nothing test ! -e port2
-expect its_other_rank 0 "*" env RANK=1 WORLD_SIZE=2 MASTER_PORT=29518 "$T" "${args[@]}" -o port
+expect its_other_rank 0 "*" env RANK=1 WORLD_SIZE=2 MASTER_PORT=$port "$T" "${args[@]}" -o port
 wait $first
 verdict first_job_goes_on $? "$(cat first)"
 same first_job_same_weights port

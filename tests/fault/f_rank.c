@@ -29,16 +29,17 @@ static mill_err turns(void *ctx, rank_group *g)
     return MILL_OK;
 }
 
-/* Three ranks; rank 1 is odd and ends with `status`, the others with MILL_EDEVICE and words. */
-static void odd_one(void (*odd)(rank_group *g), int status, const char *words, double most_seconds)
+/* Three ranks; rank 1 is odd and ends with `status`, the others with MILL_EDEVICE and words, long
+ * before they would have given up waiting. */
+static void odd_one(void (*odd)(rank_group *g), int status, const char *words)
 {
     const int rank[] = {0, 1, 2}, world[] = {3, 3, 3};
-    const rank_options o = {.timeout_seconds = 0.6};
+    const rank_options o = {.timeout_seconds = 60};
     rank_ends e;
 
     const double start = mill_clock();
     run_processes(&e, rank, world, 3, turns, &(plan){odd}, &o);
-    assert_true(mill_clock() - start < most_seconds);
+    assert_true(mill_clock() - start < 30);
     assert_int_equal(e.status[1], status);
     for (int r = 0; r < 3; r += 2) {
         if (e.status[r] != MILL_EDEVICE || !strstr(e.words[r], words))
@@ -56,8 +57,8 @@ static void die(rank_group *g)
 void test_rank_death__is_told_by_all_others(void **state)
 {
     (void)state;
-    odd_one(die, 128 + SIGKILL, "rank 1 failed: process ", 1);
-    odd_one(die, 128 + SIGKILL, "died at step 3, computing", 1);
+    odd_one(die, 128 + SIGKILL, "rank 1 failed: process ");
+    odd_one(die, 128 + SIGKILL, "died at step 3, computing");
 }
 
 static void end_well(rank_group *g)
@@ -69,7 +70,7 @@ static void end_well(rank_group *g)
 void test_rank_leaving__is_told_by_all_others(void **state)
 {
     (void)state;
-    odd_one(end_well, 0, "rank 1 failed: it left at step 3", 1);
+    odd_one(end_well, 0, "rank 1 failed: it left at step 3");
 }
 
 static void end_badly(rank_group *g)
@@ -81,7 +82,7 @@ static void end_badly(rank_group *g)
 void test_rank_error__has_its_words_on_all_ranks(void **state)
 {
     (void)state;
-    odd_one(end_badly, 9, "rank 1 failed: no space on /data", 1);
+    odd_one(end_badly, 9, "rank 1 failed: no space on /data");
 }
 
 static void call_another(rank_group *g)
@@ -93,8 +94,8 @@ static void call_another(rank_group *g)
 void test_rank_call__of_another_kind_is_found_out(void **state)
 {
     (void)state;
-    odd_one(call_another, 3, "where rank 0 called all-reduce of size 1000", 1);
-    odd_one(call_another, 3, "called exchange of size 0", 1);
+    odd_one(call_another, 3, "where rank 0 called all-reduce of size 1000");
+    odd_one(call_another, 3, "called exchange of size 0");
 }
 
 static void call_another_size(rank_group *g)
@@ -130,15 +131,47 @@ void test_rank_call__of_another_size_is_found_out(void **state)
 static void oversleep(rank_group *g)
 {
     (void)g;
-    usleep(1400000);
-    _exit(4);
+    for (;;) pause();
 }
 
+/* Rank 1 sleeps for ever; the words of the other two, who wait for it no longer than `patience`. */
+static void wait_for_a_sleeper(double patience, char words[2][400])
+{
+    const rank_options o = {.timeout_seconds = patience};
+    const char *job = new_job();
+    char *said = mmap(NULL, 800, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pid[3];
+    int status;
+
+    for (int r = 0; r < 3; r++)
+        if ((pid[r] = fork()) == 0)
+            _exit(be_rank(r, 3, job, turns, &(plan){oversleep}, said + 200 * (size_t)r, &o));
+    for (int r = 0; r < 3; r += 2) {
+        assert_int_equal(waitpid(pid[r], &status, 0), pid[r]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == MILL_EDEVICE);
+    }
+    kill(pid[1], SIGKILL);
+    waitpid(pid[1], NULL, 0);
+    memcpy(words, said, 800);
+    munmap(said, 800);
+}
+
+/* On a busy machine another rank may be late as well: then once more, with more patience. */
 void test_rank_wait__ends_at_its_deadline(void **state)
 {
+    char words[2][400], want[80];
+    int n_told = 0;
+
     (void)state;
-    odd_one(oversleep, 4, "rank 1 failed: it did not come to all-reduce", 2.5);
-    odd_one(oversleep, 4, "within 0.6 s; last seen at step 3, computing", 2.5);
+    for (double patience = 0.6; patience < 10 && n_told < 2; patience *= 4) {
+        wait_for_a_sleeper(patience, words);
+        snprintf(want, sizeof want, "within %g s; last seen at step 3, computing", patience);
+        n_told = 0;
+        for (int i = 0; i < 2; i++)
+            n_told += strstr(words[i], "rank 1 failed: it did not come to all-reduce") &&
+                      strstr(words[i], want);
+    }
+    if (n_told < 2) fail_msg("\"%s\" and \"%s\" lack \"%s\"", words[0], words[1], want);
 }
 
 static mill_err pause_and_go_on(void *ctx, rank_group *g)
@@ -178,13 +211,13 @@ static mill_err nothing(void *ctx, rank_group *g)
 }
 
 /* The status and words of each of n processes that come as the given ranks. */
-static void meet(rank_ends *e, const int *rank, const int *world, int n)
+static void meet(rank_ends *e, const int *rank, const int *world, int n, double seconds)
 {
-    const rank_options o = {.meet_seconds = 0.5};
+    const rank_options o = {.meet_seconds = seconds};
     const double start = mill_clock();
 
     run_processes(e, rank, world, n, nothing, NULL, &o);
-    assert_true(mill_clock() - start < 2);
+    assert_true(mill_clock() - start < seconds + 30);
 }
 
 void test_rank_meeting__refuses_a_duplicate_on_both_sides(void **state)
@@ -194,7 +227,7 @@ void test_rank_meeting__refuses_a_duplicate_on_both_sides(void **state)
     int told = 0;
 
     (void)state;
-    meet(&e, rank, world, 3);
+    meet(&e, rank, world, 3, 60);
     for (int i = 0; i < 3; i++) {
         assert_true(e.status[i] > 50);
         told += strstr(e.words[i], "two processes say that they are rank 1") != NULL;
@@ -209,7 +242,7 @@ void test_rank_meeting__refuses_another_number_of_ranks(void **state)
     rank_ends e;
 
     (void)state;
-    meet(&e, rank, world, 2);
+    meet(&e, rank, world, 2, 60);
     for (int i = 0; i < 2; i++) {
         assert_true(e.status[i] > 50);
         assert_non_null(strstr(e.words[i], "says that there are 3 ranks, rank 0 says 2"));
@@ -223,14 +256,14 @@ void test_rank_meeting__names_who_is_missing(void **state)
     rank_ends e;
 
     (void)state;
-    meet(&e, rank, world, 2);
+    meet(&e, rank, world, 2, 1.5);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(e.status[i], 50 + (i ? MILL_EINPUT : MILL_EDEVICE));
-        assert_non_null(strstr(e.words[i], "not all ranks came within 0.5 s; missing: 1, 3"));
+        assert_non_null(strstr(e.words[i], "not all ranks came within 1.5 s; missing: 1, 3"));
     }
     rank_ends_free(&e);
     const int late[] = {1}, two[] = {2};
-    meet(&e, late, two, 1);
+    meet(&e, late, two, 1, 0.5);
     assert_non_null(strstr(e.words[0], "rank 0 of job"));
     rank_ends_free(&e);
 }
@@ -241,7 +274,7 @@ void test_rank_meeting__refuses_a_second_rank_0(void **state)
     rank_ends e;
 
     (void)state;
-    meet(&e, rank, world, 2);
+    meet(&e, rank, world, 2, 1.5);
     assert_true(e.status[0] > 50 && e.status[1] > 50);
     assert_true(strstr(e.words[0], "is there already") || strstr(e.words[1], "is there already"));
     rank_ends_free(&e);
@@ -264,7 +297,7 @@ static void knock(const char *job, const char *says, uint32_t magic, char answer
     const int n = snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "tabmill-ranks-%ld-%016llx",
                            (long)getuid(), (unsigned long long)h);
     snprintf(hello.run_id, sizeof hello.run_id, "%s", says);
-    for (int i = 0; i < 500; i++) { /* rank 0 may not be there yet */
+    for (int i = 0; i < 30000; i++) { /* rank 0 may not be there yet */
         if (!connect(fd, (struct sockaddr *)&a,
                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)))
             break;
@@ -286,15 +319,15 @@ void test_rank_meeting__sends_strangers_away(void **state)
     (void)state;
     snprintf(job, sizeof job, "%s", new_job());
     for (int r = 0; r < 2; r++) {
-        if ((child[r] = fork()) != 0) continue;
-        const rank_options o = {.meet_seconds = 5};
-        if (r) usleep(300000); /* the strangers come first */
-        _exit(be_rank(r, 2, job, nothing, NULL, words + 400 * (size_t)r, &o));
+        const rank_options o = {.meet_seconds = 60};
+        if ((child[r] = fork()) == 0)
+            _exit(be_rank(r, 2, job, nothing, NULL, words + 400 * (size_t)r, &o));
+        if (r) continue;
+        knock(job, "another job", 0x316b726d, answer); /* the strangers come before rank 1 */
+        assert_non_null(strstr(answer + 4, "another job"));
+        knock(job, job, 7, answer);
+        assert_non_null(strstr(answer + 4, "another version"));
     }
-    knock(job, "another job", 0x316b726d, answer);
-    assert_non_null(strstr(answer + 4, "another job"));
-    knock(job, job, 7, answer);
-    assert_non_null(strstr(answer + 4, "another version"));
     for (int r = 0; r < 2; r++) {
         assert_int_equal(waitpid(child[r], &status[r], 0), child[r]);
         if (status[r]) fail_msg("rank %d: %x, %s", r, status[r], words + 400 * (size_t)r);

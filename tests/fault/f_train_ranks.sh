@@ -38,7 +38,7 @@ for shot in $(seq "$shots"); do
     wait "$launcher" 2>/dev/null
     got=$?
     [ "$got" = 0 ] || [ "$got" = 137 ] || { status_bad=$((status_bad + 1)); echo "shot $shot: status $got" >>why; }
-    for _ in $(seq 100); do # ranks follow a killed launcher at once
+    for _ in $(seq 1000); do # ranks follow a killed launcher at once
         for pid in "$@"; do kill -0 "$pid" 2>/dev/null && sleep 0.02 && continue 2; done
         break
     done
@@ -54,17 +54,21 @@ verdict somebody_was_hit $((went == 0)) "no shot hit"
 
 # Asked to end, by a user or, with SIGUSR1, by a batch system: all ranks agree on a step, save, and say 75; one process alone says 143.
 for signal in TERM USR1; do
-    rm -rf asked
-    "$T" "${args[@]}" -o asked 2>err &
-    launcher=$!
-    for _ in $(seq 200); do [ -e asked/latest.mill ] && break; sleep 0.02; done
-    kill -$signal $launcher
-    wait $launcher
-    verdict asked_by_$signal $(($? != 75)) "not 75"
+    for _ in 1 2 3 4 5; do # on a busy machine it may be done before it is asked
+        rm -rf asked
+        "$T" "${args[@]}" -o asked 2>err &
+        launcher=$!
+        wait_until [ -e asked/latest.mill ]
+        kill -$signal $launcher
+        wait $launcher
+        got=$?
+        [ $got = 0 ] || break
+    done
+    verdict asked_by_$signal $((got != 75)) "not 75"
     run asked --resume 2>err
     verdict asked_by_${signal}_goes_on $? "$(cat err)"
     hash_of asked/latest.mill | cmp -s - calm.hash
     verdict asked_by_${signal}_same_bytes $? "other weights"
 done
 holds no_temporaries sh -c '! ls */*.tmp'
-holds no_shared_memory sh -c '! ls /dev/shm/*tabmill*' # others have theirs there
+holds no_shared_memory sh -c '! ls /dev/shm/*tabmill*'

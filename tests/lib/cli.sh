@@ -38,3 +38,23 @@ holds() { # NAME COMMAND...
 says() { # NAME WORDS: the last command's stdout
     if grep -qF -e "$2" out; then verdict "$1" 0; else verdict "$1" 1 "stdout lacks: $2"; fi
 }
+
+# Waits for a fact, at most two minutes: how soon it comes is the machine's affair.
+wait_until() { # COMMAND...
+    local end=$((SECONDS + 120))
+    until "$@" 2>/dev/null; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.02
+    done
+}
+
+# Facts of real time, which a busy machine may miss now and then and a fault always: the verdicts of the first of five tries without
+# a FAIL, or of the last one.
+in_some_try() { # FUNCTION
+    for _ in 1 2 3 4 5; do
+        "$1" >tried
+        grep -q '^FAIL' tried || break
+        sleep 1
+    done
+    cat tried
+}
