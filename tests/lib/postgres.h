@@ -59,7 +59,7 @@ static inline void postgres_start(postgres *p)
         _exit(127);
     }
     snprintf(command, sizeof command, "%s/pg_isready -q -h %s", p->bin, p->folder);
-    for (int i = 0; i < 600 && postgres_run(command); i++) usleep(50000);
+    for (int i = 0; i < 2000 && postgres_run(command); i++) usleep(50000);
 }
 
 /* SIGINT: it ends its connections and writes all out; SIGQUIT: as if it had crashed. */

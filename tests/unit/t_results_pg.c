@@ -147,13 +147,13 @@ static void assert_counted(results *r, int64_t duplicates)
 }
 
 /* The next range of any of `n_nodes` nodes, which are asked in turn beginning with nodes[0], for at
- * most ten seconds; -1: none is left.  *who: its node.  Any, since which of them holds the last
+ * most two minutes; -1: none is left.  *who: its node.  Any, since which of them holds the last
  * range ahead depends on whose question came first. */
 static int64_t leased_by_any(results *const *nodes, int n_nodes, int *who)
 {
     int64_t first, n, left;
 
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 2400; i++) {
         int n_done = 0;
         for (*who = 0; *who < n_nodes; ++*who) {
             assert_ok(results_lease(nodes[*who], &first, &n, &left));
@@ -163,7 +163,7 @@ static int64_t leased_by_any(results *const *nodes, int n_nodes, int *who)
         if (n_done == n_nodes) return -1;
         usleep(50000);
     }
-    fail_msg("no range in ten seconds");
+    fail_msg("no range in two minutes");
     return -1;
 }
 
@@ -397,10 +397,10 @@ void test_pg_leases__of_a_dead_node_go_to_another(void **state)
     int p[2];
 
     NEED_SERVER();
-    const pid_t child = hanging_node("dead", 0.6, p);
-    assert_int_equal(read(p[0], &theirs, sizeof theirs), sizeof theirs);
-    results *r = opened("dead", 0.6);
     const double began = now();
+    const pid_t child = hanging_node("dead", 1.5, p);
+    assert_int_equal(read(p[0], &theirs, sizeof theirs), sizeof theirs);
+    results *r = opened("dead", 60);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     int n = 0;
@@ -410,7 +410,7 @@ void test_pg_leases__of_a_dead_node_go_to_another(void **state)
             if (first >= 0) assert_ok(results_finish(r, first));
             continue;
         }
-        assert_true(now() - began > 0.2);
+        assert_true(now() - began > 1.5);
         assert_string_equal(scanned(r, first, RANGE).content, "theirs ");
         assert_ok(results_finish(r, first));
     }
@@ -424,11 +424,11 @@ void test_pg_rows__of_a_node_whose_lease_is_gone_are_dropped(void **state)
     int p[2], status;
 
     NEED_SERVER();
-    const pid_t child = hanging_node("gone", 0.5, p);
+    const pid_t child = hanging_node("gone", 1.5, p);
     assert_int_equal(read(p[0], &theirs, sizeof theirs), sizeof theirs);
     assert_int_equal(waitpid(child, &status, WUNTRACED), child);
     assert_true(WIFSTOPPED(status));
-    results *r = opened("gone", 0.5);
+    results *r = opened("gone", 60);
     while ((first = leased(r)) != theirs && first >= 0) assert_ok(results_finish(r, first));
     assert_int_equal(first, theirs);
     assert_string_equal(scanned(r, theirs, RANGE).content, "theirs ");
@@ -440,29 +440,39 @@ void test_pg_rows__of_a_node_whose_lease_is_gone_are_dropped(void **state)
     assert_string_equal(scanned(r, theirs, RANGE).content, "theirs ours ");
     assert_counted(r, 1); /* "too late" */
     results_close(r);
-    r = opened("gone", 0.5); /* nor has it finished what was not its own */
+    r = opened("gone", 60); /* nor has it finished what was not its own */
     assert_int_equal(leased(r), theirs);
     results_close(r);
 }
 
-void test_pg_output__is_claimed_by_one_node(void **state)
+static bool is_renewed(double lease)
 {
-    bool mine;
+    char name[20];
+    bool mine, was_taken;
 
-    NEED_SERVER();
-    results *a = opened("claim", 0.6), *b = opened("claim", 0.6);
+    snprintf(name, sizeof name, "claim%.0f", 10 * lease);
+    results *a = opened(name, lease), *b = opened(name, lease);
     assert_ok(results_claim_output(a, &mine));
     assert_true(mine);
-    assert_ok(results_claim_output(b, &mine));
-    assert_false(mine);
-    usleep(1500000); /* a renews it */
-    assert_ok(results_claim_output(b, &mine));
-    assert_false(mine);
+    assert_ok(results_claim_output(b, &was_taken));
+    usleep((useconds_t)(2.5e6 * lease)); /* a renews it */
+    if (!was_taken) assert_ok(results_claim_output(b, &was_taken));
     results_close(a);
-    usleep(800000); /* nobody renews it */
+    usleep((useconds_t)(1.3e6 * lease)); /* nobody renews it */
     assert_ok(results_claim_output(b, &mine));
     assert_true(mine);
     results_close(b);
+    return !was_taken;
+}
+
+/* A busy machine may be too late to renew a short lease, but not a longer one. */
+void test_pg_output__is_claimed_by_one_node(void **state)
+{
+    bool holds = false;
+
+    NEED_SERVER();
+    for (double lease = 0.6; !holds && lease < 10; lease *= 4) holds = is_renewed(lease);
+    assert_true(holds);
 }
 
 /* ---- a server that goes away ---- */
@@ -476,7 +486,7 @@ void test_pg_rows__wait_while_the_server_is_away(void **state)
     assert_ok(results_sync(r));
     postgres_stop(&server, SIGINT);
     for (int i = 1; i < 10; i++) assert_ok(put(r, i, 0, "during"));
-    usleep(300000);
+    for (int i = 0; i < 600 && !strstr(said, "the database is away"); i++) usleep(100000);
     assert_ok(results_check(r));
     assert_int_equal(results_durable(r), 1);
     results_counts c;

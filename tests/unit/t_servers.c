@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define MOCK TEST_BUILD "/tests/mock/mock_server"
-static const double LIMIT = 20; /* seconds until a test gives up: a machine under load is slow */
+static const double LIMIT = 60; /* seconds until a test gives up: a machine under load is slow */
 
 typedef struct {
     http_loop *loop;
@@ -244,13 +244,22 @@ void test_urls__are_the_same_with_v1_and_slashes_and_may_be_sockets(void **state
 
 void test_urls__that_load_are_waited_for_while_others_work(void **state)
 {
+    static const char *const times[] = {"1", "4", "16"}; /* where the other one is later, longer */
     world *w = new_world(state);
     mock a, b;
 
-    mock_start(&a, "--ready-after", "1", NULL);
-    mock_start(&b, NULL);
-    open_urls(w, (const char *const[]){a.url, b.url}, 2);
-    assert_becomes(is_alone_ready, 1);
+    for (int i = 0;; i++) {
+        mock_start(&a, "--ready-after", times[i], NULL);
+        mock_start(&b, NULL);
+        open_urls(w, (const char *const[]){a.url, b.url}, 2);
+        assert_becomes(is_ready, 1);
+        if (is_alone_ready(w, 1) || i == 2) break;
+        mock_stop(&a);
+        mock_stop(&b);
+        free_world(w);
+        w = new_world(state);
+    }
+    assert_true(is_alone_ready(w, 1));
     for (int i = 0; i < 5; i++) assert_int_equal(servers_take(w->s, 0, 1), 1);
     assert_becomes(is_ready, 0);
     assert_int_equal(w->changes, 2);
@@ -565,7 +574,7 @@ void test_started__server_is_not_taken_for_hung_while_it_is_merely_silent(void *
                "--port {port} --fault 'path=/health status:404' "
                "--fault 'path=/metrics status:404'");
     assert_becomes(is_ready, 0);
-    assert_false(turn_until(w, has_died, 0, .2)); /* it has been found out to have no metrics */
+    assert_false(turn_until(w, has_died, 0, 1)); /* it has been found out to have no metrics */
     assert_int_equal(count_processes(w->folder, &pid), 1);
     assert_int_equal(servers_take(w->s, 0, 1), 0); /* it computes, and answers nothing else */
     kill(pid, SIGSTOP);
