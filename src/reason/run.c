@@ -118,12 +118,14 @@ static mill_err open_all(runner *r)
 
 /* ---- turning ---- */
 
+/* Servers' limits matter to what waits for them; with nothing to send a free place is no reason to
+ * turn at once. */
 static double turn_seconds(const runner *r)
 {
     double seconds = longest_turn;
 
     for (int g = 0; g < N_GROUPS; g++) {
-        const double wait = r->group[g] ? servers_wait(r->group[g]) : -1;
+        const double wait = r->ready[g].n ? servers_wait(r->group[g]) : -1;
         if (wait >= 0 && wait < seconds) seconds = wait;
     }
     return seconds;

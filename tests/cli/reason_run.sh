@@ -277,6 +277,16 @@ serve wide --latency 0.1
 holds low_memory_in_flight test "$(most "$low")" = 16
 holds wide_in_flight test "$(most "$wide")" -gt 16
 
+# ---- a free place without work costs nothing: one record in flight for 2 s is at most 4 looks a second, and what starts and ends it ----
+if command -v gcc >/dev/null && gcc -shared -fPIC -O1 -o counted.so "$ROOT/tests/cli/counted_waits.c"; then
+    serve late --latency 2
+    expect idle 0 "1 in = " env LD_PRELOAD="$PWD/counted.so" COUNTED_WAITS="$PWD/waits" "$T" reason --dataset d.jsonl -n 1 -o idle.jsonl \
+        --server "$(cat late.url)" --max-iterations 0
+    holds idle_waits test "$(cat waits)" -gt 4 -a "$(cat waits)" -lt 200
+else
+    echo "SKIP: idle: no gcc"
+fi
+
 # ---- how much is said ----
 one=(--dataset d.jsonl -n 4 -f --model mock --serve "$MOCK --port {port} --fault 'attempt=1 stage=generate status:500'" --cleanup-delay 0)
 expect warnings 0 "no GPU is visible" "$T" reason -o said.jsonl "${one[@]}"
