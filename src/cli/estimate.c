@@ -151,7 +151,7 @@ static int estimate(const opt_parsed *p, estimate_options *o, mill_pool *pool)
     mill_err err = read_or_assume(&t, p, o, pool);
     if (!err) err = synth_choose(&o->synth.method, why, o->estimate.method, t);
     if (!err && (status = cli_check_used(p, o->synth.method))) goto done;
-    synth_config_settle(&o->synth, opt_is_given(p, &o->synth.probe_every));
+    if (!err) synth_config_settle(&o->synth, opt_is_given(p, &o->synth.probe_every));
     if (!err) err = synth_schema_fit(&s, t, &o->synth);
     if (!err && !o->estimate.input) {
         s->rows = o->estimate.n_rows;
