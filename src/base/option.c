@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MAX_WIDTH = 1 << 20 };
+
 bool option_same_name(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++) {
@@ -31,6 +33,12 @@ const mill_option *option_find(const mill_option *options, int n, const char *na
     return NULL;
 }
 
+static mill_err not_widths(const char *text)
+{
+    return mill_fail(MILL_EINPUT, "\"%s\" is not a list of widths like 256,256, from 1 to %d each",
+                     text, MAX_WIDTH);
+}
+
 mill_err option_dims(int64_t *dim, int *n, int max, const char *text)
 {
     int64_t found[OPTION_MAX_DIMS];
@@ -42,10 +50,8 @@ mill_err option_dims(int64_t *dim, int *n, int max, const char *text)
         while (skip < len && s[skip] == ' ') skip++;
         while (used > skip && s[used - 1] == ' ') used--;
         int64_t value;
-        if (!mill_parse_i64(&value, s + skip, used - skip) || value < 1 || value > 1 << 20) {
-            return mill_fail(MILL_EINPUT, "\"%s\": widths are positive integers like 256,256",
-                             text);
-        }
+        if (!mill_parse_i64(&value, s + skip, used - skip) || value < 1 || value > MAX_WIDTH)
+            return not_widths(text);
         if (k == max || k == OPTION_MAX_DIMS) {
             return mill_fail(MILL_EINPUT, "\"%s\": more than %d widths", text,
                              max < OPTION_MAX_DIMS ? max : OPTION_MAX_DIMS);
@@ -54,7 +60,7 @@ mill_err option_dims(int64_t *dim, int *n, int max, const char *text)
         s += len;
         if (*s == ',') {
             s++;
-            if (!*s) return mill_fail(MILL_EINPUT, "\"%s\": a width is missing at the end", text);
+            if (!*s) return not_widths(text);
         }
     }
     memcpy(dim, found, (size_t)k * sizeof *dim);
@@ -71,12 +77,15 @@ static mill_err check_range(const mill_option *o, double value)
     return mill_fail(MILL_EINPUT, "%s: from %s to %s", o->name, least, most);
 }
 
-static bool parse_bool(bool *out, const char *s)
+bool option_bool(bool *out, const char *s)
 {
     static const char *const word[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
 
-    for (int i = 0; i < 8; i++)
-        if (!strcmp(s, word[i])) return *out = i % 2, true;
+    for (int i = 0; i < 8; i++) {
+        if (strcmp(s, word[i]) != 0) continue;
+        *out = i % 2;
+        return true;
+    }
     return false;
 }
 
@@ -104,7 +113,7 @@ mill_err option_set(void *fields, const mill_option *o, const char *value)
         memcpy(at, &real, sizeof real);
         break;
     case OPTION_BOOL:
-        if (!parse_bool(&flag, value))
+        if (!option_bool(&flag, value))
             return mill_fail(MILL_EINPUT, "%s: \"%s\" is neither on nor off", o->name, value);
         memcpy(at, &flag, sizeof flag);
         break;

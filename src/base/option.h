@@ -53,7 +53,10 @@ mill_err option_read(void *fields, const mill_option *o, const json_t *value);
 mill_err option_seed(uint64_t *seed, const char *value);
 mill_err option_read_seed(uint64_t *seed, const json_t *value);
 
-/* "256,256": positive integers up to 2^20; dim: (max). */
+/* 0 1 false true no yes off on; false if it is none of these. */
+bool option_bool(bool *out, const char *s);
+
+/* "256,256": positive integers up to 2^20; "" has none.  dim: (max). */
 mill_err option_dims(int64_t *dim, int *n, int max, const char *text);
 
 #endif

@@ -1,29 +1,12 @@
 /* net.c - see net.h. */
 #include "classify/net.h"
 
-#include "base/text.h"
+#include "base/option.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { MAX_HIDDEN = 16, MAX_BLOCKS = 9 };
-
-static mill_err read_dims(cls_net *n, const char *text)
-{
-    for (const char *s = text; *s;) {
-        const size_t len = strcspn(s, ",");
-        int64_t width;
-
-        if (!mill_parse_i64(&width, s, len) || width < 1 || width > 1 << 20)
-            return mill_fail(MILL_EINPUT, "\"%s\": widths are positive integers like 512,256",
-                             text);
-        if (n->n_hidden == MAX_HIDDEN)
-            return mill_fail(MILL_EINPUT, "\"%s\": more than %d widths", text, MAX_HIDDEN);
-        n->hidden[n->n_hidden++] = width;
-        s += len + (s[len] == ',');
-    }
-    return MILL_OK;
-}
 
 mill_err cls_net_init(cls_net *n, const cls_config *c, const cls_encoder *e)
 {
@@ -43,7 +26,7 @@ mill_err cls_net_init(cls_net *n, const cls_config *c, const cls_encoder *e)
     };
     if (!nn_activation_find(&n->activation, c->activation))
         return mill_fail(MILL_EINPUT, "--activation %s: relu, gelu, silu or tanh", c->activation);
-    return read_dims(n, c->hidden_dims);
+    return option_dims(n->hidden, &n->n_hidden, MAX_HIDDEN, c->hidden_dims);
 }
 
 /* ---- networks: (rows, n_out) of num and code ---- */

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/option.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -120,25 +121,14 @@ static bool takes_value(const opt_row *r)
     return r->kind != OPT_FLAG && r->kind != OPT_BOOL;
 }
 
-static bool parse_bool(bool *out, const char *s)
-{
-    static const char *const words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
-
-    for (int i = 0; i < 8; i++) {
-        if (strcmp(s, words[i]) != 0) continue;
-        *out = i & 1;
-        return true;
-    }
-    return false;
-}
-
+/* Also 1e6; what 64 bits do not hold becomes the end of their range, which no option reaches. */
 static bool parse_int(int64_t *out, const char *s)
 {
     double x;
 
     if (mill_parse_i64(out, s, strlen(s))) return true;
-    if (!mill_parse_f64(&x, s, strlen(s)) || x != floor(x) || !(fabs(x) < 9e15)) return false;
-    *out = (int64_t)x; /* 1e6 */
+    if (!mill_parse_f64(&x, s, strlen(s)) || x != floor(x)) return false;
+    *out = x >= 0x1p63 ? INT64_MAX : x < -0x1p63 ? INT64_MIN : (int64_t)x;
     return true;
 }
 
@@ -153,21 +143,12 @@ static mill_err list_add(opt_list *list, const char *s)
     return MILL_OK;
 }
 
-/* "256,256": positive integers. */
-static bool are_dims(const char *s)
-{
-    for (;;) {
-        int digits = 0;
-        for (; *s >= '0' && *s <= '9'; s++) digits++;
-        if (!digits || digits > 6) return false;
-        if (*s == 0) return true;
-        if (*s++ != ',') return false;
-    }
-}
-
 /* MILL_EINPUT with words without the option's name. */
 static mill_err set_value(void *field, const opt_row *r, const char *s)
 {
+    int64_t dim[OPTION_MAX_DIMS];
+    int n_dims;
+
     switch (r->kind) {
     case OPT_INT: {
         int64_t x;
@@ -191,11 +172,11 @@ static mill_err set_value(void *field, const opt_row *r, const char *s)
         return mill_fail(MILL_EINPUT, "\"%s\" is not a size like 512MiB or 2GB", s);
     case OPT_FLAG:
     case OPT_BOOL:
-        if (parse_bool(field, s)) return MILL_OK;
+        if (option_bool(field, s)) return MILL_OK;
         return mill_fail(MILL_EINPUT, "\"%s\" is neither yes nor no", s);
     case OPT_DIMS:
-        if (!are_dims(s))
-            return mill_fail(MILL_EINPUT, "\"%s\" is not a list of widths like 256,256", s);
+        if (!*s) return mill_fail(MILL_EINPUT, "the widths are missing");
+        TRY(option_dims(dim, &n_dims, OPTION_MAX_DIMS, s));
         *(const char **)field = s;
         return MILL_OK;
     case OPT_TEXT:

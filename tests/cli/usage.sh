@@ -5,6 +5,7 @@ T=$TABMILL
 
 expect no_command 2 "usage: tabmill" "$T"
 expect unknown_command 2 "did you mean sample?" "$T" sampel
+expect unknown_command_not_near 2 "nope: no such command; see" "$T" nope
 expect unknown_command_far 2 "no such command" "$T" xyzzy
 expect version 0 "" "$T" --version
 says version_words "tabmill 0."
@@ -28,6 +29,10 @@ expect not_a_number 2 "\"many\" is not a whole number" "$T" fit --epochs many
 expect out_of_range 2 "0 is not in 1 .. 1e+09" "$T" fit --epochs 0
 expect bad_size 2 "is not a size" "$T" fit --memory-limit big
 expect bad_widths 2 "is not a list of widths" "$T" fit --generator-dim 256,,
+expect zero_width 2 "--generator-dim: \"0\" is not a list of widths" "$T" fit --generator-dim 0
+expect vast_number 2 "1e30 is not in 0 .. 1e+15" "$T" sample x.mill -n 1e30
+expect vast_digits 2 "99999999999999999999 is not in 0 .." "$T" sample x.mill --seed 99999999999999999999
+expect fraction 2 "\"1.5\" is not a whole number" "$T" sample x.mill -n 1.5
 expect twice 2 "given twice" "$T" fit --epochs 3 --epochs 4
 expect flag_with_value 2 "neither yes nor no" "$T" fit --resume=perhaps
 expect input_missing 2 "-i TABLE is missing" "$T" fit -o m.mill
@@ -35,6 +40,7 @@ expect output_missing 2 "-o MODEL is missing" "$T" fit -i x.csv
 expect model_missing 2 "MODEL.mill is missing" "$T" sample
 expect argument_too_many 2 "one argument too many" "$T" sample a b
 expect estimate_needs_a_table 2 "--n-rows and --n-columns" "$T" estimate -m mixture
+expect estimate_of_no_table 1 "none.csv: cannot open" "$T" estimate -i none.csv
 expect score_needs_rows 2 "-i TABLE is missing" "$T" score m.mill
 expect method_unknown 2 "did you mean mixture?" "$T" fit -i x.csv -o m.mill -m mixtur
 expect method_copula 2 "no Gaussian copula yet" "$T" generate -i x.csv -o s.csv -m gaussian_copula
