@@ -21,6 +21,7 @@ static mill_err open_all(draw_work *w, mill_pool *pool, bool has_output)
     const drawing *d = w->d;
     const int n = d->where ? d->where->n : 0;
 
+    if (has_output) TRY(cli_check_apart(d->output, d->model));
     if (has_output) TRY(cli_check_output(d->output, d->force));
     TRY(synth_model_open(&w->model, d->model, pool));
     w->where = mill_alloc((size_t)n + 1, sizeof *w->where);

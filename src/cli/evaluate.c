@@ -423,12 +423,24 @@ static mill_err print_summaries(evaluate_work *w)
     return MILL_OK;
 }
 
+/* A report must not take the place of a table, of the model or of the other report. */
+static mill_err check_output(const evaluate_work *w, const char *path)
+{
+    const evaluate_flags *f = &w->o->evaluate;
+
+    if (!path) return MILL_OK;
+    for (int i = 0; i < w->p->n_args; i++) TRY(cli_check_apart(path, w->p->arg[i]));
+    TRY(cli_check_apart(path, f->holdout));
+    TRY(cli_check_apart(path, f->model));
+    return cli_check_output(path, f->force);
+}
+
 static mill_err evaluate(evaluate_work *w)
 {
     const evaluate_flags *f = &w->o->evaluate;
 
-    if (f->json) TRY(cli_check_output(f->json, f->force));
-    if (f->output) TRY(cli_check_output(f->output, f->force));
+    TRY(check_output(w, f->json));
+    TRY(check_output(w, f->output));
     TRY(read_real(w));
     TRY(read_model(w));
     TRY(evaluate_tables(w));
@@ -451,6 +463,8 @@ static int check_usage(const opt_parsed *p, const evaluate_options *o)
         if (!read_bound(&h, &least, o->evaluate.fail_under.item[b])) return 2;
     if (o->evaluate.output && !strcmp(o->evaluate.output, "-"))
         return opt_usage_error(&evaluate_set, "-o -: a page is written to a file");
+    if (o->evaluate.output && o->evaluate.json && !strcmp(o->evaluate.output, o->evaluate.json))
+        return opt_usage_error(&evaluate_set, "-o and --json name one file");
     return 0;
 }
 

@@ -95,7 +95,9 @@ static int check_flags(const fitting *f)
         return opt_usage_error(set, "--resume with the output on stdout needs --run-dir");
     /* With --resume the output may be there: whether it is this run's is looked at when the
      * configuration is known. */
-    if (cli_check_output(f->output, f->run->force || f->run->resume)) return cli_error(set);
+    if (cli_check_apart(f->output, f->input) ||
+        cli_check_output(f->output, f->run->force || f->run->resume))
+        return cli_error(set);
     return 0;
 }
 

@@ -146,6 +146,16 @@ static mill_err check_folder(const char *path)
     return MILL_OK;
 }
 
+mill_err cli_check_apart(const char *output, const char *input)
+{
+    struct stat to, from;
+
+    if (!output || !input || !strcmp(output, "-") || !strcmp(input, "-")) return MILL_OK;
+    if (stat(output, &to) || stat(input, &from) || !S_ISREG(to.st_mode)) return MILL_OK;
+    if (to.st_dev != from.st_dev || to.st_ino != from.st_ino) return MILL_OK;
+    return mill_fail(MILL_EINPUT, "%s: is what is read; the output needs another name", output);
+}
+
 mill_err cli_check_output(const char *path, bool force)
 {
     struct stat st;

@@ -74,8 +74,10 @@ static mill_err predict(predict_work *w, const opt_parsed *p, const predict_opti
     size_t cells;
 
     TRY(cli_csv_options(&csv, p, &o->csv, NULL));
+    TRY(cli_check_apart(o->predict.output, o->predict.input));
     TRY(cli_check_output(o->predict.output, o->predict.force));
     TRY(find_model(path, p->arg[0]));
+    TRY(cli_check_apart(o->predict.output, path));
     TRY(cls_model_open(&w->model, path, pool));
     TRY(cls_source_read(&w->source, o->predict.input, &csv, w->model.encoder, pool));
     TRY(cls_rows_new(&w->rows, w->model.encoder, &w->source, NULL, 0, false));

@@ -95,6 +95,7 @@ static mill_err write_export(reason_opened *run, const export_flags *f)
     TRY(output_format_of(&format, f->output));
     if ((f->failed || f->openai_batch) && format != OUTPUT_JSONL)
         return mill_fail(MILL_EINPUT, "%s: failures and requests are written as .jsonl", f->output);
+    TRY(cli_check_apart(f->output, run->file.dataset));
     TRY(cli_check_output(f->output, f->force));
     TRY(cli_reason_open_records(run));
     if (f->openai_batch) return write_batch(run, f->output);

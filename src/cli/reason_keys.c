@@ -64,12 +64,17 @@ int cli_reason_list(const reason_data_options *o)
     return 0;
 }
 
-static int unknown_key(const opt_set *set, const char *key)
+static const char *nearest_key(const char *key)
 {
     const char *names[OPT_COUNT(keys)];
 
     for (int i = 0; i < OPT_COUNT(keys); i++) names[i] = keys[i].key;
-    const char *nearest = mill_nearest(key, names, OPT_COUNT(keys));
+    return mill_nearest(key, names, OPT_COUNT(keys));
+}
+
+static int unknown_key(const opt_set *set, const char *key)
+{
+    const char *nearest = nearest_key(key);
     return opt_usage_error(set,
                            nearest ? "%s: no such key; did you mean %s?"
                                    : "%s: no such key; --list-datasets has them",
@@ -100,6 +105,10 @@ mill_err cli_reason_dataset(char **path, reason_data_options *o, const opt_parse
         return mill_fail(MILL_EINPUT, "--split goes with a key, and %s is none of them: %s",
                          o->dataset, "--list-datasets has them");
     if (i < 0) {
+        const char *nearest = file_exists(o->dataset) ? NULL : nearest_key(o->dataset);
+        if (nearest)
+            return mill_fail(MILL_EINPUT, "%s: no such file; did you mean the key %s?", o->dataset,
+                             nearest);
         *path = mill_strdup(o->dataset);
         return *path ? MILL_OK : MILL_ENOMEM;
     }

@@ -355,6 +355,7 @@ static mill_err read_all(reason_job *job, const opt_parsed *p)
     TRY(open_records(job, p));
     if (r->dry_run) return MILL_OK;
     TRY(name_store(job));
+    TRY(cli_check_apart(r->output, job->path));
     TRY(cli_check_output(r->output, r->force || r->resume || r->node_rank));
     return output_check(r->output);
 }

@@ -151,6 +151,7 @@ static mill_err verify(verify_work *w, const char *path)
     const char *to = w->o->output;
     const bool replaces = to && !strcmp(to, "-");
 
+    if (to) TRY(cli_check_apart(to, path));
     if (to) TRY(cli_check_output(to, w->o->force));
     TRY(records_open(&w->records, path, NULL));
     TRY(choose_text(w));

@@ -53,6 +53,8 @@ static mill_err score(score_work *w, const opt_parsed *p, const score_options *o
     double sum = 0;
 
     TRY(cli_csv_options(&csv, p, &o->csv, NULL));
+    TRY(cli_check_apart(o->score.output, o->score.input));
+    TRY(cli_check_apart(o->score.output, p->arg[0]));
     TRY(cli_check_output(o->score.output, o->score.force));
     TRY(cli_input_keep(p->arg[0]));
     TRY(synth_model_open(&w->model, p->arg[0], pool));

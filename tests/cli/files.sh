@@ -82,6 +82,19 @@ cp m.mill flip.mill
 printf '\377' | dd of=flip.mill bs=1 seek=20000 conv=notrunc 2>/dev/null
 expect flipped_model 1 "flip.mill" "$T" sample flip.mill -n 2
 
+# --force is for results, never for what is read; whatever its name.
+cp "$PENGUINS" mine.csv && cp m.mill mine.mill && cp mine.csv kept.csv
+ln -s mine.csv other.csv
+expect fit_over_its_table 1 "mine.csv: is what is read" "$T" fit -i mine.csv -o mine.csv --force
+expect generate_over_its_table 1 "other.csv: is what is read" "$T" generate -i mine.csv -o other.csv -f
+expect sample_over_its_model 1 "mine.mill: is what is read" "$T" sample mine.mill -o mine.mill -f
+expect score_over_its_rows 1 "mine.csv: is what is read" "$T" score mine.mill -i mine.csv -o mine.csv -f
+expect score_over_its_model 1 "mine.mill: is what is read" "$T" score mine.mill -i mine.csv -o mine.mill -f
+expect report_over_a_table 1 "mine.csv: is what is read" "$T" evaluate "$PENGUINS" mine.csv -o mine.csv -f
+expect json_over_a_table 1 "other.csv: is what is read" "$T" evaluate mine.csv "$PENGUINS" --json other.csv -f
+expect two_reports_of_one_name 2 "name one file" "$T" evaluate mine.csv "$PENGUINS" --json r -o r
+holds what_is_read_stays sh -c 'cmp mine.csv kept.csv && cmp mine.mill m.mill'
+
 expect no_folder 1 "none" "$T" fit -i "$PENGUINS" -o none/m.mill
 expect is_a_folder 1 "is a folder" "$T" fit -i "$PENGUINS" -o elsewhere
 if [ "$(id -u)" = 0 ]; then echo "SKIP: root may write in any folder"; else

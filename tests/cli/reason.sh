@@ -42,6 +42,9 @@ holds verdicts_are_right cmp v.jsonl want
 expect stdout_instead 0 "*" "$T" reason verify a.jsonl -o -
 holds verdicts_on_stdout cmp out want
 expect no_overwriting 1 "--force" "$T" reason verify a.jsonl -o v.jsonl
+expect not_over_the_records 1 "a.jsonl: is what is read" "$T" reason verify a.jsonl -o a.jsonl -f
+expect run_not_over_the_records 1 "a.jsonl: is what is read" "$T" reason --dataset a.jsonl -o a.jsonl -f --server http://127.0.0.1:1
+expect key_that_is_near 1 "gsm8: no such file; did you mean the key gsm8k?" "$T" reason --dataset gsm8 -o o.jsonl --server http://127.0.0.1:1
 expect forced 0 "*" "$T" reason verify a.jsonl -o v.jsonl -f
 
 printf 'n,right,text\n1,2,"\\boxed{2}"\n2,2,"\\boxed{3}"\n' >a.csv

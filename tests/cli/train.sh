@@ -152,6 +152,8 @@ cut -d, -f2- "$PENGUINS" >unlabelled.csv
 "$T" predict run -i "$PENGUINS" -q >with.csv
 "$T" predict run -i unlabelled.csv -q -o without.csv
 holds target_is_not_needed cmp with.csv without.csv
+cp "$PENGUINS" rows.csv
+expect not_over_its_rows 1 "rows.csv: is what is read" "$T" predict run -i rows.csv -o rows.csv -f
 expect exists 1 "--force overwrites" "$T" predict run -i "$PENGUINS" -o without.csv
 cut -d, -f1-3 "$PENGUINS" >narrow.csv
 expect column_missing 1 'column "bill_depth_mm" is missing' "$T" predict run -i narrow.csv
