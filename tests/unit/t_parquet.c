@@ -691,3 +691,9 @@ void test_column_decimals__are_those_that_it_takes(void **state)
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
         assert_int_equal(column_decimals(0, cases[k].x), cases[k].d);
 }
+
+void test_zz__scratch_is_removed(void **state)
+{
+    (void)state;
+    assert_ok(file_remove_tree(folder));
+}
