@@ -29,7 +29,8 @@ static mill_err turns(rank_group *g, const char *odd)
             if (!strcmp(odd, "calls")) return rank_broadcast(g, &x, 4, 0);
             if (!strcmp(odd, "dies")) raise(SIGKILL);
         }
-        if (!strcmp(odd, "slow")) usleep(50000);
+        if (!strcmp(odd, "slow")) usleep(50000);    /* 10 seconds */
+        if (!strcmp(odd, "slower")) usleep(500000); /* two minutes */
         TRY(rank_combine(g, &x, 1, RANK_F64, RANK_SUM));
     }
     return MILL_OK;
