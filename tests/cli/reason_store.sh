@@ -14,7 +14,7 @@ if [ "$(id -u)" = 0 ]; then # initdb and postgres refuse to be root
     as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
 fi
 near=$TEST_TMP # which the runner removes even when this is killed; a socket's name has 107 bytes
-[ ${#near} -lt 60 ] || near=/tmp
+[ ${#near} -lt 60 ] && "${as[@]}" test -x "$near" || near=/tmp
 db=$(mktemp -d "$near/t_store_XXXXXX")
 [ "${#as[@]}" = 0 ] || chown postgres "$db"
 mocks=() base=

@@ -90,9 +90,10 @@ static inline bool postgres_open(postgres *p, char why[200])
         snprintf(why, 200, "there is no user postgres, and PostgreSQL refuses to be root");
         return false;
     }
+    snprintf(command, sizeof command, "test -x '%.500s'", tmp ? tmp : "");
+    const bool is_fit = tmp && strlen(tmp) < 60 && !postgres_run(command);
     /* The runner removes its folder even when we are killed; a socket's name has 107 bytes. */
-    snprintf(p->folder, sizeof p->folder, "%s/t_postgres_XXXXXX",
-             tmp && strlen(tmp) < 60 ? tmp : "/tmp");
+    snprintf(p->folder, sizeof p->folder, "%s/t_postgres_XXXXXX", is_fit ? tmp : "/tmp");
     if (!mkdtemp(p->folder)) return false;
     const struct passwd *u = geteuid() ? NULL : getpwnam("postgres");
     if (u && chown(p->folder, u->pw_uid, u->pw_gid)) return false;
