@@ -1,8 +1,8 @@
 /*
  * em.c - the walk of EM over the rows; formulas, layout and order of sums are in em.h.
  *
- * A step walks the pool twice: for every span of rows two stages, responsibilities (a chunk is
- * EM_ROWS rows) and counts (a chunk is a column and a block of lanes); then, when the ranks have
+ * A step walks the pool twice: for every span of rows two stages, responsibilities (a chunk is some
+ * rows) and counts (a chunk is some columns and a block of lanes); then, when the ranks have
  * added up their totals, the tables.
  */
 #include "synth/em.h"
@@ -15,11 +15,9 @@
 #include <math.h>
 #include <string.h>
 
-typedef void (*logits_fn)(float *, const float *, const float *, int, const int32_t *, int,
-                          int64_t);
+typedef void (*logits_fn)(float *, const float *, const float *, int, const em_columns *, int64_t);
 typedef double (*softmax_fn)(float *, int64_t, float *, int64_t, int, int64_t);
-typedef void (*count_fn)(float *, const float *, const float *, int, int, const int32_t *, int,
-                         int64_t);
+typedef void (*count_fn)(float *, const float *, const float *, int, const em_columns *, int64_t);
 typedef void (*logs_fn)(float *, float *, const float *, const float *, const float *, int,
                         int64_t);
 static const logits_fn logits[MILL_N_LEVEL] = MILL_LEVELS(em_logits);
@@ -55,7 +53,7 @@ int64_t em_bytes(const synth_codes *codes, int64_t rows, int64_t k)
     const int64_t lanes = lanes_of(k), span = span_of((int)lanes);
     const int64_t cell = rows > EM_UNIT ? 16 : 8;
     return cell * lanes * codes->n_codes + (int64_t)codes->n_codes * 12 + 2 * lanes * 4 +
-           span * (lanes * 4 + 4 + (int64_t)codes->n_cols * 4) + span / EM_ROWS * 8;
+           span * (lanes * 4 + 4) + span / EM_ROWS * 8;
 }
 
 void em_free(em *e)
@@ -72,7 +70,6 @@ void em_free(em *e)
     mill_free(e->wait);
     mill_free(e->r);
     mill_free(e->inverse);
-    mill_free(e->code);
     mill_free(e->chunk_sum);
     mill_free(e);
 }
@@ -95,10 +92,9 @@ static mill_err make_tables(em *e)
     e->strength = mill_alloc(codes, sizeof *e->strength);
     e->r = mill_alloc(span * lanes, sizeof *e->r);
     e->inverse = mill_alloc(span, sizeof *e->inverse);
-    e->code = mill_alloc(span * (size_t)e->codes->n_cols + 1, sizeof *e->code);
     e->chunk_sum = mill_alloc(span / EM_ROWS, sizeof *e->chunk_sum);
     const bool good = e->col && e->logp && e->acc && e->marginal && e->logw && e->mass &&
-                      e->strength && e->wait && e->r && e->inverse && e->code && e->chunk_sum;
+                      e->strength && e->wait && e->r && e->inverse && e->chunk_sum;
     return good ? MILL_OK : MILL_ENOMEM;
 }
 
@@ -179,48 +175,100 @@ typedef struct {
     mill_level level;
 } walk;
 
-static void span_codes(const walk *w, int64_t first, int64_t from, int64_t to)
+/* Codes of n rows of a column among all: row[0], ..., or, without `row`, first, ... */
+#define WIDEN(type)                                                               \
+    do {                                                                          \
+        const type *from_ = e->codes->code[j];                                    \
+        for (int64_t i = 0; i < n && row; i++) out[i] = base + from_[row[i]];     \
+        for (int64_t i = 0; i < n && !row; i++) out[i] = base + from_[first + i]; \
+    } while (0)
+
+static void get_column(int32_t *out, const em *e, int j, const int32_t *row, int64_t first,
+                       int64_t n)
 {
-    em *e = w->e;
-    for (int a = 0; a < e->n_cols; a++) {
-        const int j = e->col[a];
-        const int32_t base = e->codes->base[j];
-        for (int64_t i = from; i < to; i++) {
-            const int64_t row = w->row ? w->row[first + i] : first + i;
-            e->code[i * e->n_cols + a] = base + codes_at(e->codes, j, row);
-        }
+    const int32_t base = e->codes->base[j];
+
+    switch (e->codes->width[j]) {
+    case 1:
+        WIDEN(uint8_t);
+        break;
+    case 2:
+        WIDEN(uint16_t);
+        break;
+    default:
+        WIDEN(int32_t);
+        break;
     }
+}
+
+/* Columns a, a + 1, ..., at most `most`, of rows from, ... of the walk. */
+static em_columns get_columns(int32_t *out, const walk *w, int a, int most, int64_t from, int64_t n)
+{
+    const em *e = w->e;
+    const int left = e->n_cols - a;
+    const em_columns c = {out, EM_STRIDE, left < most ? left : most};
+
+    for (int i = 0; i < c.n_cols; i++)
+        get_column(out + i * EM_STRIDE, e, e->col[a + i], w->row ? w->row + from : NULL, from, n);
+    return c;
+}
+
+/* Rows of a chunk of responsibilities: the tables of one tile of columns stay in the cache from one
+ * chunk to the next, those of many are read anew for each. */
+static int64_t chunk_rows(const em *e)
+{
+    return e->n_cols > EM_TILE ? e->span / 4 : EM_ROWS;
 }
 
 static void responsibilities(const walk *w, int64_t first, int64_t n, int64_t chunk)
 {
     em *e = w->e;
-    const int64_t from = chunk * EM_ROWS, to = from + EM_ROWS < n ? from + EM_ROWS : n;
+    const int64_t step = chunk_rows(e), from = chunk * step, to = from + step < n ? from + step : n;
+    int32_t code[EM_TILE * EM_STRIDE];
+    int a = 0;
 
-    span_codes(w, first, from, to);
-    const int32_t *code = e->code + from * e->n_cols;
-    for (int b = 0; b < e->blocks; b++) {
-        const int width = em_width(e, b);
-        logits[w->level](e->r + (int64_t)b * EM_BLOCK * e->span + from * width,
-                         e->logp + em_at(e, b, 0), e->logw + (int64_t)b * EM_BLOCK, width, code,
-                         e->n_cols, to - from);
-    }
-    e->chunk_sum[chunk] = softmax[w->level](e->r, from, e->inverse, e->span, e->lanes, to - from);
+    do { /* once without columns, too */
+        const em_columns c = get_columns(code, w, a, EM_TILE, first + from, to - from);
+        for (int b = 0; b < e->blocks; b++) {
+            const int width = em_width(e, b);
+            const float *logw = a ? NULL : e->logw + (int64_t)b * EM_BLOCK;
+            logits[w->level](e->r + (int64_t)b * EM_BLOCK * e->span + from * width,
+                             e->logp + em_at(e, b, 0), logw, width, &c, to - from);
+        }
+    } while ((a += EM_TILE) < e->n_cols);
+    for (int64_t i = from; i < to; i += EM_ROWS)
+        e->chunk_sum[i / EM_ROWS] = softmax[w->level](e->r, i, e->inverse, e->span, e->lanes,
+                                                      to - i < EM_ROWS ? to - i : EM_ROWS);
+}
+
+/* Columns of a chunk of counts: responsibilities come from further away than one L2 cache. */
+static int count_columns(const em *e)
+{
+    return e->n_cols >= 8 * EM_TILE ? EM_TILE : EM_TOGETHER;
 }
 
 static int64_t count_chunks(const em *e)
 {
-    return (int64_t)(e->n_cols + EM_TOGETHER - 1) / EM_TOGETHER * e->blocks;
+    return (int64_t)(e->n_cols + count_columns(e) - 1) / count_columns(e) * e->blocks;
 }
 
-static void add_counts(const walk *w, int64_t n, int64_t chunk)
+static void add_counts(const walk *w, int64_t first, int64_t n, int64_t chunk)
 {
     em *e = w->e;
-    const int a = (int)(chunk / e->blocks) * EM_TOGETHER, b = (int)(chunk % e->blocks);
-    const int m = e->n_cols - a < EM_TOGETHER ? e->n_cols - a : EM_TOGETHER;
+    const int step = count_columns(e), from = (int)(chunk / e->blocks) * step;
+    const int end = e->n_cols - from < step ? e->n_cols : from + step;
+    const int b = (int)(chunk % e->blocks), width = em_width(e, b);
+    const float *r = e->r + (int64_t)b * EM_BLOCK * e->span;
+    int32_t code[EM_TOGETHER * EM_STRIDE];
 
-    count[w->level](e->acc + em_at(e, b, 0), e->r + (int64_t)b * EM_BLOCK * e->span, e->inverse,
-                    em_width(e, b), m, e->code + a, e->n_cols, n);
+    for (int64_t i = 0; i < n; i += EM_ROWS_WIDE) {
+        const int64_t rows = n - i < EM_ROWS_WIDE ? n - i : EM_ROWS_WIDE;
+        for (int a = from; a < end; a += EM_TOGETHER) {
+            const em_columns c = get_columns(code, w, a, EM_TOGETHER, first + i, rows);
+            count[w->level](e->acc + em_at(e, b, 0), r + i * width, e->inverse + i, width, &c,
+                            rows);
+        }
+    }
 }
 
 /*
@@ -316,14 +364,14 @@ static void walk_rows(void *ctx, int thread, mill_walk *p)
     (void)thread;
     for (int64_t first = w->from; first < w->to; first += e->span) {
         const int64_t n = w->to - first < e->span ? w->to - first : e->span, end = first + n;
-        STAGE(p, (n + EM_ROWS - 1) / EM_ROWS, responsibilities(w, first, n, chunk_));
+        STAGE(p, (n + chunk_rows(e) - 1) / chunk_rows(e), responsibilities(w, first, n, chunk_));
         if (!w->learn) {
             STAGE(p, 1, sum_chunks(w, n));
             continue;
         }
         /* The last chunk is the sum of the likelihoods, which nobody else touches meanwhile. */
         STAGE(p, count_chunks(e) + 1,
-              chunk_ < count_chunks(e) ? add_counts(w, n, chunk_) : sum_chunks(w, n));
+              chunk_ < count_chunks(e) ? add_counts(w, first, n, chunk_) : sum_chunks(w, n));
         if (e->total && (end % EM_UNIT == 0 || end == w->to))
             STAGE(p, log_chunks(e), flush(w, chunk_, end));
     }

@@ -18,6 +18,10 @@
  * row chunk, then added up column by column, each (column, block) in the order of the rows.  So
  * every sum has one order, whatever the number of threads, and there is one accumulator.
  *
+ * The tables of 1,000 columns (28 MB) are in no L2: there chunks are long, and both walks take
+ * EM_TILE columns at a time for all rows of the chunk, so that a table is read once a chunk and
+ * not once a row.  A sum that waits in memory for its next columns is the same sum.
+ *
  * Counts are floats for EM_UNIT rows; then they go into totals of 64-bit integers, 2^-EM_BITS each.
  * Integers add up to the same total in any order: ranks may share the units, and any number of them
  * gives the same tables.
@@ -31,8 +35,11 @@
 
 enum {
     EM_BLOCK = 64,
-    EM_ROWS = 64 /* of a chunk */,
+    EM_ROWS = 64 /* whose likelihoods are added up as doubles */,
     EM_TOGETHER = 3 /* columns counted at once */,
+    EM_TILE = 24 /* columns whose tables share a cache: a multiple of EM_TOGETHER */,
+    EM_ROWS_WIDE = 1024 /* of a chunk at most */,
+    EM_STRIDE = EM_ROWS_WIDE + 16 /* columns of codes do not meet in one set of the cache */,
     EM_UNIT = 8192 /* rows whose counts are added up as floats: a multiple of every span */,
     EM_BITS = 28 /* of a total behind the point; 256 units of counts stay below 2^51 */
 };
@@ -53,8 +60,7 @@ typedef struct {
     int32_t *wait;              /* per code: units that it waits for; a power of two */
     float *logw, *mass;         /* per lane */
     float *r, *inverse;         /* of the span */
-    int32_t *code;              /* of the span: rows x n_cols, among all codes */
-    double *chunk_sum;          /* log-likelihood of each chunk of the span */
+    double *chunk_sum;          /* log-likelihood of each EM_ROWS of the span */
     int32_t most_wait;
     double log_likelihood; /* of the last E step: nats per row */
     double state[2];       /* what else a checkpoint holds, while it is written */
@@ -85,18 +91,26 @@ static inline int em_width(const em *e, int block)
     return width < EM_BLOCK ? width : EM_BLOCK;
 }
 
-/* The kernels: cpu/em.c.  width is 16, 32, 48 or 64 lanes. */
+/* Columns of a span: row i of column j has code[j * stride + i]. */
+typedef struct {
+    const int32_t *code;
+    int64_t stride;
+    int n_cols;
+} em_columns;
+
+/* The kernels: cpu/em.c.  width is 16, 32, 48 or 64 lanes.  em_logits adds a row of the table per
+ * column to logw, or, if that is NULL, to what r holds. */
 MILL_LEVEL_DECLARE(void, em_logits,
-                   (float *r, const float *table, const float *logw, int width, const int32_t *code,
-                    int n_cols, int64_t rows));
+                   (float *r, const float *table, const float *logw, int width, const em_columns *c,
+                    int64_t rows));
 /* Rows from, ... of r, blocks of `span` rows: leaves exp(x - max), and 1 / their sum in
  * inverse[from], ...; the log-likelihood of the rows. */
 MILL_LEVEL_DECLARE(double, em_softmax,
                    (float *r, int64_t from, float *inverse, int64_t span, int lanes, int64_t rows));
-/* m <= EM_TOGETHER columns: their codes of row i at code[i * n_cols], ... */
+/* At most EM_TOGETHER columns. */
 MILL_LEVEL_DECLARE(void, em_count,
-                   (float *acc, const float *r, const float *inverse, int width, int m,
-                    const int32_t *code, int n_cols, int64_t rows));
+                   (float *acc, const float *r, const float *inverse, int width,
+                    const em_columns *c, int64_t rows));
 /* n totals take up the counts in acc, which is left zero. */
 MILL_LEVEL_DECLARE(void, em_collect, (int64_t * total, float *acc, int64_t n));
 /* acc = n totals, which are left zero. */

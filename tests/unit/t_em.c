@@ -108,3 +108,46 @@ void test_em__has_the_same_tables_on_every_level(void **state)
     assert_int_equal(alone.digest[0], 0xd84f0b68);
     tear_down(&f);
 }
+
+/*
+ * 200 columns of 2 to 41 values, 70 components in two blocks, all rows but every fifth: chunks of
+ * many tiles.  The digest is that of one table row per column and row, in their order.
+ */
+void test_em__has_the_same_tables_of_many_columns(void **state)
+{
+    enum { COLUMNS = 200, WIDE_ROWS = 5000, LEARNT = 4000, MANY_K = 70 };
+    synth_config c = synth_config_default();
+    int32_t offset[42] = {0}, row[LEARNT];
+    char text[41 * 3], name[16];
+    fixture f = {.pool = planted_pool(1)};
+    mill_table *t;
+
+    (void)state;
+    for (int v = 0; v < 41; v++) offset[v + 1] = offset[v] + sprintf(text + offset[v], "%d", v);
+    for (int i = 0; i < LEARNT; i++) row[i] = i / 4 * 5 + i % 4;
+    assert_ok(table_new(&t, WIDE_ROWS, COLUMNS));
+    for (int j = 0; j < COLUMNS; j++) {
+        const int values = 2 + j % 40;
+        sprintf(name, "c%d", j);
+        assert_ok(column_init(&t->col[j], name, MILL_CATEGORY, WIDE_ROWS));
+        assert_ok(column_set_dictionary(&t->col[j], values, offset, text));
+        for (int64_t i = 0; i < WIDE_ROWS; i++)
+            t->col[j].code[i] = (int32_t)((i * 7919 + i % 5 * j + i * i % 13) % values);
+    }
+    assert_ok(synth_schema_fit(&f.schema, t, &c));
+    assert_ok(synth_codes_fit(&f.codes, t, f.schema, &c, f.pool));
+    mill_table_free(t);
+    for (int threads = 1; threads <= 7; threads += 3) {
+        mill_pool *pool = planted_pool(threads);
+        em *e;
+        assert_ok(em_new(&e, f.codes, MANY_K, row, LEARNT, false, pool));
+        em_start(e, 1);
+        for (int i = 0; i < STEPS; i++) assert_ok(em_step(e));
+        assert_int_equal(
+            mill_crc32c(0, e->logp, sizeof(float) * (size_t)e->lanes * (size_t)e->codes->n_codes),
+            0xd74beaa6);
+        em_free(e);
+        mill_pool_free(pool);
+    }
+    tear_down(&f);
+}

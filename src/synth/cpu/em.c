@@ -13,14 +13,16 @@
 /* NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): lanes of four vectors at most
  */
 /* Four vectors at most; n is a constant where this is inlined. */
-VI void logits_of(float *r, const float *table, const float *logw, int n, const int32_t *code,
-                  int n_cols, int64_t rows)
+VI void logits_of(float *r, const float *table, const float *logw, int n, const em_columns *c,
+                  int64_t rows)
 {
     for (int64_t i = 0; i < rows; i++) {
         f16v sum[4];
-        for (int v = 0; v < n; v++) sum[v] = vload(logw + 16 * v);
-        for (int j = 0; j < n_cols; j++) {
-            const float *p = table + (int64_t)code[i * n_cols + j] * (16 * n);
+        const float *from = logw ? logw : r + i * n * 16;
+        const int32_t *code = c->code + i;
+        for (int v = 0; v < n; v++) sum[v] = vload(from + 16 * v);
+        for (int j = 0; j < c->n_cols; j++, code += c->stride) {
+            const float *p = table + (int64_t)*code * (16 * n);
             for (int v = 0; v < n; v++) sum[v] = vadd(sum[v], vload(p + 16 * v));
         }
         for (int v = 0; v < n; v++) vstore(r + (i * n + v) * 16, sum[v]);
@@ -28,20 +30,20 @@ VI void logits_of(float *r, const float *table, const float *logw, int n, const 
 }
 
 void LEVEL_FN(em_logits)(float *r, const float *table, const float *logw, int width,
-                         const int32_t *code, int n_cols, int64_t rows)
+                         const em_columns *c, int64_t rows)
 {
     switch (width) {
     case 64:
-        logits_of(r, table, logw, 4, code, n_cols, rows);
+        logits_of(r, table, logw, 4, c, rows);
         break;
     case 48:
-        logits_of(r, table, logw, 3, code, n_cols, rows);
+        logits_of(r, table, logw, 3, c, rows);
         break;
     case 32:
-        logits_of(r, table, logw, 2, code, n_cols, rows);
+        logits_of(r, table, logw, 2, c, rows);
         break;
     default:
-        logits_of(r, table, logw, 1, code, n_cols, rows);
+        logits_of(r, table, logw, 1, c, rows);
         break;
     }
 }
@@ -95,36 +97,39 @@ double LEVEL_FN(em_softmax)(float *r, int64_t from, float *inverse, int64_t span
  */
 /* NOLINTNEXTLINE(readability-function-size): what the loop reads, and the shape of it */
 VI void count_of(float *acc, const float *r, const float *inverse, int n, int m,
-                 const int32_t *code, int n_cols, int64_t rows)
+                 const em_columns *c, int64_t rows)
 {
+    const int64_t stride = c->stride;
+
     for (int64_t i = 0; i < rows; i++) {
+        const int32_t *code = c->code + i;
         const f16v scale = vset(inverse[i]);
         f16v x[4];
         for (int v = 0; v < n; v++) x[v] = vload(r + (i * n + v) * 16);
         for (int j = 0; j < m; j++) {
-            float *a = acc + (int64_t)code[i * n_cols + j] * (16 * n);
+            float *a = acc + (int64_t)code[j * stride] * (16 * n);
             for (int v = 0; v < n; v++) vstore(a + 16 * v, vfma(x[v], scale, vload(a + 16 * v)));
         }
     }
 }
 
-#define COUNT(n)                                             \
-    switch (m) {                                             \
-    case 3:                                                  \
-        count_of(acc, r, inverse, n, 3, code, n_cols, rows); \
-        break;                                               \
-    case 2:                                                  \
-        count_of(acc, r, inverse, n, 2, code, n_cols, rows); \
-        break;                                               \
-    default:                                                 \
-        count_of(acc, r, inverse, n, 1, code, n_cols, rows); \
-        break;                                               \
-    }                                                        \
+#define COUNT(n)                                  \
+    switch (c->n_cols) {                          \
+    case 3:                                       \
+        count_of(acc, r, inverse, n, 3, c, rows); \
+        break;                                    \
+    case 2:                                       \
+        count_of(acc, r, inverse, n, 2, c, rows); \
+        break;                                    \
+    default:                                      \
+        count_of(acc, r, inverse, n, 1, c, rows); \
+        break;                                    \
+    }                                             \
     break
 
 /* NOLINTNEXTLINE(readability-function-size): as count_of */
-void LEVEL_FN(em_count)(float *acc, const float *r, const float *inverse, int width, int m,
-                        const int32_t *code, int n_cols, int64_t rows)
+void LEVEL_FN(em_count)(float *acc, const float *r, const float *inverse, int width,
+                        const em_columns *c, int64_t rows)
 {
     switch (width) {
     case 64:
