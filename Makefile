@@ -18,7 +18,7 @@ has     = $(shell echo '\#include <$(1)>' | $(CC) -E - >/dev/null 2>&1 && echo 1
 ONEDNN ?= $(call has,dnnl.h)
 PKGS   := jansson libzstd zlib libzip libxxhash
 OPENED := libcurl sqlite3 libpq libmicrohttpd # only their headers: opened when needed (base/library.h)
-LIBS   := $(shell pkg-config --exists $(OPENED) && pkg-config --libs $(PKGS) 2>/dev/null || echo MISSING)
+LIBS   := $(shell { pkg-config --exists $(OPENED) && pkg-config --libs $(PKGS); } 2>/dev/null || echo MISSING)
 B      := build/$(CONFIG)$(if $(filter 0,$(ONEDNN)),-onednn0)
 
 ROOMS  := $(if $(filter f64,$(CONFIG)),base graph ops exec nn,*)
@@ -50,15 +50,11 @@ LEVELO := $(filter-out -O2 $(if $(filter fuzz,$(CONFIG)),-fsanitize=%),$(OPT)) \
           $(if $(SAN),-O1 -fno-var-tracking,-O3)
 V3     := $(LEVELO) -march=x86-64-v3 -DMILL_LEVEL=v3
 V4     := $(LEVELO) -march=x86-64-v4 -mprefer-vector-width=512 -DMILL_LEVEL=v4
-LIBS   += -lm -pthread
-ifneq ($(ONEDNN),0)
-CFLAGS += -DMILL_ONEDNN
-LIBS   += -ldnnl
-endif
+CFLAGS += $(if $(filter-out 0,$(ONEDNN)),-DMILL_ONEDNN)
+LIBS   += -lm -pthread $(if $(filter-out 0,$(ONEDNN)),-ldnnl)
 
-export ONEDNN
 .PHONY: all engine config deps check check-san check-all parity parity-prior parity-reason demo fuzz lint install bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason bench-parquet
-.PHONY: tests ops-tests fuzzers need
+.PHONY: tests ops-tests fuzzers need ready
 .DELETE_ON_ERROR:
 .SECONDARY:
 include tools/plugins.mk
@@ -134,11 +130,14 @@ deps:
 	@tools/deps.sh && tools/arrow.sh
 check check-san check-all: deps
 	@tools/check.sh $(patsubst check-%,%,$@)
-parity parity-prior parity-reason: deps all
+# A make of its own: what deps has just installed this one has not seen.
+ready: deps
+	@tools/check.sh ready
+parity parity-prior parity-reason: ready
 	@tests/parity/run.sh $@
-demo: deps all
+demo: ready
 	@tools/demo.sh
-bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason bench-parquet: deps all
+bench bench-synth bench-scale bench-ranks bench-csv bench-evaluate bench-prior bench-reason bench-parquet: ready
 	@tools/bench.sh $@
 fuzz: deps
 	@tools/check.sh fuzz $(T)

@@ -1,11 +1,12 @@
 #!/bin/sh
 # check.sh check|san|all|fuzz [seconds] - build what the tests need and run them; the last line counts them.
+# check.sh ready - build the program, for a target that uses it after `make deps`.
 set -eu
 unset MAKEFLAGS MAKELEVEL
 what=$1
 jobs=$(nproc)
 suffix=
-[ "${ONEDNN-1}" != 0 ] || suffix=-onednn0
+case $(make -s config) in *'oneDNN 0 '*) suffix=-onednn0 ;; esac # asked for, or the library is absent
 build() { make -s -j"$jobs" "$@"; }
 fuzzers() {
     if command -v clang-14 >/dev/null; then build CONFIG=fuzz fuzzers; fi
@@ -23,6 +24,10 @@ san)
     # shellcheck disable=SC2046
     build CONFIG=tsan engine $(tagged | sed "s,^,build/tsan$suffix/,")
     fuzzers
+    ;;
+ready)
+    build all
+    exit
     ;;
 fuzz)
     fuzzers
