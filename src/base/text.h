@@ -47,6 +47,11 @@ int mill_format_f64(char *buf, double x);
 /* decimals 0..15, |x| < 1e15; rounds half to even. */
 int mill_format_fixed(char *buf, double x, int decimals);
 int mill_format_i64(char *buf, int64_t x);
+/* What a number puts after its noun: "1 row", "2 rows". */
+static inline const char *mill_s(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
 
 /* The nearest of n names (by edits), or NULL if none is near. */
 const char *mill_nearest(const char *word, const char *const *names, int n);

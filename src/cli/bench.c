@@ -148,11 +148,10 @@ static bool run_one(bench *b, bench_run *run, const char *which)
     if (!is_launcher || b->status == 75 || b->status > 128) return is_launcher;
     if (b->status)
         mill_log(MILL_LOG_ERROR, "%s, %d rank%s, %s: ended with status %d",
-                 bench_mode_names[run->mode], run->ranks, run->ranks > 1 ? "s" : "", which,
-                 b->status);
+                 bench_mode_names[run->mode], run->ranks, mill_s(run->ranks), which, b->status);
     else
         cli_say("%s, %d rank%s, %s: %.3f s", bench_mode_names[run->mode], run->ranks,
-                run->ranks > 1 ? "s" : "", which, run->seconds);
+                mill_s(run->ranks), which, run->seconds);
     return is_launcher;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "table/parquet.h"
 #include "train/progress.h"
 
@@ -72,9 +73,10 @@ static mill_err draw(draw_work *w, mill_pool *pool, rank_group *group)
 
     TRY(open_all(w, pool, !is_follower));
     const int64_t rows = d->rows ? d->rows : w->model->schema->rows;
-    if (group) snprintf(ranks, sizeof ranks, ", %d ranks", rank_world(group));
-    cli_say("%s: %lld rows by %s, seed %llu%s", d->output, (long long)rows, w->model->method->name,
-            (unsigned long long)d->seed, ranks);
+    if (group)
+        snprintf(ranks, sizeof ranks, ", %d rank%s", rank_world(group), mill_s(rank_world(group)));
+    cli_say("%s: %lld row%s by %s, seed %llu%s", d->output, (long long)rows, mill_s(rows),
+            w->model->method->name, (unsigned long long)d->seed, ranks);
     if (group && !is_text) cli_say("%s: only CSV is drawn by several ranks; one draws", d->output);
     if (group && is_text)
         TRY(cli_draw_shared(w, rows, pool, group));

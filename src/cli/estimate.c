@@ -108,7 +108,8 @@ static mill_err print_estimate(const estimate_options *o, const synth_schema *s,
     TRY(m->estimate(&fit_bytes, &sample_bytes, s, &o->synth, threads));
     const int64_t batch = cli_largest_batch(m, s, &o->synth, threads, limit - program);
     printf("method         %s\n", m->name);
-    printf("table          %lld rows, %d columns\n", (long long)s->rows, s->n);
+    printf("table          %lld row%s, %d column%s\n", (long long)s->rows, mill_s(s->rows), s->n,
+           mill_s(s->n));
     printf("threads        %d\n", threads);
     printf("fit peak       %s (%s for program and table, %s by the plan)\n",
            mill_format_size(a, (double)(program + fit_bytes)), mill_format_size(b, (double)program),

@@ -143,11 +143,14 @@ static int choose_method(work *w)
     if ((status = cli_check_used(w->f->p, c->method))) return status;
     w->method = synth_method_find(c->method);
     char ranks[32] = "";
-    if (w->f->group) snprintf(ranks, sizeof ranks, "%d ranks of ", rank_world(w->f->group));
+    if (w->f->group)
+        snprintf(ranks, sizeof ranks, "%d rank%s of ", rank_world(w->f->group),
+                 mill_s(rank_world(w->f->group)));
     if ((status = choose_shards(w))) return status;
-    cli_say("%s on %lld rows, %d columns; seed %llu, %s%d thread%s, %s (%s)", c->method,
-            (long long)w->table->rows, w->table->n_cols, (unsigned long long)c->seed, ranks,
-            mill_pool_threads(w->pool), mill_pool_threads(w->pool) > 1 ? "s" : "", mill_cpu_model(),
+    cli_say("%s on %lld row%s, %d column%s; seed %llu, %s%d thread%s, %s (%s)", c->method,
+            (long long)w->table->rows, mill_s(w->table->rows), w->table->n_cols,
+            mill_s(w->table->n_cols), (unsigned long long)c->seed, ranks,
+            mill_pool_threads(w->pool), mill_s(mill_pool_threads(w->pool)), mill_cpu_model(),
             mill_cpu_level_name());
     return 0;
 }
@@ -357,7 +360,7 @@ static int fit_ranks(const fitting *f, int n)
     if (most < n)
         cli_say("--nproc auto: %d rank%s on %d cores, as a batch of %lld rows has no %d equal "
                 "parts",
-                most, most > 1 ? "s" : "", n, (long long)f->synth->batch_size, n);
+                most, mill_s(most), n, (long long)f->synth->batch_size, n);
     return most;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static void print_column(const synth_column *c)
 {
     printf("  %-24s %-10s", c->name, mill_coltype_name(c->type));
     if (c->type == MILL_CATEGORY || c->type == MILL_BOOLEAN)
-        printf(" %d values", c->n_values);
+        printf(" %d value%s", c->n_values, mill_s(c->n_values));
     else if (c->type == MILL_INTEGER || c->type == MILL_REAL)
         printf(" %.10g .. %.10g", c->least, c->most);
     if (c->n_missing) printf(", %lld missing", (long long)c->n_missing);
@@ -96,8 +97,8 @@ static mill_err print_model(const store *s, const char *path)
         synth_schema *schema;
 
         TRY(synth_schema_read(&schema, s));
-        printf("%s: a model of %s, fitted on %lld rows\n\ncolumns:\n", path, method,
-               (long long)schema->rows);
+        printf("%s: a model of %s, fitted on %lld row%s\n\ncolumns:\n", path, method,
+               (long long)schema->rows, mill_s(schema->rows));
         for (int i = 0; i < schema->n; i++) print_column(&schema->col[i]);
         synth_schema_free(schema);
     } else if (loop) {
@@ -138,7 +139,8 @@ static mill_err inspect_table(const opt_parsed *p, const inspect_options *o, mil
         const size_t n = strlen(json);
         fputs(json, stdout);
         if (!n || json[n - 1] != '\n') putchar('\n');
-        cli_say("%s: %lld rows, %d columns", p->arg[0], (long long)t->rows, t->n_cols);
+        cli_say("%s: %lld row%s, %d column%s", p->arg[0], (long long)t->rows, mill_s(t->rows),
+                t->n_cols, mill_s(t->n_cols));
     }
     mill_free(json);
     mill_table_free(t);

@@ -238,9 +238,9 @@ static void sample(monitor *m)
         add_host(line, sizeof line, m, &h, busy);
         put_line(m, line);
         if (!m->o->quiet)
-            fprintf(stderr, "[%s] CPU: %.0f%% util, %.0f/%.0f MB, %d ranks, %.0f MB\n", time,
+            fprintf(stderr, "[%s] CPU: %.0f%% util, %.0f/%.0f MB, %d rank%s, %.0f MB\n", time,
                     busy < 0 ? 0 : busy, h.used_bytes / 1048576, h.total_bytes / 1048576, h.ranks,
-                    h.rss_bytes / 1048576);
+                    mill_s(h.ranks), h.rss_bytes / 1048576);
     }
     if (busy > 0) m->cpu_sum += busy;
     if (h.rss_bytes > m->peak_rss) m->peak_rss = h.rss_bytes;
@@ -262,9 +262,11 @@ static void print_summary(const monitor *m)
     const double each = m->o->interval;
     char size[32];
 
-    fprintf(stderr, "%lld samples in %.1f s", (long long)m->samples, mill_clock() - m->start);
+    fprintf(stderr, "%lld sample%s in %.1f s", (long long)m->samples, mill_s(m->samples),
+            mill_clock() - m->start);
     if (m->late) fprintf(stderr, ", %lld of them late", (long long)m->late);
-    if (m->dropped) fprintf(stderr, ", %lld lines lost", (long long)m->dropped);
+    if (m->dropped)
+        fprintf(stderr, ", %lld line%s lost", (long long)m->dropped, mill_s(m->dropped));
     fprintf(stderr, "\nCPU: mean %.0f%% util\n",
             m->samples > 1 ? m->cpu_sum / (double)(m->samples - 1) : 0.0);
     if (m->peak_rss > 0) fprintf(stderr, "ranks: peak %s\n", mill_format_size(size, m->peak_rss));

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "classify/classify.h"
 
 #include <stdio.h>
@@ -86,7 +87,7 @@ static mill_err predict(predict_work *w, const opt_parsed *p, const predict_opti
     TRY(cls_model_run(w->out, &w->model, w->rows));
     TRY(cls_model_table(&w->table, &w->model, w->out, w->rows->n));
     TRY(mill_table_write(w->table, o->predict.output, o->predict.force, pool));
-    cli_say("%lld rows predicted", (long long)w->rows->n);
+    cli_say("%lld row%s predicted", (long long)w->rows->n, mill_s(w->rows->n));
     return MILL_OK;
 }
 

@@ -188,12 +188,13 @@ static void say_end(const prior_run_result *r, const prior_run_options *o)
     if (r->made_now < r->made)
         snprintf(now, sizeof now, ", %lld of them made now,", (long long)r->made_now);
     cli_say(
-        "%s: %lld data sets, %s%s in %.1f s (%.0f a minute); %lld attempts were rejected "
+        "%s: %lld data set%s, %s%s in %.1f s (%.0f a minute); %lld attempt%s rejected "
         "(%lld empty, %lld labels, %lld filter, %lld trivial)",
-        o->dir, (long long)r->made, mill_format_size(size, (double)r->bytes), *now ? now : ",",
-        r->seconds, r->seconds > 0 ? 60 * (double)r->made_now / r->seconds : 0, (long long)rejected,
-        (long long)r->rejected[PRIOR_REJECT_EMPTY], (long long)r->rejected[PRIOR_REJECT_LABELS],
-        (long long)r->rejected[PRIOR_REJECT_FILTER], (long long)r->rejected[PRIOR_REJECT_TRIVIAL]);
+        o->dir, (long long)r->made, mill_s(r->made), mill_format_size(size, (double)r->bytes),
+        *now ? now : ",", r->seconds, r->seconds > 0 ? 60 * (double)r->made_now / r->seconds : 0,
+        (long long)rejected, mill_s(rejected), (long long)r->rejected[PRIOR_REJECT_EMPTY],
+        (long long)r->rejected[PRIOR_REJECT_LABELS], (long long)r->rejected[PRIOR_REJECT_FILTER],
+        (long long)r->rejected[PRIOR_REJECT_TRIVIAL]);
     if (r->disk_share > 0.5 && r->seconds > 5)
         cli_say("the disk was the limit: %.0f%% of the workers' time went into writing",
                 100 * r->disk_share);
@@ -203,8 +204,8 @@ int cli_prior_run(prior_run_result *result, const opt_set *set, const prior_run_
 {
     char size[32];
 
-    cli_say("%lld data sets of %s, %d worker%s, at most %s each", (long long)o->n, o->config->prior,
-            o->workers, o->workers == 1 ? "" : "s",
+    cli_say("%lld data set%s of %s, %d worker%s, at most %s each", (long long)o->n, mill_s(o->n),
+            o->config->prior, o->workers, mill_s(o->workers),
             mill_format_size(size, (double)prior_run_memory(o)));
     train_signals_install();
     fflush(NULL);

@@ -6,6 +6,7 @@
 #include "cli/prior_page.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "report/chart.h"
 
 #include <math.h>
@@ -134,7 +135,7 @@ static void draw_histogram(mill_text *t, const float *v, int64_t n, const char *
     draw_axes(t, &x, &y);
     for (int k = 0; k < N_BINS; k++) {
         const double top = svg_at(&y, (double)count[k]), width = 220.0 / N_BINS;
-        snprintf(hint, sizeof hint, "%lld rows", (long long)count[k]);
+        snprintf(hint, sizeof hint, "%lld row%s", (long long)count[k], mill_s(count[k]));
         svg_rect(t, "s0", (svg_box){30 + k * width, top, width - 1, 130 - top}, -1, hint);
     }
     svg_close(t);
@@ -254,8 +255,8 @@ mill_err prior_page(mill_text *t, const prior_set *s, const json_t *structure)
              "svg{margin:.5em}pre{white-space:pre-wrap}\n",
              title);
     svg_style(t);
-    text_add(t, "</style></head><body>\n<h1>%s</h1>\n<p>%lld rows, %lld for training; %d features",
-             title, (long long)s->rows, (long long)s->train_rows, s->features);
+    text_add(t, "</style></head><body>\n<h1>%s</h1>\n<p>%lld rows, %lld for training; %d feature%s",
+             title, (long long)s->rows, (long long)s->train_rows, s->features, mill_s(s->features));
     if (s->classes) text_add(t, "; %d classes", s->classes);
     text_add(t, "; attempt %d.</p>\n", s->attempts);
     TRY(draw_graph(t, structure));

@@ -96,8 +96,8 @@ static int send_sets(const opt_parsed *p, const options *o, prior_stream_options
     const double seconds = mill_clock() - began;
     if (s->fd != STDOUT_FILENO) close(s->fd);
     if (err) cli_error(p->set);
-    cli_say("%lld data sets in %.2f s (%.0f a minute)%s", (long long)r.sent, seconds,
-            seconds > 0 ? 60 * (double)r.sent / seconds : 0,
+    cli_say("%lld data set%s in %.2f s (%.0f a minute)%s", (long long)r.sent, mill_s(r.sent),
+            seconds, seconds > 0 ? 60 * (double)r.sent / seconds : 0,
             r.reader_left ? "; the reader has left" : "");
     return err ? 1 : 0;
 }

@@ -112,11 +112,12 @@ int cmd_prior_verify(int argc, char **argv)
     if (prior_check(&found, p.arg[0], o.verify.remake, print_bad))
         status = cli_error(&prior_verify_set);
     else
-        cli_say("%s: %lld data sets in %lld units, %s: good; %lld unit%s made again with the same "
-                "bytes",
-                p.arg[0], (long long)found.sets, (long long)found.units,
-                mill_format_size(size, (double)found.bytes), (long long)found.remade,
-                found.remade == 1 ? "" : "s");
+        cli_say(
+            "%s: %lld data set%s in %lld unit%s, %s: good; %lld unit%s made again with the same "
+            "bytes",
+            p.arg[0], (long long)found.sets, mill_s(found.sets), (long long)found.units,
+            mill_s(found.units), mill_format_size(size, (double)found.bytes),
+            (long long)found.remade, mill_s(found.remade));
     opt_free(&p);
     return status;
 }

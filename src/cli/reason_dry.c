@@ -54,8 +54,8 @@ int cli_reason_dry_run(const reason_job *job)
     text_free(&t);
     const double asked = sampled ? (double)bytes / (double)sampled / BYTES_A_TOKEN : 0;
     const double judged = asked + (double)a->max_tokens, most = (double)a->max_tokens;
-    printf("---- %lld records, %lld chains; tokens, at %d bytes each ----\n", (long long)n,
-           (long long)chains, BYTES_A_TOKEN);
+    printf("---- %lld record%s, %lld chain%s; tokens, at %d bytes each ----\n", (long long)n,
+           mill_s(n), (long long)chains, mill_s((int64_t)chains), BYTES_A_TOKEN);
     printf("%-34s %15s %15s\n", "", "prompts", "answers at most");
     print_line("generate", chains * asked, chains * most);
     print_line("evaluate, at most", chains * judged, chains * (double)a->judge_max_tokens);

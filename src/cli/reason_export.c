@@ -78,7 +78,7 @@ static mill_err write_batch(reason_opened *run, const char *path)
     part->data.file = records;
     const mill_err err = batch_write(&sum, &config, part, path);
     batch_config_free(&config);
-    if (!err) cli_say("%s: %lld requests", path, (long long)sum.requests);
+    if (!err) cli_say("%s: %lld request%s", path, (long long)sum.requests, mill_s(sum.requests));
     return err;
 }
 
@@ -100,9 +100,11 @@ static mill_err write_export(reason_opened *run, const export_flags *f)
     TRY(cli_reason_open_records(run));
     if (f->openai_batch) return write_batch(run, f->output);
     TRY(f->failed ? write_failed(&o, &sum, f->output) : output_write(&sum, &o));
-    cli_say("%s: %lld %s", f->output, (long long)(f->failed ? sum.failed_records : sum.lines),
-            f->failed ? "records that failed" : "chains that ended well");
-    if (sum.open) cli_say("%lld chains have not ended: they are left out", (long long)sum.open);
+    const int64_t n = f->failed ? sum.failed_records : sum.lines;
+    cli_say("%s: %lld %s%s that %s", f->output, (long long)n, f->failed ? "record" : "chain",
+            mill_s(n), f->failed ? "failed" : "ended well");
+    if (sum.open)
+        cli_say("%lld chain%s without an end left out", (long long)sum.open, mill_s(sum.open));
     return MILL_OK;
 }
 

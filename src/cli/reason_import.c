@@ -5,6 +5,7 @@
 #include "cli/prior.h"
 #include "cli/reason.h"
 
+#include "base/text.h"
 #include "reason/batch.h"
 
 #include <stdio.h>
@@ -80,8 +81,8 @@ static mill_err import(reason_opened *run, const char *path)
         cli_say("%lld responses were taken, %lld were known", (long long)sum.rows,
                 (long long)sum.known);
         if (sum.open)
-            cli_say("%lld requests have no answer there, and stay open: %s", (long long)sum.open,
-                    sum.why);
+            cli_say("%lld request%s without an answer there, still open: %s", (long long)sum.open,
+                    mill_s(sum.open), sum.why);
     }
     batch_config_free(&config);
     return err;

@@ -184,8 +184,8 @@ static mill_err write_output(const reason_job *job, const output_part *part, int
     if (!err) err = output_manifest(job->folder, &o, &summary, counts, reasons, config);
     if (!err) say_summary(&summary, counts, reasons, o.path);
     if (!err && summary.failed)
-        cli_say("%s has the %lld records that failed, to be run again", failed,
-                (long long)summary.failed_records);
+        cli_say("%s has the %lld record%s that failed, to be run again", failed,
+                (long long)summary.failed_records, mill_s(summary.failed_records));
     mill_free(failed);
     return err;
 }

@@ -106,9 +106,10 @@ mill_err cli_reason_open_records(reason_opened *o)
         d->file = o->records;
         if (d->n && data_index(d, d->n - 1) >= records_count(o->records))
             return mill_fail(MILL_EINPUT,
-                             "%s has %lld records; the run began with more: it is "
+                             "%s has %lld record%s; the run began with more: it is "
                              "another file now",
-                             o->file.dataset, (long long)records_count(o->records));
+                             o->file.dataset, (long long)records_count(o->records),
+                             mill_s(records_count(o->records)));
     }
     return MILL_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <stdio.h>
 
@@ -64,8 +65,9 @@ static void print_rates(const json_t *o)
         printf("not running%s\n", count(o, "open") ? "; tabmill reason ... --resume goes on" : "");
         return;
     }
-    printf("running: %lld requests in flight, %.1f chains/s, %.0f tokens/s", count(o, "in_flight"),
-           number(o, "chains_per_second"), number(o, "tokens_per_second"));
+    printf("running: %lld request%s in flight, %.1f chains/s, %.0f tokens/s", count(o, "in_flight"),
+           mill_s(count(o, "in_flight")), number(o, "chains_per_second"),
+           number(o, "tokens_per_second"));
     if (is_known(o, "eta_seconds")) {
         const long long s = (long long)number(o, "eta_seconds");
         printf(", %lld:%02lld:%02lld to go", s / 3600, s / 60 % 60, s % 60);

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,7 +72,7 @@ static mill_err score(score_work *w, const opt_parsed *p, const score_options *o
     TRY(w->model->method->score(w->model->model, w->result->col[0].f64, w->table));
     for (int64_t i = 0; i < n; i++) sum += w->result->col[0].f64[i];
     TRY(mill_table_write(w->result, o->score.output, o->score.force, pool));
-    cli_say("%lld rows, mean log-likelihood %.6g nats", (long long)n, sum / (double)n);
+    cli_say("%lld row%s, mean log-likelihood %.6g nats", (long long)n, mill_s(n), sum / (double)n);
     return MILL_OK;
 }
 

@@ -154,15 +154,17 @@ static void say_plan(const train_work *w, const cls_plan *p)
     const cls_config *c = &w->o->cls;
     const char *unit = c->virtual_shards ? "virtual shard" : c->dp_shards ? "shard" : "rank";
 
-    cli_say("%s, %s of \"%s\": %lld rows train, %lld validate, %lld test", c->arch,
+    cli_say("%s, %s of \"%s\": %lld row%s train, %lld validate, %lld test", c->arch,
             w->encoder->task == CLS_CLASSES ? "classes" : "regression", w->encoder->target.name,
-            (long long)w->rows[0]->n, (long long)w->rows[1]->n, (long long)w->rows[2]->n);
-    cli_say("a step: batch %lld x accumulation %lld x %lld %s%s = %lld rows; %lld steps an epoch; "
-            "%d rank%s of %d thread%s",
-            (long long)c->batch_size, (long long)c->accum_steps, (long long)p->shards, unit,
-            p->shards == 1 ? "" : "s", (long long)p->effective, (long long)p->steps_per_epoch,
-            p->world, p->world > 1 ? "s" : "", mill_pool_threads(w->pool),
-            mill_pool_threads(w->pool) > 1 ? "s" : "");
+            (long long)w->rows[0]->n, mill_s(w->rows[0]->n), (long long)w->rows[1]->n,
+            (long long)w->rows[2]->n);
+    cli_say(
+        "a step: batch %lld x accumulation %lld x %lld %s%s = %lld row%s; %lld step%s an epoch; "
+        "%d rank%s of %d thread%s",
+        (long long)c->batch_size, (long long)c->accum_steps, (long long)p->shards, unit,
+        mill_s(p->shards), (long long)p->effective, mill_s(p->effective),
+        (long long)p->steps_per_epoch, mill_s(p->steps_per_epoch), p->world, mill_s(p->world),
+        mill_pool_threads(w->pool), mill_s(mill_pool_threads(w->pool)));
     cli_say("learning rate %.6g%s; %lld parameters; seed %llu, %s (%s)", p->lr,
             strcmp(c->lr_scale, "none") ? " (scaled once)" : "",
             (long long)cls_trainer_n_params(w->trainer), (unsigned long long)c->seed,

@@ -2,6 +2,7 @@
 #include "cli/train.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -85,8 +86,8 @@ static mill_err read_other(train_work *w, int k, const char *path)
     for (int64_t i = 0; !err && i < from->rows; i++)
         if (is_class ? s.label[i] >= 0 : !isnan(s.y[i])) s.row[s.n[0]++] = i;
     if (!err && s.n[0] < from->rows)
-        cli_say("%s: %lld rows without a target are left out", path,
-                (long long)(from->rows - s.n[0]));
+        cli_say("%s: %lld row%s without a target left out", path, (long long)(from->rows - s.n[0]),
+                mill_s(from->rows - s.n[0]));
     if (!err) err = cls_rows_new(&w->rows[k], w->encoder, from, s.row, s.n[0], true);
     parts_deinit(&s);
     cls_source_close(&w->source[k]);
@@ -147,7 +148,8 @@ mill_err train_read(train_work *w)
                         mode_of(w->o->cls.mode)));
     mill_err err = split(&s, w);
     if (!err && s.missing)
-        cli_say("%s: %lld rows without a target are left out", f->data, (long long)s.missing);
+        cli_say("%s: %lld row%s without a target left out", f->data, (long long)s.missing,
+                mill_s(s.missing));
     if (!err && !s.n[TRAIN]) err = mill_fail(MILL_EINPUT, "%s: no row has a target", f->data);
     if (!err) err = encode(w, &s);
     parts_deinit(&s);

@@ -34,12 +34,12 @@ static void say_classes(const train_work *w, const cls_metrics *m)
     for (int c = 0; c < t->n_values && c < MOST_CLASSES_SHOWN; c++) {
         const int len = t->offset[c + 1] - t->offset[c];
         if (!m->class_rows[c]) continue;
-        cli_say("  %-20.*s accuracy %.4f of %lld rows", len > 40 ? 40 : len, t->text + t->offset[c],
-                m->class_accuracy[c], (long long)m->class_rows[c]);
+        cli_say("  %-20.*s accuracy %.4f of %lld row%s", len > 40 ? 40 : len,
+                t->text + t->offset[c], m->class_accuracy[c], (long long)m->class_rows[c],
+                mill_s(m->class_rows[c]));
     }
     if (t->n_values > MOST_CLASSES_SHOWN)
-        cli_say("  ... and %d classes more, in training_results.json",
-                t->n_values - MOST_CLASSES_SHOWN);
+        cli_say("  ... and %d more, in training_results.json", t->n_values - MOST_CLASSES_SHOWN);
 }
 
 /* "AUC 0.9134"; of what is not defined (one class only) "AUC -". */
@@ -56,7 +56,7 @@ static void say_metrics(const train_work *w, const char *name, const cls_metrics
     mill_text t = {0};
 
     if (!m->rows) return;
-    text_add(&t, "%s: %lld rows", name, (long long)m->rows);
+    text_add(&t, "%s: %lld row%s", name, (long long)m->rows, mill_s(m->rows));
     if (w->encoder->task == CLS_NUMBER) {
         add_fact(&t, "RMSE", m->rmse, 6);
         add_fact(&t, "MAE", m->mae, 6);

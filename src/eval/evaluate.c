@@ -8,6 +8,7 @@
 #include "eval/evaluate.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "eval/align.h"
 #include "eval/report.h"
 
@@ -151,9 +152,9 @@ static void note_values(evaluation *e)
         }
         if (values)
             report_note(e,
-                        "synthetic table, column \"%s\": %lld values that the real table does not "
-                        "have, in %lld rows",
-                        v->name, (long long)values, (long long)rows);
+                        "synthetic table, column \"%s\": %lld value%s that the real table does not "
+                        "have, in %lld row%s",
+                        v->name, (long long)values, mill_s(values), (long long)rows, mill_s(rows));
     }
     if (e->real.rows == 1) report_note(e, "the real table has one row: nothing varies");
     if (e->syn->rows == 1) report_note(e, "the synthetic table has one row: nothing varies");

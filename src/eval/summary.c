@@ -10,6 +10,7 @@
 #include "eval/evaluate.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include "eval/headline.h"
 
 #include <string.h>
@@ -35,11 +36,13 @@ static void rows_line(mill_text *t, const json_t *report)
     const json_t *rows = json_object_get(report, "rows"),
                  *holdout = json_object_get(rows, "holdout");
 
-    text_add(t, "real %lld rows, synthetic %lld rows",
-             (long long)json_integer_value(json_object_get(rows, "real")),
-             (long long)json_integer_value(json_object_get(rows, "synthetic")));
-    if (json_is_integer(holdout))
-        text_add(t, ", holdout %lld rows", (long long)json_integer_value(holdout));
+    const long long real = json_integer_value(json_object_get(rows, "real")),
+                    synthetic = json_integer_value(json_object_get(rows, "synthetic")),
+                    held_out = json_integer_value(holdout);
+
+    text_add(t, "real %lld row%s, synthetic %lld row%s", real, mill_s(real), synthetic,
+             mill_s(synthetic));
+    if (json_is_integer(holdout)) text_add(t, ", holdout %lld row%s", held_out, mill_s(held_out));
     text_add(t, ", seed %lld\n\n", (long long)json_integer_value(json_object_get(report, "seed")));
 }
 

@@ -2,6 +2,7 @@
  * usefulness.c - utility and detection, into the report.
  */
 #include "base/mem.h"
+#include "base/text.h"
 #include "eval/learners.h"
 #include "eval/report.h"
 
@@ -94,8 +95,8 @@ mill_err report_utility(evaluation *e)
     const char *const what[] = {"real", "synthetic", "test"};
     for (int t = 0; t < 3; t++)
         if (u.dropped[t])
-            report_note(e, "utility: %lld %s rows have no usable target and were left out",
-                        (long long)u.dropped[t], what[t]);
+            report_note(e, "utility: %lld %s row%s without a usable target left out",
+                        (long long)u.dropped[t], what[t], mill_s(u.dropped[t]));
     const int64_t most = task.learner_rows;
     if (e->real.rows > most || e->syn->rows > most || (e->holdout && e->holdout->rows > most))
         report_note(e, "utility: learners were given at most %lld random rows of a table",

@@ -10,6 +10,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "prior/crew.h"
 #include "prior/shard.h"
 #include "train/loop.h"
@@ -323,7 +324,7 @@ static mill_err check_memory(const prior_run_options *o)
     return mill_fail(MILL_EINPUT,
                      "%d worker%s may take %s each, %s together, above --memory-limit %s: fewer "
                      "--nproc, a smaller --inner-bsz, or fewer rows and features",
-                     o->workers, o->workers == 1 ? "" : "s", mill_format_size(a, (double)each),
+                     o->workers, mill_s(o->workers), mill_format_size(a, (double)each),
                      mill_format_size(b, (double)all),
                      mill_format_size(c, (double)o->memory_limit));
 }
@@ -341,17 +342,18 @@ static mill_err run_in(prior_run_result *r, prior_folder *f)
     sum_units(r, f);
     TRY(list_todo(&todo, &n, f));
     folder_log(
-        f, "begun by version %s: %lld data sets of %s from %lld, %lld of them complete; %d workers",
-        f->o.version, (long long)f->o.n, f->o.config->prior, (long long)f->o.first,
-        (long long)r->made, f->o.workers);
+        f,
+        "begun by version %s: %lld data set%s of %s from %lld, %lld of them complete; %d worker%s",
+        f->o.version, (long long)f->o.n, mill_s(f->o.n), f->o.config->prior, (long long)f->o.first,
+        (long long)r->made, f->o.workers, mill_s(f->o.workers));
     if (n) err = run_crew(r, f, todo, n);
     mill_free(todo);
     if (!err && !r->signal && !sum_units(r, f)) err = folder_finish(f);
     char words[CREW_WORDS];
     snprintf(words, sizeof words, "%s", mill_error());
-    folder_log(f, "%s after %.1f s: %lld data sets complete, %lld of them made now%s%s",
-               how_it_ended(r, err), r->seconds, (long long)r->made, (long long)r->made_now,
-               err ? "; " : "", err ? words : "");
+    folder_log(f, "%s after %.1f s: %lld data set%s complete, %lld of them made now%s%s",
+               how_it_ended(r, err), r->seconds, (long long)r->made, mill_s(r->made),
+               (long long)r->made_now, err ? "; " : "", err ? words : "");
     const mill_err status = folder_write_status(f, r, how_it_ended(r, err));
     if (err) return mill_fail(err, "%s", words);
     return status;

@@ -17,6 +17,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,8 +124,8 @@ static void tell_held(launcher *l, int r, log_stream *s)
     char line[80];
 
     if (!s->held) return;
-    const int n = snprintf(line, sizeof line, "[rank %d] (%lld lines more, in its log)\n",
-                           l->first + r, (long long)s->held);
+    const int n = snprintf(line, sizeof line, "[rank %d] (%lld line%s more, in its log)\n",
+                           l->first + r, (long long)s->held, mill_s(s->held));
     put_console(s, line, (size_t)n);
     s->held = 0;
 }

@@ -19,6 +19,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -552,7 +553,8 @@ mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
     }
     guard_end(&l->guard);
     if (l->n_dropped)
-        mill_log(MILL_LOG_WARN, "%lld lines of the logs were lost", (long long)l->n_dropped);
+        mill_log(MILL_LOG_WARN, "%lld line%s of the logs lost", (long long)l->n_dropped,
+                 mill_s(l->n_dropped));
     if (l->signal_fd >= 0) close(l->signal_fd);
     if (l->port_fd >= 0) close(l->port_fd);
     nodes_close(l);

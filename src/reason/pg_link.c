@@ -309,8 +309,9 @@ static void say_away(pg_link *l, int64_t rows)
 
     if (l->away_since > 0) return;
     l->away_since = now;
-    mill_log(MILL_LOG_WARN, "the database is away (%s); %lld rows wait for it, nothing is lost",
-             mill_error(), (long long)rows);
+    mill_log(MILL_LOG_WARN,
+             "the database is away (%s); %lld row%s to be written when it is back, nothing is lost",
+             mill_error(), (long long)rows, mill_s(rows));
 }
 
 static void say_back(pg_link *l)

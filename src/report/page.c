@@ -206,6 +206,13 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path ? path : "synthetic";
 }
 
+/* "Real: 120 rows. " */
+static void row_count(page *p, const char *what, const json_t *rows)
+{
+    const long long n = json_integer_value(rows);
+    text_add(p->t, "%s: %lld row%s. ", what, n, mill_s(n));
+}
+
 static void head(page *p)
 {
     const json_t *real = json_object_get(p->run, "real");
@@ -227,17 +234,15 @@ static void head(page *p)
     page_escape(p, p->n == 1 ? p->name[0] : "Synthetic tables");
     text_add(p->t, " against ");
     page_escape(p, real ? name : "the real table");
-    text_add(p->t, "</h1><p class=\"quiet\">Real: %lld rows. ",
-             (long long)json_integer_value(json_object_get(rows, "real")));
+    text_add(p->t, "</h1><p class=\"quiet\">");
+    row_count(p, "Real", json_object_get(rows, "real"));
     for (int k = 0; k < p->n; k++) {
         const json_t *of = json_object_get(p->report[k], "rows");
         if (p->n > 1) page_escape(p, p->name[k]);
-        text_add(p->t, "%s: %lld rows. ", p->n > 1 ? "" : "Synthetic",
-                 (long long)json_integer_value(json_object_get(of, "synthetic")));
+        row_count(p, p->n > 1 ? "" : "Synthetic", json_object_get(of, "synthetic"));
     }
     if (json_is_integer(json_object_get(rows, "holdout")))
-        text_add(p->t, "Held out: %lld rows. ",
-                 (long long)json_integer_value(json_object_get(rows, "holdout")));
+        row_count(p, "Held out", json_object_get(rows, "holdout"));
     text_add(p->t, "Seed %lld.</p></header>\n<nav aria-label=\"Sections\"><ul>",
              (long long)json_integer_value(json_object_get(p->report[0], "seed")));
     for (size_t k = 0; k < sizeof sections / sizeof *sections; k++)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "base/text.h"
 
 enum {
     MOST_ROWS = 50000,
@@ -92,7 +93,8 @@ mill_err mixture_choose_k(int *k, const synth_codes *codes, uint64_t seed, mill_
         double score;
         err = rung(&score, codes, next, row, n, seed, pool);
         if (err != MILL_OK) break;
-        mill_log(MILL_LOG_INFO, "mixture: %d components, withheld rows %.4f nats", next, score);
+        mill_log(MILL_LOG_INFO, "mixture: %d component%s, withheld rows %.4f nats", next,
+                 mill_s(next), score);
         if (next > LADDER_FIRST && score < best + LEAST_GAIN) break;
         best = score;
         *k = next;

@@ -20,6 +20,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "table/csv_reader.h"
 #include "table/datetime.h"
 #include "table/retype.h"
@@ -98,10 +99,11 @@ static void announce_mixed(const csv_reader *r, const csv_column *c)
     if (dates && c->sum.first[VALUE_REAL] < at) at = c->sum.first[VALUE_REAL];
     csv_quote_value(r, value, at);
     mill_log(MILL_LOG_WARN,
-             "%s: column \"%s\" is read as category: %lld of %lld values are not %s, the first is "
+             "%s: column \"%s\" is read as category: %lld of %lld values %s not %s, the first is "
              "\"%s\" in line %lld",
              r->src.path, c->name, (long long)others, (long long)others + regular,
-             dates ? "dates" : "numbers", value, (long long)csv_line_of(r, at));
+             others == 1 ? "is" : "are", dates ? "dates" : "numbers", value,
+             (long long)csv_line_of(r, at));
 }
 
 static mill_err infer_type(const csv_reader *r, csv_column *c)

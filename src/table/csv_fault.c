@@ -5,6 +5,7 @@
  * tell.
  */
 #include "base/mem.h"
+#include "base/text.h"
 #include "table/csv_reader.h"
 
 #include <stdio.h>
@@ -103,8 +104,8 @@ mill_err csv_fault_tell(const csv_reader *r, const csv_fault *f)
     switch (f->kind) {
     case FAULT_RAGGED:
         return mill_fail(MILL_EINPUT, "%s: %lld field%s, but the table has %d column%s", where,
-                         (long long)f->detail, f->detail == 1 ? "" : "s", r->n_file_cols,
-                         r->n_file_cols == 1 ? "" : "s");
+                         (long long)f->detail, mill_s(f->detail), r->n_file_cols,
+                         mill_s(r->n_file_cols));
     case FAULT_QUOTE_OPEN:
         return mill_fail(MILL_EINPUT, "%s: the quote is not closed", where);
     case FAULT_QUOTE_TAIL:

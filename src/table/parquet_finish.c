@@ -140,11 +140,11 @@ static void announce(const parquet_reader *r, int j)
 
     if (c->n_fractions)
         mill_log(MILL_LOG_WARN,
-                 "%s: column \"%s\": %lld times have fractions of a second, which are cut off",
-                 r->csv.src.path, out->name, (long long)c->n_fractions);
+                 "%s: column \"%s\": fractions of a second are cut off in %lld time%s",
+                 r->csv.src.path, out->name, (long long)c->n_fractions, mill_s(c->n_fractions));
     if (c->n_infinite)
-        mill_log(MILL_LOG_WARN, "%s: column \"%s\": %lld infinite values are taken for missing",
-                 r->csv.src.path, out->name, (long long)c->n_infinite);
+        mill_log(MILL_LOG_WARN, "%s: column \"%s\": %lld infinite value%s taken for missing",
+                 r->csv.src.path, out->name, (long long)c->n_infinite, mill_s(c->n_infinite));
 }
 
 /* What another table or an option asks for. */

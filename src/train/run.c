@@ -71,8 +71,8 @@ mill_err run_open(train_run *r, const train_options *o)
 void run_close(train_run *r)
 {
     if (r->n_dropped)
-        mill_log(MILL_LOG_WARN, "%s: %lld lines of metrics could not be written", r->o->run_dir,
-                 (long long)r->n_dropped);
+        mill_log(MILL_LOG_WARN, "%s: %lld line%s of metrics could not be written", r->o->run_dir,
+                 (long long)r->n_dropped, mill_s(r->n_dropped));
     file_close(r->metrics);
     if (r->lock >= 0) close(r->lock);
     r->metrics = NULL;

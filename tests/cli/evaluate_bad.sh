@@ -103,7 +103,7 @@ names all_missing 'synthetic table, column \"age\": all values are missing'
 evaluates one_row r one
 names one_row 'the synthetic table has one row'
 evaluates never_seen r new
-names never_seen 'synthetic table, column \"city\": 1 values that the real table does not have, in 9 rows'
+names never_seen 'synthetic table, column \"city\": 1 value that the real table does not have, in 9 rows'
 evaluates real_constant real_constant s
 names real_constant 'the target has one value only in the real table'
 evaluates real_empty real_empty s

@@ -58,7 +58,7 @@ in_some_try of_ours
 facts d.csv 'int(rows[-1]["Ranks"]) >= 1'
 says "known by their environment" True
 expect "no such command" 127 "No such file" "${M[@]}" -q -o e.csv ./none
-expect "lines that no disk takes" 1 "1 lines lost" env TABMILL_FAULT=write:2:fail "${M[@]}" -i 0.1 -o f.csv -- sleep 1
+expect "lines that no disk takes" 1 "1 line lost" env TABMILL_FAULT=write:2:fail "${M[@]}" -i 0.1 -o f.csv -- sleep 1
 "${M[@]}" -i 0.1 -o g.csv >out 2>err & pid=$!
 while [ ! -s g.csv ]; do sleep 0.02; done
 sleep 0.3

@@ -54,7 +54,7 @@ expect first_requests 0 "24 requests" "$T" reason export out.jsonl --openai-batc
 holds one_is_a_second_step grep -q -- '-0-0-1"' requests.jsonl
 python3 answer.py "$url" requests.jsonl answers.jsonl 3
 expect answers_are_taken 0 "21 responses were taken, 0 were known" "$T" reason import out.jsonl --openai-batch answers.jsonl
-holds errors_stay_open grep -q "3 requests have no answer there" err
+holds errors_stay_open grep -q "3 requests without an answer there" err
 expect answers_are_taken_once 0 "0 responses were taken, 21 were known" "$T" reason import out.jsonl --openai-batch answers.jsonl
 for _ in $(seq 8); do
     "$T" reason export out.jsonl --openai-batch -o requests.jsonl -f -q

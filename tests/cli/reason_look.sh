@@ -90,7 +90,7 @@ a = [json.loads(l) for l in open("e.jsonl")]
 assert json.load(open("e.json")) == a
 b = list(csv.DictReader(open("e.csv", newline="")))
 assert [r["reasoning"] for r in b] == [r["reasoning"] for r in a] and list(b[0]) == list(a[0])'
-expect export_failed 0 "1 records" "$T" reason export out.jsonl -o f.jsonl --failed
+expect export_failed 0 "1 record that failed" "$T" reason export out.jsonl -o f.jsonl --failed
 holds export_failed_runs_again python3 -c '
 import json
 [r] = [json.loads(l) for l in open("f.jsonl")]
