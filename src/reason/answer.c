@@ -256,7 +256,8 @@ answer_verdict answer_compare(answer_span gold, answer_span given)
     if (!given.n) return ANSWER_MISSING;
     if (same_text(gold, given)) return ANSWER_EQUAL;
     expression both[2] = {0}; /* 78 KB: without memory a verdict would be another one */
-    const bool understood = answer_parse(&both[0], gold) & answer_parse(&both[1], given);
+    const bool gold_understood = answer_parse(&both[0], gold);
+    const bool understood = answer_parse(&both[1], given) && gold_understood;
     if (answer_same_tokens(&both[0].tokens, &both[1].tokens))
         v = ANSWER_EQUAL;
     else if (understood)

@@ -22,6 +22,10 @@
 #include <math.h>
 #include <string.h>
 
+#ifndef CMPLXL /* clang 14 with glibc's header */
+#define CMPLXL(x, y) __builtin_complex((long double)(x), (long double)(y))
+#endif
+
 typedef long double complex number;
 enum { N_POINTS = 16, N_POSITIVE = 6, MAX_DIGITS = 15, MAX_POWER = 1 << 20, MAX_FACTORIAL = 5000 };
 
