@@ -118,8 +118,7 @@ holds records_same_counts cmp out lines
 holds records_same_verdicts cmp lines.jsonl rows.jsonl
 
 # A run of records: in from Parquet and out to it, the same as lines; with nested members, which a table's file holds as JSON text.
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
+need_mock
 "$MOCK" --port 0 >mock.url 2>mock.err &
 mock=$!
 trap 'kill "$mock" 2>/dev/null' EXIT

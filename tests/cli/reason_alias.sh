@@ -3,9 +3,7 @@
 # answers by arithmetic in place of vLLM.
 . tests/lib/cli.sh
 export TABMILL
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
-[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+need_mock
 export TABMILL_SERVE="$MOCK --port {port} --log $PWD/asked" TABMILL_MODEL=mock
 : >out
 mkdir bin && ln -s "$(command -v python3)" bin/python

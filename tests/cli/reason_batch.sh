@@ -2,9 +2,7 @@
 # reason_batch.sh - a run through batch files: the same final file as through requests.
 . tests/lib/cli.sh
 T=$TABMILL
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
-[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+need_mock
 "$MOCK" >mock.url 2>mock.err &
 mock=$!
 trap 'kill "$mock" 2>/dev/null' EXIT

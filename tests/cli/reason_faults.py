@@ -14,8 +14,9 @@ import time
 
 TABMILL = os.environ["TABMILL"]
 ROOT = os.getcwd()
-MOCK = os.path.join(ROOT, os.environ["TEST_BUILD"], "tests/mock/mock_server")
 TMP = os.environ["TEST_TMP"]
+MOCK = os.path.join(TMP, "mock_server")  # a path without a space, since it is written into commands
+os.symlink(os.path.join(ROOT, os.environ["TEST_BUILD"], "tests/mock/mock_server"), MOCK)
 N = 24
 ONLY = os.environ.get("ONLY", "")
 

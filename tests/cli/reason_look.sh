@@ -2,9 +2,7 @@
 # reason_look.sh - looking at a run: status, export, and what the page refuses.
 . tests/lib/cli.sh
 T=$TABMILL
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
-[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+need_mock
 started=()
 trap 'kill "${started[@]}" 2>/dev/null' EXIT
 

@@ -3,9 +3,7 @@
 # shellcheck disable=SC2154,SC2086  # serve NAME sets $NAME; a status is a number
 . tests/lib/cli.sh
 T=$TABMILL
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
-[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+need_mock
 mocks=()
 trap 'kill "${mocks[@]}" 2>/dev/null' EXIT
 

@@ -2,9 +2,7 @@
 # reason_serve.sh - runs that start their servers: whatever happens to those, the final file is that of a quiet run, and none is left.
 . tests/lib/cli.sh
 T=$TABMILL
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
-[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+need_mock
 export TABMILL_NVML=/nonexistent/libnvidia-ml.so.1
 HERE=$PWD
 : >out

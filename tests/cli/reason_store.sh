@@ -3,9 +3,7 @@
 # shellcheck disable=SC2154  # serve NAME sets $NAME
 . tests/lib/cli.sh
 T=$TABMILL
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
-[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+need_mock
 bin=$(dirname "$(find /usr/lib/postgresql -name initdb 2>/dev/null | sort | tail -1)")
 [ -x "$bin/initdb" ] || { echo "SKIP: there is no PostgreSQL (Debian's package postgresql)"; exit 0; }
 as=()

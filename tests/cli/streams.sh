@@ -66,8 +66,8 @@ holds pipe_leaves_nothing sh -c '! ls -d p.mill* piped'
 
 # Never over a file that is there, whoever writes it.
 "$T" score m.mill -i h.csv -o there.csv -q && cp there.csv before.csv
-for c in "score m.mill -i h.csv -o" "sample m.mill -n 3 -o" "generate -i $PENGUINS -n 3 -o" "predict run -i h.csv -o" \
-    "evaluate $PENGUINS s.csv --json" "evaluate $PENGUINS s.csv -o" "fit -i h.csv -o"; do
+for c in "score m.mill -i h.csv -o" "sample m.mill -n 3 -o" "generate -i h.csv -n 3 -o" "predict run -i h.csv -o" \
+    "evaluate h.csv s.csv --json" "evaluate h.csv s.csv -o" "fit -i h.csv -o"; do
     # shellcheck disable=SC2086
     expect "there: ${c%% *} ${c##* }" 1 "there.csv: exists; --force overwrites it" "$T" $c there.csv
     holds "untouched by ${c%% *} ${c##* }" cmp there.csv before.csv
