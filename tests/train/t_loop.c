@@ -518,6 +518,26 @@ void test_loop__ends_at_once_on_a_second_signal(void **state)
     }
 }
 
+/* A batch system may say twice that the time is nearly over; SIGTERM after that ends it at once. */
+void test_loop__keeps_saving_when_sigusr1_comes_again(void **state)
+{
+    (void)state;
+    int status;
+
+    for (int third = 0; third < 2; third++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            train_signals_install();
+            raise(SIGUSR1);
+            raise(SIGUSR1);
+            if (third) raise(SIGTERM);
+            _exit(train_signal_received());
+        }
+        waitpid(child, &status, 0);
+        assert_int_equal(exit_of(status), third ? -SIGTERM : SIGTERM);
+    }
+}
+
 void test_loop__refuses_a_folder_in_which_another_process_runs(void **state)
 {
     (void)state;
