@@ -2,7 +2,8 @@
  * monitor.c - `tabmill monitor`: a table of what GPUs, processors and ranks do while something
  * runs.
  *
- * One line a GPU and sample, flushed; without a GPU one line a sample with those cells empty.
+ * One line a GPU and sample, flushed; without a GPU one line a sample with those cells empty.  The
+ * instances of a divided GPU (MIG) have lines of their own behind its line.
  * Memory in MiB, power in W, energy in J since the first sample, clocks in MHz, PCIe in KB/s.  The
  * first ten columns are those of earlier monitors; what is not known is empty.  GPU_Utilization
  * says that a kernel was there, not that it was efficient: look at energy, too.
@@ -62,12 +63,13 @@ static const char header[] =
     "Used,"
     "Memory_Total,Power_Draw,GPU_UUID,CUDA_Index,SM_Clock,Memory_Clock,Power_Limit,Energy,"
     "Throttle_Reasons,PCIe_TX,PCIe_RX,XID,GPU_Processes,GPU_PIDs,CPU_Utilization,Host_Memory_Used,"
-    "Host_Memory_Total,Ranks,Ranks_RSS,Phase,Step\n";
+    "Host_Memory_Total,Ranks,Ranks_RSS,Phase,Step,MIG_Instance\n";
 
 /* What the summary is made of. */
 typedef struct {
     int64_t samples, known, busy[BINS]; /* how often GPU_Utilization was so many percent */
     int64_t throttled;
+    int gpu, instance;
     double xid; /* the last; <= 0: none, or not known */
     double peak_bytes, first_energy, last_energy;
 } gpu_sum;
@@ -127,7 +129,9 @@ static void add_text(char *line, size_t size, const char *text)
     snprintf(line + n, size - n, strpbrk(text, ",\"\n") ? "\"" : "");
 }
 
-static void add_host(char *line, size_t size, const monitor *m, const host_sample *h, double busy)
+/* The cells behind those of the GPU; `instance` is its, or -1. */
+static void add_rest(char *line, size_t size, const monitor *m, const host_sample *h, double busy,
+                     int instance)
 {
     char phase[100];
 
@@ -139,6 +143,7 @@ static void add_host(char *line, size_t size, const monitor *m, const host_sampl
     rank_view_words(phase, sizeof phase, &h->view);
     add_text(line, size, phase);
     add_cell(line, size, (double)h->view.step, 0);
+    add_cell(line, size, instance, 0);
     strncat(line, "\n", size - strlen(line) - 1);
 }
 
@@ -179,6 +184,8 @@ static void add_gpu(char *line, size_t size, const nvml_sample *g, double energy
 static void count_gpu(gpu_sum *s, const nvml_sample *g)
 {
     if (!s->samples++) s->first_energy = g->energy;
+    s->gpu = g->gpu;
+    s->instance = g->instance;
     s->last_energy = g->energy;
     if (g->busy >= 0) s->busy[g->busy > 100 ? 100 : (int)g->busy]++;
     s->known += g->busy >= 0;
@@ -194,12 +201,22 @@ static const char *shown(char buf[24], double x, int decimals)
     return buf;
 }
 
-static void say_gpu(int i, const char *time, const nvml_sample *g)
+/* "GPU 0", "GPU 0 MIG 2" */
+static const char *name_of(char buf[40], int gpu, int instance)
 {
-    char busy[24], used[24], total[24], celsius[24], power[24];
+    if (instance < 0)
+        snprintf(buf, 40, "GPU %d", gpu);
+    else
+        snprintf(buf, 40, "GPU %d MIG %d", gpu, instance);
+    return buf;
+}
 
-    fprintf(stderr, "[%s] GPU %d: %s%% util, %s/%s MB, %s°C, %sW\n", time, i,
-            shown(busy, g->busy, 0),
+static void say_gpu(const char *time, const nvml_sample *g)
+{
+    char name[40], busy[24], used[24], total[24], celsius[24], power[24];
+
+    fprintf(stderr, "[%s] %s: %s%% util, %s/%s MB, %s°C, %sW\n", time,
+            name_of(name, g->gpu, g->instance), shown(busy, g->busy, 0),
             shown(used, g->used_bytes < 0 ? -1 : g->used_bytes / 1048576, 0),
             shown(total, g->total_bytes < 0 ? -1 : g->total_bytes / 1048576, 0),
             shown(celsius, g->temperature, 0), shown(power, g->power, 1));
@@ -213,11 +230,11 @@ static void sample_gpu(monitor *m, int i, const char *time, const char *begin, c
 
     nvml_read(m->gpus, i, &g);
     count_gpu(&m->sum[i], &g);
-    snprintf(line, sizeof line, "%s,%d", begin, i);
+    snprintf(line, sizeof line, "%s,%d", begin, g.gpu);
     add_gpu(line, sizeof line, &g, g.energy < 0 ? -1 : g.energy - m->sum[i].first_energy);
-    add_host(line, sizeof line, m, h, busy);
+    add_rest(line, sizeof line, m, h, busy, g.instance);
     put_line(m, line);
-    if (!m->o->quiet) say_gpu(i, time, &g);
+    if (!m->o->quiet) say_gpu(time, &g);
 }
 
 static void sample(monitor *m)
@@ -235,7 +252,7 @@ static void sample(monitor *m)
     for (int i = 0; i < nvml_count(m->gpus); i++) sample_gpu(m, i, time, begin, &h, busy);
     if (!nvml_count(m->gpus)) {
         snprintf(line, sizeof line, "%s,,,,,,,,,,,,,,,,,,,,", begin);
-        add_host(line, sizeof line, m, &h, busy);
+        add_rest(line, sizeof line, m, &h, busy, -1);
         put_line(m, line);
         if (!m->o->quiet)
             fprintf(stderr, "[%s] CPU: %.0f%% util, %.0f/%.0f MB, %d rank%s, %.0f MB\n", time,
@@ -257,9 +274,30 @@ static int percentile(const gpu_sum *s, double share)
     return 100;
 }
 
+static void print_gpu(const gpu_sum *s, double each)
+{
+    char size[32], name[40];
+    double mean = 0;
+
+    name_of(name, s->gpu, s->instance);
+    if (!s->known) {
+        fprintf(stderr, "%s: does not tell its utilization", name);
+        if (s->peak_bytes > 0) fprintf(stderr, ", peak %s", mill_format_size(size, s->peak_bytes));
+        fprintf(stderr, "\n");
+        return;
+    }
+    for (int p = 0; p < BINS; p++) mean += p * (double)s->busy[p] / (double)s->known;
+    fprintf(
+        stderr,
+        "%s: mean %.0f%% util (p5 %d, p95 %d), idle %.1f s, peak %s, %.6f kWh, throttled %.1f s",
+        name, mean, percentile(s, 0.05), percentile(s, 0.95), (double)s->busy[0] * each,
+        mill_format_size(size, s->peak_bytes), (s->last_energy - s->first_energy) / 3.6e6,
+        (double)s->throttled * each);
+    fprintf(stderr, s->xid > 0 ? ", last error XID %.0f\n" : "\n", s->xid);
+}
+
 static void print_summary(const monitor *m)
 {
-    const double each = m->o->interval;
     char size[32];
 
     fprintf(stderr, "%lld sample%s in %.1f s", (long long)m->samples, mill_s(m->samples),
@@ -270,23 +308,8 @@ static void print_summary(const monitor *m)
     fprintf(stderr, "\nCPU: mean %.0f%% util\n",
             m->samples > 1 ? m->cpu_sum / (double)(m->samples - 1) : 0.0);
     if (m->peak_rss > 0) fprintf(stderr, "ranks: peak %s\n", mill_format_size(size, m->peak_rss));
-    for (int i = 0; i < nvml_count(m->gpus); i++) {
-        const gpu_sum *s = &m->sum[i];
-        double mean = 0;
-        if (!s->known) {
-            fprintf(stderr, "GPU %d: does not tell its utilization\n", i);
-            continue;
-        }
-        for (int p = 0; p < BINS; p++) mean += p * (double)s->busy[p] / (double)s->known;
-        fprintf(
-            stderr,
-            "GPU %d: mean %.0f%% util (p5 %d, p95 %d), idle %.1f s, peak %s, %.6f kWh, throttled "
-            "%.1f s",
-            i, mean, percentile(s, 0.05), percentile(s, 0.95), (double)s->busy[0] * each,
-            mill_format_size(size, s->peak_bytes), (s->last_energy - s->first_energy) / 3.6e6,
-            (double)s->throttled * each);
-        fprintf(stderr, s->xid > 0 ? ", last error XID %.0f\n" : "\n", s->xid);
-    }
+    for (int i = 0; m->samples && i < nvml_count(m->gpus); i++)
+        print_gpu(&m->sum[i], m->o->interval);
 }
 
 /* Sleeps until `at`; true when it is time for the next sample, false when there is no need. */

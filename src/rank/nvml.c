@@ -4,7 +4,8 @@
  * Prototypes as in NVIDIA's public nvml.h (a stable C ABI): handles are pointers, every function
  * returns 0 or an error.  Only the first few must be there; what an older driver lacks reads -1.
  * GPU i of CUDA is not GPU i of NVML: CUDA_VISIBLE_DEVICES chooses and orders, by index or by UUID
- * (or a beginning of it).
+ * (or a beginning of it).  Of a divided GPU CUDA sees instances only; which one an index means, or
+ * no list at all, is not told, so an instance is found by its UUID alone.
  */
 #include "rank/nvml.h"
 
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef void *device;
+typedef void *handle;
 typedef struct {
     unsigned long long total, free, used;
 } memory_info;
@@ -31,32 +32,38 @@ typedef struct {
     unsigned gpu_instance, compute_instance;
 } process_info;
 typedef struct {
-    device gpu;
+    handle gpu;
     unsigned long long type, data;
     unsigned gpu_instance, compute_instance;
 } event;
 
+typedef struct {
+    handle at;
+    int gpu, instance;
+    bool is_divided;
+    double xid; /* as nvml_sample.xid */
+} device;
+
 struct nvml {
     void *library;
     int n;
-    device gpu[NVML_MAX_GPUS];
+    device device[NVML_MAX_GPUS];
     int (*shutdown)(void);
-    int (*name)(device, char *, unsigned);
-    int (*uuid)(device, char *, unsigned);
-    int (*memory)(device, memory_info *);
-    int (*busy)(device, utilization *);
-    int (*temperature)(device, int, unsigned *);
-    int (*power)(device, unsigned *);
-    int (*power_limit)(device, unsigned *);
-    int (*energy)(device, unsigned long long *);
-    int (*clock)(device, int, unsigned *);
-    int (*throttle)(device, unsigned long long *);
-    int (*pcie)(device, int, unsigned *);
-    int (*processes)(device, unsigned *, process_info *);
+    int (*name)(handle, char *, unsigned);
+    int (*uuid)(handle, char *, unsigned);
+    int (*memory)(handle, memory_info *);
+    int (*busy)(handle, utilization *);
+    int (*temperature)(handle, int, unsigned *);
+    int (*power)(handle, unsigned *);
+    int (*power_limit)(handle, unsigned *);
+    int (*energy)(handle, unsigned long long *);
+    int (*clock)(handle, int, unsigned *);
+    int (*throttle)(handle, unsigned long long *);
+    int (*pcie)(handle, int, unsigned *);
+    int (*processes)(handle, unsigned *, process_info *);
     void *events; /* NULL: the driver tells of none */
     int (*next_event)(void *, event *, unsigned);
     int (*free_events)(void *);
-    double xid[NVML_MAX_GPUS]; /* as nvml_sample.xid */
 };
 
 enum { CLOCK_SM = 1, CLOCK_MEMORY = 2, PCIE_TX = 0, PCIE_RX = 1, TOO_SMALL = 7, EVENT_XID = 8 };
@@ -90,16 +97,16 @@ static void find_all(nvml *n)
 /* Errors are events; a GPU that has none of them stays at "not known". */
 static void await_errors(nvml *n)
 {
-    int (*create)(void **), (*add)(device, unsigned long long, void *);
+    int (*create)(void **), (*add)(handle, unsigned long long, void *);
 
-    for (int i = 0; i < n->n; i++) n->xid[i] = -1;
     find(n->library, &create, "nvmlEventSetCreate");
     find(n->library, &add, "nvmlDeviceRegisterEvents");
     find(n->library, &n->next_event, "nvmlEventSetWait_v2");
     find(n->library, &n->free_events, "nvmlEventSetFree");
     if (!create || !add || !n->next_event || !n->free_events || create(&n->events)) return;
     for (int i = 0; i < n->n; i++)
-        if (!add(n->gpu[i], EVENT_XID, n->events)) n->xid[i] = 0;
+        if (n->device[i].instance < 0 && !add(n->device[i].at, EVENT_XID, n->events))
+            n->device[i].xid = 0;
 }
 
 /* What has come meanwhile; does not wait. */
@@ -109,12 +116,38 @@ static void take_errors(nvml *n)
 
     for (int most = 1000; n->events && most > 0 && !n->next_event(n->events, &e, 0); most--)
         for (int i = 0; i < n->n; i++)
-            if (n->gpu[i] == e.gpu && e.type & EVENT_XID) n->xid[i] = (double)e.data;
+            if (n->device[i].at == e.gpu && e.type & EVENT_XID) n->device[i].xid = (double)e.data;
+}
+
+static device *add_device(nvml *n, handle at, int gpu, int instance)
+{
+    device *d = &n->device[n->n++];
+
+    *d = (device){.at = at, .gpu = gpu, .instance = instance, .xid = -1};
+    return d;
+}
+
+/* The instances of a GPU, if it is divided.  Their numbers may have gaps. */
+static void add_instances(nvml *n, device *gpu)
+{
+    int (*mode)(handle, unsigned *, unsigned *), (*most)(handle, unsigned *),
+        (*get)(handle, unsigned, handle *);
+    unsigned is_on = 0, pending, places = 0;
+    handle at;
+
+    find(n->library, &mode, "nvmlDeviceGetMigMode");
+    find(n->library, &most, "nvmlDeviceGetMaxMigDeviceCount");
+    find(n->library, &get, "nvmlDeviceGetMigDeviceHandleByIndex");
+    if (!mode || !most || !get || mode(gpu->at, &is_on, &pending) || !is_on) return;
+    gpu->is_divided = true;
+    if (most(gpu->at, &places)) return;
+    for (unsigned i = 0; i < places && n->n < NVML_MAX_GPUS; i++)
+        if (!get(gpu->at, i, &at)) (void)add_device(n, at, gpu->gpu, (int)i);
 }
 
 static mill_err start(nvml *n)
 {
-    int (*init)(void), (*count)(unsigned *), (*get)(unsigned, device *), err;
+    int (*init)(void), (*count)(unsigned *), (*get)(unsigned, handle *), err;
     const char *(*words)(int);
     unsigned found = 0;
 
@@ -128,8 +161,11 @@ static mill_err start(nvml *n)
     if ((err = init()))
         return mill_fail(MILL_EDEVICE, "NVML: %s", words ? words(err) : "does not start");
     if (!count(&found))
-        for (unsigned i = 0; i < found && n->n < NVML_MAX_GPUS; i++)
-            if (!get(i, &n->gpu[n->n])) n->n++;
+        for (unsigned i = 0; i < found && n->n < NVML_MAX_GPUS; i++) {
+            handle at;
+            if (get(i, &at)) continue;
+            add_instances(n, add_device(n, at, (int)i, -1));
+        }
     await_errors(n);
     return MILL_OK;
 }
@@ -168,11 +204,12 @@ int nvml_count(const nvml *n)
     return n ? n->n : 0;
 }
 
-/* Its place in CUDA_VISIBLE_DEVICES: "1,0", "GPU-8f2a,GPU-77"; as CUDA does, the list ends at the
+/* Its place in CUDA_VISIBLE_DEVICES: "1,0", "GPU-8f2a,MIG-77"; as CUDA does, the list ends at the
  * first entry that is none. */
-static int cuda_index(int gpu, const char *uuid)
+static int cuda_index(const device *d, const char *uuid)
 {
     const char *list = getenv("CUDA_VISIBLE_DEVICES");
+    const int gpu = d->instance < 0 && !d->is_divided ? d->gpu : -1; /* that an index can mean */
     int place = 0;
 
     if (!list) return gpu;
@@ -181,15 +218,16 @@ static int cuda_index(int gpu, const char *uuid)
         char *end;
         const long i = strtol(list, &end, 10);
         const bool is_index = end != list && end == list + len;
+        const bool is_uuid = !strncmp(list, "GPU-", 4) || !strncmp(list, "MIG-", 4);
 
-        if (is_index ? i < 0 : strncmp(list, "GPU-", 4) != 0) return -1;
-        if (is_index ? i == gpu : !strncmp(list, uuid, len)) return place;
+        if (is_index ? i < 0 : !is_uuid) return -1;
+        if (is_index ? i == gpu : !d->is_divided && !strncmp(list, uuid, len)) return place;
         list += len + (list[len] == ',');
     }
     return -1;
 }
 
-static void read_processes(const nvml *n, device d, nvml_sample *out)
+static void read_processes(const nvml *n, handle d, nvml_sample *out)
 {
     process_info p[NVML_MAX_PIDS];
     unsigned there = NVML_MAX_PIDS;
@@ -201,18 +239,24 @@ static void read_processes(const nvml *n, device d, nvml_sample *out)
     for (unsigned i = 0; i < there; i++) out->pid[i] = p[i].pid;
 }
 
-void nvml_read(nvml *n, int gpu, nvml_sample *out)
+void nvml_read(nvml *n, int i, nvml_sample *out)
 {
-    const device d = n->gpu[gpu];
+    const device *of = &n->device[i];
+    const handle d = of->at;
     memory_info memory;
     utilization busy;
     unsigned v;
     unsigned long long w;
 
-    *out = (nvml_sample){.busy = -1, .memory_busy = -1, .used_bytes = -1, .total_bytes = -1};
+    *out = (nvml_sample){.gpu = of->gpu,
+                         .instance = of->instance,
+                         .busy = -1,
+                         .memory_busy = -1,
+                         .used_bytes = -1,
+                         .total_bytes = -1};
     if (n->name) (void)n->name(d, out->name, sizeof out->name);
     if (n->uuid) (void)n->uuid(d, out->uuid, sizeof out->uuid);
-    out->cuda_index = cuda_index(gpu, out->uuid);
+    out->cuda_index = cuda_index(of, out->uuid);
     if (n->memory && !n->memory(d, &memory)) {
         out->used_bytes = (double)memory.used;
         out->total_bytes = (double)memory.total;
@@ -232,5 +276,5 @@ void nvml_read(nvml *n, int gpu, nvml_sample *out)
     out->pcie_rx = n->pcie && !n->pcie(d, PCIE_RX, &v) ? (double)v : -1;
     read_processes(n, d, out);
     take_errors(n);
-    out->xid = n->xid[gpu];
+    out->xid = of->xid;
 }

@@ -3,6 +3,10 @@
  *
  * No header and no library is needed to build; where there is none, there are no GPUs. TABMILL_NVML
  * names another file (tests have one that pretends).
+ *
+ * A device is a GPU, or an instance of one that is divided (MIG); instances follow their GPU. Which
+ * there are is found out when it is opened.  The driver tells memory and processes of an instance;
+ * temperature, power and errors are the GPU's.
  */
 #ifndef MILL_RANK_NVML_H
 #define MILL_RANK_NVML_H
@@ -10,12 +14,13 @@
 #include "base/err.h"
 #include <stdint.h>
 
-enum { NVML_MAX_GPUS = 64, NVML_TEXT = 96, NVML_MAX_PIDS = 128 };
+enum { NVML_MAX_GPUS = 128, NVML_TEXT = 96, NVML_MAX_PIDS = 128 }; /* instances count as well */
 
 /* Numbers that the GPU does not tell are negative. */
 typedef struct {
     char name[NVML_TEXT], uuid[NVML_TEXT];
-    int cuda_index;           /* among CUDA_VISIBLE_DEVICES; -1: not visible */
+    int gpu, instance;        /* instance: -1 for the GPU itself */
+    int cuda_index;           /* among CUDA_VISIBLE_DEVICES; -1: not visible, or not known */
     double temperature;       /* degrees Celsius */
     double busy, memory_busy; /* percent of the time that a kernel, a copy was under way */
     double used_bytes, total_bytes;
@@ -34,8 +39,8 @@ typedef struct nvml nvml;
 
 /* MILL_EDEVICE, with the reason, where there is no library or no driver. */
 mill_err nvml_open(nvml **out);
-void nvml_close(nvml *n); /* NULL is allowed */
-int nvml_count(const nvml *n);
-void nvml_read(nvml *n, int gpu, nvml_sample *out);
+void nvml_close(nvml *n);      /* NULL is allowed */
+int nvml_count(const nvml *n); /* devices */
+void nvml_read(nvml *n, int device, nvml_sample *out);
 
 #endif

@@ -1,6 +1,8 @@
 /* fake_nvml.c - pretends to be NVIDIA's library, with two GPUs; the second one is old and knows
- * little. The first uses 30 % at first, 80 % later, and 100 J a question. */
+ * little. The first uses 30 % at first, 80 % later, and 100 J a question.  With FAKE_MIG it is
+ * divided: three places, with instances in the first and the last; it then tells no utilization. */
 #include <stdio.h>
+#include <stdlib.h>
 
 typedef struct {
     unsigned long long total, free, used;
@@ -8,9 +10,11 @@ typedef struct {
 typedef struct {
     unsigned gpu, memory;
 } utilization;
-enum { NOT_SUPPORTED = 3, TOO_SMALL = 7, TIMEOUT = 10 };
+enum { NOT_SUPPORTED = 3, NOT_FOUND = 6, TOO_SMALL = 7, TIMEOUT = 10 };
 
-static int gpus[2] = {0, 1}, asked;
+/* The GPUs, and what the first may be divided into. */
+enum { FIRST, SECOND, INSTANCE, INSTANCE_2 = INSTANCE + 2 };
+static int gpus[] = {FIRST, SECOND, INSTANCE, 0, INSTANCE_2}, asked;
 static unsigned long long energy = 5000000;
 
 static int index_of(void *d)
@@ -40,24 +44,51 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **d)
     *d = &gpus[i];
     return 0;
 }
+static int is_divided(void *d)
+{
+    return index_of(d) == FIRST && getenv("FAKE_MIG");
+}
+int nvmlDeviceGetMigMode(void *d, unsigned *now, unsigned *later)
+{
+    *now = is_divided(d) ? 1 : 0;
+    *later = 0;
+    return index_of(d) == SECOND ? NOT_SUPPORTED : 0;
+}
+int nvmlDeviceGetMaxMigDeviceCount(void *d, unsigned *n)
+{
+    *n = is_divided(d) ? 3 : 0;
+    return 0;
+}
+int nvmlDeviceGetMigDeviceHandleByIndex(void *d, unsigned i, void **instance)
+{
+    if (!is_divided(d) || i == 1) return NOT_FOUND;
+    *instance = &gpus[INSTANCE + i];
+    return 0;
+}
 int nvmlDeviceGetName(void *d, char *name, unsigned n)
 {
-    snprintf(name, n, index_of(d) ? "Old GPU" : "Fake \"GPU\", big");
+    static const char *const names[] = {"Fake \"GPU\", big", "Old GPU", "Fake MIG 1g.10gb", "",
+                                        "Fake MIG 2g.20gb"};
+    snprintf(name, n, "%s", names[index_of(d)]);
     return 0;
 }
 int nvmlDeviceGetUUID(void *d, char *name, unsigned n)
 {
-    snprintf(name, n, index_of(d) ? "GPU-bbbb-2" : "GPU-aaaa-1");
+    static const char *const names[] = {"GPU-aaaa-1", "GPU-bbbb-2", "MIG-cccc-3", "", "MIG-dddd-4"};
+    snprintf(name, n, "%s", names[index_of(d)]);
     return 0;
 }
 int nvmlDeviceGetMemoryInfo(void *d, memory_info *m)
 {
-    *m = (memory_info){80ull << 30, 60ull << 30, 20ull << 30};
-    return index_of(d) ? NOT_SUPPORTED : 0;
+    static const unsigned long long total[] = {80, 0, 10, 0, 20}, used[] = {20, 0, 2, 0, 4};
+    const int i = index_of(d);
+
+    *m = (memory_info){total[i] << 30, (total[i] - used[i]) << 30, used[i] << 30};
+    return index_of(d) == SECOND ? NOT_SUPPORTED : 0;
 }
 int nvmlDeviceGetUtilizationRates(void *d, utilization *u)
 {
-    if (index_of(d)) return NOT_SUPPORTED;
+    if (index_of(d) || is_divided(d)) return NOT_SUPPORTED;
     *u = (utilization){asked++ ? 80 : 30, 11};
     return 0;
 }
@@ -96,7 +127,7 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *d, unsigned *n, process *p)
 {
     const unsigned most = *n;
 
-    *n = index_of(d) ? 0 : 3;
+    *n = index_of(d) == FIRST ? 3 : index_of(d) == INSTANCE_2 ? 1 : 0;
     for (unsigned i = 0; i < *n && i < most; i++) p[i].pid = 100 + i;
     return *n > most ? TOO_SMALL : 0;
 }

@@ -90,3 +90,18 @@ for visible in "1,0:1,0" "GPU-bbbb:,0" "1:,0" "-1:," ":,"; do
     facts i.csv '",".join(r["CUDA_Index"] for r in rows[:2])'
     holds "CUDA's numbers, visible $visible" grep -qxF -e "${visible#*:}" out
 done
+
+export FAKE_MIG=1
+expect "a GPU in parts" 0 "GPU 0 MIG 2: does not tell its utilization, peak 4.0 GiB" "${M[@]}" -i 0.1 -d 0.15 -o m.csv
+holds "whose use is not known as a whole" grep -qE '^\[[^]]*\] GPU 0: \?% util, 20480/81920 MB, 55°C, 123\.5W$' err
+holds "the parts have lines" grep -qE '^\[[^]]*\] GPU 0 MIG 2: \?% util, 4096/20480 MB, \?°C, \?W$' err
+facts m.csv '[[r[k] for k in ("GPU_Index", "MIG_Instance", "GPU_Name", "GPU_UUID", "Memory_Used", "Memory_Total", "GPU_Processes", "XID")] for r in rows[:4]]'
+says "a part is of its GPU, places may be empty" "[['0', '', 'Fake \"GPU\", big', 'GPU-aaaa-1', '20480', '81920', '3', '0'], ['0', '0', 'Fake MIG 1g.10gb', 'MIG-cccc-3', '2048', '10240', '0', ''], ['0', '2', 'Fake MIG 2g.20gb', 'MIG-dddd-4', '4096', '20480', '1', ''], ['1', '', 'Old GPU', 'GPU-bbbb-2', '', '', '0', '']]"
+for visible in "MIG-dddd-4,MIG-cccc-3:,1,0," "GPU-bbbb-2,MIG-dd:,,1,0" "0,1:,,,1" "GPU-aaaa-1:,,,"; do
+    expect "visible $visible" 0 "" env CUDA_VISIBLE_DEVICES="${visible%%:*}" "${M[@]}" -q -d 0.05 -o i.csv -f
+    facts i.csv '",".join(r["CUDA_Index"] for r in rows[:4])'
+    holds "CUDA's numbers of parts, visible $visible" grep -qxF -e "${visible#*:}" out
+done
+expect "no list, no number of a part" 0 "" env -u CUDA_VISIBLE_DEVICES "${M[@]}" -q -d 0.05 -o i.csv -f
+facts i.csv '",".join(r["CUDA_Index"] for r in rows[:4])'
+says "the driver does not tell" ",,,1"

@@ -5,6 +5,9 @@ set -u
 penguins=$PWD/examples/penguins.csv
 [ -e "$penguins" ] || penguins=$F_HOSTS_DATA
 cd "$TEST_TMP" || exit 1
+moment=0.7 cut=6 patience=2 # seconds: a cut that is survived; one that is not, with deadlines that notice it
+[ "${TEST_FULL-0}" = 1 ] && moment=5 cut=60 patience=20
+cut=${F_HOSTS_CUT:-$cut}
 ranks=$TEST_BUILD/tests/unit/t_rank_mpi
 skip() { echo "SKIP: $1"; exit 0; }
 case $TEST_BUILD in *asan*) skip "MPI's own leaks are not ours" ;; esac
@@ -77,10 +80,15 @@ verdict "a failure is told on both hosts" $?
 
 # A training: the weights of one process, from two ranks on two hosts.
 tabmill=${TABMILL:-$TEST_BUILD/tabmill}
-train=("$tabmill" train -i "$penguins" -t species --virtual-shards 4 --batch-size 16 --epochs 3 --threads 1 -q)
-"${train[@]}" -o one >out 2>&1 && in_a timeout -k 2 60 mpirun --host milla:1,millb:1 -n 2 --mca plm_rsh_agent "$TEST_TMP/rsh" \
-    --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 --wdir "$TEST_TMP" "${train[@]}" -o two >out 2>&1 &&
-    [ "$("$tabmill" inspect --hash one/latest.mill)" = "$("$tabmill" inspect --hash two/latest.mill)" ] && grep -q '"ranks": *2' two/manifest.json
+train=("$tabmill" train -i "$penguins" -t species --virtual-shards 4 --batch-size 16 --threads 1 -q)
+train_on_two() { # SECONDS [options of train]
+    local limit=$1
+    shift
+    in_a timeout -k 2 "$limit" mpirun --host milla:1,millb:1 -n 2 --mca plm_rsh_agent "$TEST_TMP/rsh" --mca btl_tcp_if_include 10.77.0.0/24 \
+        --mca oob_tcp_if_include 10.77.0.0/24 -x "TABMILL_RANK_TIMEOUT=$patience" --wdir "$TEST_TMP" "${train[@]}" "$@" >out 2>&1
+}
+same_weights() { [ "$("$tabmill" inspect --hash "$1/latest.mill")" = "$("$tabmill" inspect --hash "$2/latest.mill")" ]; }
+"${train[@]}" --epochs 3 -o one >out 2>&1 && train_on_two 60 --epochs 3 -o two && same_weights one two && grep -q '"ranks": *2' two/manifest.json
 verdict "two hosts train the weights of one process" $?
 
 # Our own launcher on each host, of a program that brings its own collectives.
@@ -142,10 +150,28 @@ run 60 slow -x TABMILL_RANK_TIMEOUT=40 & job=$!
 wait_for_ranks
 sleep 1
 in_a ip link set wire down
-sleep 0.7
+sleep $moment
 in_a ip link set wire up
 wait $job
 verdict "a wire that is cut for a moment does not end them" $?
+
+# Cut for longer than they wait: each host takes the other for lost and ends; when the wire is back the run goes on where it was.
+longer=(--epochs 1500 --early-stopping-patience 0 --checkpoint-every 0.2)
+"${train[@]}" "${longer[@]}" -o calm >out 2>&1
+train_on_two $((cut + 60)) "${longer[@]}" -o torn & job=$!
+for _ in $(seq 200); do [ -e torn/latest.mill ] && break; sleep 0.05; done
+in_a ip link set wire down
+start=$(date +%s%N)
+while [ -n "$(named tabmill)" ] && [ $(($(date +%s%N) - start)) -lt $((cut * 1000000000)) ]; do sleep 0.1; done
+ended=$((($(date +%s%N) - start) / 1000000))
+sleep "$((cut > ended / 1000 ? cut - ended / 1000 : 0))"
+in_a ip link set wire up
+wait $job
+status=$?
+[ $status != 0 ] && [ $ended -lt $((cut * 1000)) ] && [ -z "$(named tabmill)" ] && grep -q "collective was not done within $patience s" out
+verdict "a wire that is cut for $cut s ends both hosts after $patience s" $?
+train_on_two 60 "${longer[@]}" -o torn --resume && same_weights torn calm
+verdict "and the run goes on to the same weights when it is back" $?
 
 # The wire is cut in the middle: the ranks of both hosts end at their deadline.  mpirun itself waits for a host that it cannot reach.
 for patience in 2 8; do # a busy machine may be late without a cut
