@@ -69,9 +69,22 @@ static int slurm_tasks(const char *list, int node)
     return -1;
 }
 
+/* MASTER_PORT, which on one host is no more than the job's name; but a name that is no port is one
+ * that other hosts, and other programs, do not take.  0: it is not there. */
+static mill_err env_port(int *out)
+{
+    *out = 0;
+    if (!is_set("MASTER_PORT")) return MILL_OK;
+    if (env_int(out, "MASTER_PORT") || *out < 1 || *out > 65535)
+        return mill_fail(MILL_EINPUT, "MASTER_PORT=\"%s\" is not a port: 1 to 65535",
+                         getenv("MASTER_PORT"));
+    return MILL_OK;
+}
+
 static mill_err from_torchrun(rank_identity *id)
 {
-    const char *run = getenv("TORCHELASTIC_RUN_ID"), *port = getenv("MASTER_PORT");
+    const char *run = getenv("TORCHELASTIC_RUN_ID");
+    int port;
 
     if (!is_set("WORLD_SIZE"))
         return mill_fail(MILL_EINPUT, "RANK is set and WORLD_SIZE is not: which of them is true?");
@@ -82,8 +95,9 @@ static mill_err from_torchrun(rank_identity *id)
     TRY(env_int(&id->node, "GROUP_RANK"));
     TRY(env_int(&id->nodes, "GROUP_WORLD_SIZE"));
     TRY(env_int(&id->restart, "TORCHELASTIC_RESTART_COUNT"));
-    snprintf(id->run_id, sizeof id->run_id, "torchrun:%.64s:%.8s:%d", run ? run : "none",
-             port ? port : "0", id->restart);
+    TRY(env_port(&port));
+    snprintf(id->run_id, sizeof id->run_id, "torchrun:%.64s:%d:%d", run ? run : "none", port,
+             id->restart);
     return MILL_OK;
 }
 

@@ -57,6 +57,9 @@ for n in 2 4; do
     holds "${n}_ranks_stop_with_the_same_weights" test "$(hash_of early$n)" = "$(hash_of early1)"
 done
 
+expect no_port 2 'MASTER_PORT="high" is not a port: 1 to 65535' env RANK=0 WORLD_SIZE=2 MASTER_PORT=high "$T" "${args[@]}" -o terminals -f
+holds no_port_touches_nothing test -s terminals/training_results.json
+
 # Two jobs on one port: the second one's rank 0 is sent away, and the first, which waits for its rank 1, is not disturbed.
 port=$((port + 1))
 RANK=0 WORLD_SIZE=2 MASTER_PORT=$port "$T" "${args[@]}" -o port 2>first &

@@ -153,5 +153,12 @@ void test_rank_identity__refuses_contradictions(void **state)
     assert_fails(MILL_EINPUT, "belong together", rank_identify(&id, &(rank_flags){1, -1, -1, -1}));
     say("RANK=1 WORLD_SIZE=100000");
     assert_fails(MILL_EINPUT, "WORLD_SIZE is 100000", rank_identify(&id, NULL));
+    static const char *const ports[] = {"high", "0", "-1", "65536", "29500x"};
+    for (size_t i = 0; i < sizeof ports / sizeof *ports; i++) {
+        char text[60];
+        snprintf(text, sizeof text, "RANK=1 WORLD_SIZE=2 MASTER_PORT=%s", ports[i]);
+        say(text);
+        assert_fails(MILL_EINPUT, "is not a port: 1 to 65535", rank_identify(&id, NULL));
+    }
     assert_int_equal(id.rank, 77); /* as it was */
 }
