@@ -206,21 +206,34 @@ void watch_ranks(launcher *l)
         if (l->c[r].pidfd >= 0) watch_rank(l, r);
 }
 
-/* Of the cgroup that we are in (version 2); 0 where there is none to be read. */
-int64_t count_oom_kills(void)
+/* The number behind "oom_kill" in the file of our cgroup; -1 where there is none.  `own` is what
+ * /proc/self/cgroup has before our place in that hierarchy. */
+static int64_t oom_kills_of(const char *cgroups, const char *own, const char *root,
+                            const char *file)
 {
+    const char *place = strstr(cgroups, own);
     char *text, path[600];
     size_t len;
-    int64_t kills = 0;
 
-    if (file_read_all(&text, &len, "/proc/self/cgroup")) return 0;
-    const char *own = strstr(text, "0::");
-    snprintf(path, sizeof path, "/sys/fs/cgroup%.*s/memory.events",
-             own ? (int)strcspn(own + 3, "\n") : 0, own ? own + 3 : "");
-    mill_free(text);
-    if (!file_exists(path) || file_read_all(&text, &len, path)) return 0;
+    if (!place) return -1;
+    place += strlen(own);
+    snprintf(path, sizeof path, "%s%.*s/%s", root, (int)strcspn(place, "\n"), place, file);
+    if (!file_exists(path) || file_read_all(&text, &len, path)) return -1;
     const char *line = strstr(text, "oom_kill ");
-    if (line) kills = strtoll(line + 9, NULL, 10);
+    const int64_t kills = line ? strtoll(line + 9, NULL, 10) : -1;
     mill_free(text);
     return kills;
+}
+
+int64_t count_oom_kills(void)
+{
+    char *text;
+    size_t len;
+
+    if (file_read_all(&text, &len, "/proc/self/cgroup")) return 0;
+    int64_t kills = oom_kills_of(text, "0::", "/sys/fs/cgroup", "memory.events");
+    if (kills < 0) /* version 1 */
+        kills = oom_kills_of(text, ":memory:", "/sys/fs/cgroup/memory", "memory.oom_control");
+    mill_free(text);
+    return kills > 0 ? kills : 0;
 }

@@ -31,6 +31,17 @@ says "module's help" "json.tool"
 expect "a rank's status" 7 "rank 1 (process" "${L[@]}" -n 3 sh -c 'if [ $RANK = 1 ]; then echo boo >&2; exit 7; fi; sleep 60'
 holds "its last words" grep -q "its last words: boo" err
 expect "a rank's signal" 137 "was killed by signal 9" "${L[@]}" -n 2 sh -c 'if [ $RANK = 1 ]; then kill -9 $$; fi; sleep 60'
+here=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup) # a cgroup that gives little memory; version 1, or 2
+box=/sys/fs/cgroup/memory$here/tabmill-$$ limit=memory.limit_in_bytes
+[ -n "$here" ] || { box=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/tabmill-$$ limit=memory.max; }
+if mkdir "$box" 2>/dev/null && echo 80000000 2>/dev/null >"$box/$limit" && sh -c 'echo $$ >"$0/cgroup.procs"' "$box" 2>/dev/null; then
+    expect "no memory" 137 "rank 1 (process" sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$box" \
+        "${L[@]}" -n 2 sh -c 'test $RANK = 1 || exec sleep 60; exec python3 -c "x = bytearray(300000000)"'
+    holds "is told from other kills" grep -q "killed by signal 9 (Killed); the system was out of memory (OOM killer)" err
+else
+    echo "SKIP: no cgroup of our own for memory here"
+fi
+rmdir "$box" 2>/dev/null
 expect "no such program" 127 "No such file" "${L[@]}" -n 2 ./none
 holds "is not started again" test "$(grep -c restart err)" = 0
 expect "wrong usage is not tried again" 2 "ended with status 2" "${L[@]}" -n 2 --max-restarts 3 sh -c 'exit 2'
