@@ -3,7 +3,7 @@
 # (tools/venv.sh installs it), or in the python that PEER_PYTHON names.
 set -eu
 B=build/release
-make -s $B/bench/ranks $B/tabmill
+make -s $B/bench/ranks $B/bench/steady $B/tabmill
 [ -n "${PEER_PYTHON-}" ] || tools/venv.sh torch numpy || true # its words say why; what needs it says so again below
 echo "== ours"
 $B/bench/ranks
@@ -23,6 +23,8 @@ print("%-51s %.1f ms  (longest %.1f of %d)" % (name, statistics.median(took), ma
 PY
 }
 first "tabmill launch -n 2 to the first all-reduce" 15 $B/tabmill launch -n 2 -- $B/bench/ranks first
+echo "== heartbeats, metrics and progress, on and off in turn"
+$B/bench/steady
 
 echo "== MPI"
 if command -v mpicc >/dev/null && command -v mpirun >/dev/null; then
