@@ -156,7 +156,7 @@ wait $job
 verdict "a wire that is cut for a moment does not end them" $?
 
 # Cut for longer than they wait: each host takes the other for lost and ends; when the wire is back the run goes on where it was.
-longer=(--epochs 200 --hidden-dims 512,512 --early-stopping-patience 0 --checkpoint-every 0.05)
+longer=(--epochs 200 --hidden-dims "512,512" --early-stopping-patience 0 --checkpoint-every 0.05)
 "${train[@]}" "${longer[@]}" -o calm >out 2>&1
 TABMILL_RANK_TIMEOUT=$patience train_on_two $((cut + 60)) "${longer[@]}" -o torn & job=$!
 for _ in $(seq 1000); do [ -e torn/latest.mill ] && break; sleep 0.02; done
