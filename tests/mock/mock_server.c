@@ -22,6 +22,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- a heap of connections by `due` ---- */
@@ -416,17 +417,23 @@ static void bury(void)
     }
 }
 
+/* In whole milliseconds it would have to come late, or to spin for the rest and keep a processor
+ * from whom it serves: a hundredth of the requests came 2.5 ms later then. */
+static struct timespec until(double due)
+{
+    const double left = due - mock_now(), seconds = left > 0 ? left : 0;
+
+    return (struct timespec){.tv_sec = (time_t)seconds,
+                             .tv_nsec = (long)(1e9 * (seconds - (double)(time_t)seconds))};
+}
+
 _Noreturn void mock_serve(void)
 {
     struct epoll_event events[256];
 
     for (;;) {
-        int wait_ms = -1;
-        if (S.n_heap) {
-            const double left = S.heap[0]->due - mock_now();
-            wait_ms = left <= 0 ? 0 : (int)(left * 1000) + (left < .001 ? 0 : 1);
-        }
-        const int n = epoll_wait(S.epoll, events, 256, wait_ms);
+        const struct timespec t = S.n_heap ? until(S.heap[0]->due) : (struct timespec){0};
+        const int n = epoll_pwait2(S.epoll, events, 256, S.n_heap ? &t : NULL, NULL);
         for (int i = 0; i < n; i++) {
             conn *c = events[i].data.ptr;
             if (!c)
