@@ -1,12 +1,12 @@
 /*
- * reason.c - what requests cost us: bench/reason URL floor|whole|bare|stream|paced SECONDS
- * IN_FLIGHT [STORE]
+ * reason.c - what requests cost us: bench/reason URL MODE SECONDS IN_FLIGHT [STORE]
  *
- *     floor    sockets alone: the same bytes sent and received, nothing made of them
- *     bare     chats: body built, reply read; not stored
- *     whole    and each reply put into a store (STORE: path of a SQLite file)
- *     stream   streamed chats; the figure is processor time for each event
- *     paced    as whole; for latencies, that the server measures (mock_server --gaps)
+ *     floor     sockets alone: the same bytes sent and received, nothing made of them
+ *     bare      chats: body built, reply read; not stored
+ *     whole     and each reply put into a store (STORE: path of a SQLite file)
+ *     stream    streamed chats; the figure is processor time for each event
+ *     packets   sockets alone: streams received, nothing made of them; an event is what a recv has
+ *     paced     as whole; for latencies, that the server measures (mock_server --gaps)
  *
  * A line of JSON: requests, events, wall and processor seconds of this process (all threads),
  * bytes.
@@ -167,10 +167,36 @@ static void send_one(int fd, mill_text *whole)
     B.asked++;
 }
 
+/* One recv; true: the response is whole. */
+static bool take_some(wire *x)
+{
+    static char buffer[65536];
+    const ssize_t got = recv(x->fd, buffer, sizeof buffer - 1, 0);
+
+    if (got <= 0) exit(1);
+    B.bytes += got;
+    if (B.streams) { /* ends with an empty chunk */
+        B.events++;
+        const bool ends = got >= 5 && !memcmp(buffer + got - 5, "0\r\n\r\n", 5);
+        B.done += ends;
+        return ends;
+    }
+    buffer[got] = 0;
+    if (!x->got) {
+        const char *length = strstr(buffer, "Content-Length: ");
+        const char *body = strstr(buffer, "\r\n\r\n");
+        x->length = (size_t)(body + 4 - buffer) + strtoull(length + 16, NULL, 10);
+    }
+    x->got += (size_t)got;
+    if (x->got < x->length) return false;
+    x->got = 0;
+    B.done++;
+    return true;
+}
+
 static void run_floor(int in_flight)
 {
     static wire w[MOST_IN_FLIGHT];
-    static char buffer[65536];
     const int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event e[256];
     mill_text whole = {0};
@@ -187,23 +213,8 @@ static void run_floor(int in_flight)
     }
     while (http_now() < B.until) {
         const int n = epoll_wait(epoll, e, 256, 1000);
-        for (int i = 0; i < n; i++) {
-            wire *x = e[i].data.ptr;
-            const ssize_t got = recv(x->fd, buffer, sizeof buffer - 1, 0);
-            if (got <= 0) exit(1);
-            buffer[got] = 0;
-            if (!x->got) {
-                const char *length = strstr(buffer, "Content-Length: ");
-                const char *body = strstr(buffer, "\r\n\r\n");
-                x->length = (size_t)(body + 4 - buffer) + strtoull(length + 16, NULL, 10);
-            }
-            x->got += (size_t)got;
-            if (x->got < x->length) continue;
-            x->got = 0;
-            B.done++;
-            B.bytes += (int64_t)x->length;
-            send_one(x->fd, &whole);
-        }
+        for (int i = 0; i < n; i++)
+            if (take_some(e[i].data.ptr)) send_one(((wire *)e[i].data.ptr)->fd, &whole);
     }
     text_free(&whole);
 }
@@ -227,16 +238,17 @@ int main(int argc, char **argv)
     }
     const int in_flight = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 0;
     if (in_flight < 1 || in_flight > MOST_IN_FLIGHT) {
-        fprintf(stderr, "reason URL floor|bare|whole|stream|paced SECONDS IN_FLIGHT [STORE]\n");
+        fprintf(stderr,
+                "reason URL floor|bare|whole|stream|packets|paced SECONDS IN_FLIGHT [STORE]\n");
         return 2;
     }
     const char *mode = argv[2];
     B.url = argv[1];
-    B.streams = !strcmp(mode, "stream");
+    B.streams = !strcmp(mode, "stream") || !strcmp(mode, "packets");
     if (argc > 5) open_store(argv[5]);
     const double began = http_now(), processor = processor_seconds();
     B.until = began + strtod(argv[3], NULL);
-    if (!strcmp(mode, "floor"))
+    if (!strcmp(mode, "floor") || !strcmp(mode, "packets"))
         run_floor(in_flight);
     else
         run_chats(in_flight);

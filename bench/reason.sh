@@ -72,6 +72,8 @@ if wants stream; then
     echo "== events one at a time, 20 ms apart, 256 streams"
     start --reply-bytes 1250 --token-gap .02
     $B "$url" stream 5 256
+    echo "== their floor: the same packets, received and thrown away"
+    $B "$url" packets 5 256
 fi
 
 records() { # how many
