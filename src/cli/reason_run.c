@@ -104,6 +104,9 @@ static int check_nodes(const opt_parsed *p, const reason_flags *o)
                                "--store %s: postgresql://... is meant; without it there is "
                                "SQLite in FILE.run",
                                r->store);
+    if (!r->store && opt_is_given(p, &r->lease_timeout))
+        return opt_usage_error(p->set, "--lease-timeout does nothing without --store: there are no "
+                                       "leases");
     if (r->store && r->force)
         return opt_usage_error(p->set, "--force does not start over in a database: another -o is "
                                        "another run there");
@@ -340,6 +343,7 @@ static int set_options(reason_job *job, const opt_parsed *p)
     o->folder = job->folder;
     o->store = job->store;
     o->name = job->flags->run.output;
+    o->lease_seconds = job->flags->run.lease_timeout;
     o->resume = job->flags->run.resume;
     o->low_memory = s->low_memory;
     o->quiet = job->flags->talk.quiet;

@@ -274,7 +274,9 @@ static mill_err check_run(const sqlite *s, const results_options *o)
         else if (!(err = read_member(&config, s, s->writer, "config")))
             err = results_config_differs(s->path, config, o->config);
     } else if (rows && !o->resume) {
-        err = mill_fail(MILL_EINPUT, "%s holds results of this run already: --resume goes on",
+        err = mill_fail(MILL_EINPUT,
+                        "%s holds results of this run already: --resume goes on, --force starts "
+                        "over",
                         s->path);
     }
 end:

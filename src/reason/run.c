@@ -91,6 +91,7 @@ static mill_err open_store(runner *r)
                                          .records = o->data->n,
                                          .range = RANGE,
                                          .order = order,
+                                         .lease_seconds = o->lease_seconds,
                                          .resume = o->resume};
         err = results_open(&r->store, &options);
     }

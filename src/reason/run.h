@@ -30,6 +30,7 @@ typedef struct {
     const char *folder; /* of the run; metrics.jsonl goes there */
     const char *store;  /* results_options.where */
     const char *name;
+    double lease_seconds; /* results_options */
     bool resume;
     bool low_memory;
     bool quiet;

@@ -112,6 +112,8 @@ same stopped_bytes out.jsonl stopped.jsonl
 # ---- another run says so ----
 go() { "$T" reason --dataset d.jsonl -o out.jsonl --server "$A" "$@"; }
 expect exists 1 "--force overwrites it" go
+expect holds_results 1 "--resume goes on, --force starts over" sh -c "mv out.jsonl away; '$T' reason --dataset d.jsonl -o out.jsonl --server '$A'"
+mv away out.jsonl
 expect changed_parameter 1 "temperature" go --resume --temperature 0.7
 expect changed_seed 1 "seed" go --resume --seed 1
 expect changed_part 1 "records" go --resume -n 5

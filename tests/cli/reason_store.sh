@@ -105,4 +105,5 @@ expect another_run 1 "seed" sh -c "cd a && '$T' reason --dataset ../d.jsonl -o g
 expect no_database 1 "127.0.0.1:1" "$T" reason --dataset d.jsonl -o x.jsonl --server "$A" --store postgresql://tester@127.0.0.1:1/postgres
 expect no_such_database 1 "nothing_of_the_kind" "$T" reason --dataset d.jsonl -o x.jsonl --server "$A" \
     --store "postgresql://tester@127.0.0.1:$port/nothing_of_the_kind"
+expect no_leases_without_it 2 "--lease-timeout does nothing without --store" "$T" reason --dataset d.jsonl -o x.jsonl --server "$A" --lease-timeout 9
 expect no_store_of_that_kind 2 "postgresql://... is meant" "$T" reason --dataset d.jsonl -o x.jsonl --server "$A" --store mysql://x/y
