@@ -2,9 +2,11 @@
  * pg_link.c - libpq: connections, queries in binary format, and servers that go away for a while.
  *
  * Away are: no connection or a lost one, SQLSTATE classes 08 (connection), 57P (shutting down,
- * starting up), 53 (out of connections, memory, disk) and 40 (deadlock, serialization).  Anything
- * else is an error. A network that swallows everything is noticed by TCP: user timeout and
- * keepalives of 10 s.
+ * starting up), 53 (out of connections, memory, disk), 40 (deadlock, serialization) and 25P03 (a
+ * transaction that was idle for too long).  Anything else is an error. A network that swallows
+ * everything is noticed by TCP: user timeout and keepalives of 10 s, here and, as the server is
+ * told, there; it is told too to end a transaction in which nothing happens for 10 s: one of a
+ * machine that is cut off would keep its ranges locked, and so from the others, for hours.
  */
 #include "reason/pg_link.h"
 
@@ -205,6 +207,16 @@ static void swallow_notice(void *ctx, const char *message)
     (void)message;
 }
 
+/* Settings that its version lacks are left out (tcp_user_timeout came with 12). */
+static mill_err ask_for_timeouts(pg_link *l)
+{
+    return pg_exec(l, "SELECT set_config(s.name, x.value, false) FROM (VALUES"
+                      " ('idle_in_transaction_session_timeout', '10s'),"
+                      " ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'),"
+                      " ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '10s'))"
+                      " AS x(name, value) JOIN pg_settings s USING (name)");
+}
+
 mill_err pg_connect(pg_link *l)
 {
     /* What the URL says comes later, and so wins. */
@@ -233,7 +245,9 @@ mill_err pg_connect(pg_link *l)
     pthread_mutex_lock(&l->lock);
     l->fd = lib.PQsocket(l->c);
     pthread_mutex_unlock(&l->lock);
-    return MILL_OK;
+    const mill_err err = ask_for_timeouts(l);
+    if (err) pg_disconnect(l);
+    return err;
 }
 
 void pg_stop(pg_link *l, bool now)
@@ -249,7 +263,7 @@ void pg_stop(pg_link *l, bool now)
 static bool is_away_state(const char *state)
 {
     return (!strncmp(state, "08", 2) || !strncmp(state, "57P", 3) || !strncmp(state, "53", 2) ||
-            !strncmp(state, "40", 2));
+            !strncmp(state, "40", 2) || !strcmp(state, "25P03"));
 }
 
 static mill_err refuse(pg_link *l, const PGresult *r)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "reason/pg_link.h"
 #include "reason/results.h"
 
 #include <math.h>
@@ -528,4 +529,27 @@ void test_pg_rows__are_there_once_whenever_the_server_crashes(void **state)
     usleep(600000);
     assert_counted(r, 0);
     results_close(r);
+}
+
+/* ---- a machine that is cut off in the middle of a transaction ---- */
+
+void test_pg_link__has_idle_transactions_ended(void **state)
+{
+    pg_link l;
+    PGresult *r;
+
+    NEED_SERVER();
+    assert_ok(pg_link_init(&l, server.url, "here"));
+    assert_ok(pg_run(&r, &l,
+                     "SELECT setting::bigint FROM pg_settings"
+                     " WHERE name = 'idle_in_transaction_session_timeout'",
+                     0, NULL));
+    assert_int_equal(pg_get_int8(r, 0, 0), 10000); /* ms */
+    pg_clear(r);
+    assert_ok(pg_exec(&l, "SET idle_in_transaction_session_timeout = 50"));
+    assert_ok(pg_exec(&l, "BEGIN"));
+    usleep(400000);
+    assert_int_equal(pg_exec(&l, "SELECT 1"), MILL_EIO);
+    assert_true(l.is_away); /* and so it is tried again, on another connection */
+    pg_link_deinit(&l);
 }
