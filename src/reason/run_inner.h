@@ -62,7 +62,7 @@ struct active {
     int64_t deaths_before; /* of the server, when the request was sent */
     bool lost;             /* the last request ended with its connection */
     int killed;            /* servers that died with this one in flight */
-    bool is_alone;         /* in flight as a suspect */
+    bool is_alone;         /* a suspect, in flight or until it is known whether its server died */
     chat_call *call;
     http_timer *timer;
     active *prev, *next;
@@ -86,7 +86,7 @@ struct runner {
     int64_t n_active, n_in_flight, n_waiting;
     size_t held_bytes; /* of records and chains */
     queue ready[N_GROUPS], suspects[N_GROUPS];
-    bool has_suspect[N_GROUPS][SERVERS_MAX]; /* in flight there */
+    bool has_suspect[N_GROUPS][SERVERS_MAX]; /* that is alone there */
     mill_text prompt, body;
 
     bool pumps; /* servers_take is on the stack */

@@ -14,7 +14,9 @@
  *
  * A request that loses its connection may have killed its server.  Whether the server died is known
  * a little later, when the pause is over; the chains that it had in flight are suspects then, and
- * go out one for each server, so that a second death has one author, who is put aside.
+ * go out one for each server, so that a second death has one author, who is put aside.  One that
+ * loses its connection keeps its server to itself until that is known: the next one would find the
+ * server dead and be blamed for it.
  */
 #include "reason/run_inner.h"
 
@@ -80,6 +82,13 @@ static mill_err send_request(active *a)
     return chat_start(&a->call, r->loop, &request);
 }
 
+/* Its server may have another suspect. */
+static void leave_alone(active *a)
+{
+    if (a->is_alone) a->run->has_suspect[a->group][a->server] = false;
+    a->is_alone = false;
+}
+
 static mill_err fail_chain(active *a, const char *why)
 {
     result_row row = {.finish = FINISH_NONE,
@@ -90,6 +99,7 @@ static mill_err fail_chain(active *a, const char *why)
                       .reasoning = "",
                       .why = why};
 
+    leave_alone(a);
     return run_take_row(a, &row);
 }
 
@@ -112,6 +122,7 @@ static mill_err come_back(active *a)
 {
     server_view v;
 
+    leave_alone(a);
     if (a->lost) {
         servers_view(a->run->group[a->group], a->server, &v);
         if (v.deaths > a->deaths_before) a->killed++;
@@ -190,6 +201,7 @@ static mill_err take_reply(active *a, const chat_reply *reply)
                  (long long)data_index(a->run->o->data, a->record->number),
                  stage_name(a->flow.stage), a->attempts, reply->why);
     a->lost = reply->is == CHAT_AGAIN && reply->end != HTTP_DONE;
+    if (!a->lost) leave_alone(a);
     switch (reply->is) {
     case CHAT_OK:
         return take_response(a, reply);
@@ -220,8 +232,6 @@ static void leave_flight(active *a)
 
     a->call = NULL;
     r->n_in_flight--;
-    if (a->is_alone) r->has_suspect[a->group][a->server] = false;
-    a->is_alone = false;
 }
 
 static void on_reply(void *ctx, const chat_reply *reply)
@@ -243,6 +253,7 @@ void run_cancel(active *a)
     if (a->call) {
         chat_cancel(a->call);
         leave_flight(a);
+        leave_alone(a);
         servers_give_unused(r->group[a->group], a->server, a->asked_tokens);
     }
     if (a->timer) {

@@ -17,6 +17,10 @@ ROOT = os.getcwd()
 TMP = os.environ["TEST_TMP"]
 MOCK = os.path.join(TMP, "mock_server")  # a path without a space, since it is written into commands
 os.symlink(os.path.join(ROOT, os.environ["TEST_BUILD"], "tests/mock/mock_server"), MOCK)
+LATE = os.path.join(TMP, "late.sh")  # its server's connections are gone a while before it is
+with open(LATE, "w") as script:
+    script.write('#!/bin/sh\n"$@"\nstatus=$?\nsleep 0.2\nexit $status\n')
+os.chmod(LATE, 0o755)
 N = 24
 ONLY = os.environ.get("ONLY", "")
 
@@ -166,9 +170,10 @@ def crashes(folder):
     must(sum(" crash " in line for line in open(log)) == 1, "no server died, or two")
 
 
-def poison(folder):
+def poison(folder, *wrapper):
     """A record that kills servers is put aside after the second, and only that one."""
     options, log = served(folder, "text=Problem%207. crash", 2)
+    options[1] = " ".join([*wrapper, options[1]])
     p = run(folder, *options)
     must(p.bytes == without({7}), "the others differ")
     must("killed 2 servers" in p.stderr, p.stderr[-300:])
@@ -184,7 +189,7 @@ def huge(folder):
 
 CASES = {"tokens": (tokens,), "mended": (mended,), "lost_record": (lost_record,), "slow_drip": (slow_drip,), "stopped_server": (stopped_server, "--first-byte-timeout", "--idle-timeout"),
          "lost_server": (stopped_server, "--hang-timeout"),
-         "refusing": (refusing,), "crashes": (crashes,), "poison": (poison,), "huge": (huge,)}
+         "refusing": (refusing,), "crashes": (crashes,), "poison": (poison,), "poison_dies_late": (poison, LATE), "huge": (huge,)}
 for mode in "--stream", "--no-stream":
     for fault in ("status:429 retry-after=0.1", "status:500", "status:503", "reset-before", "reset-body", "close-body", "not-http", "torn", "no-choices",
                   "no-finish", "error-mid", "null-content", "empty-content", "hang", "hang-body", "finish:abort"):
