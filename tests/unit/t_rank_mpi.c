@@ -66,7 +66,7 @@ static int under_mpirun(char *said, size_t size, int n, const char *what)
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) return -1;
     snprintf(command, sizeof command,
              "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 TEST_MPI=%s "
-             "TABMILL_RANK_BODY=mpi timeout -k 2 30 mpirun --oversubscribe -n %d %s 2>&1",
+             "TABMILL_RANK_BODY=mpi timeout -k 2 30 mpirun --oversubscribe -n %d '%s' 2>&1",
              what, n, self);
     FILE *f = popen(command, "r");
     const size_t got = fread(said, 1, size - 1, f);
