@@ -49,7 +49,7 @@ done
 echo "host all all 10.78.0.0/24 trust" >>"$db/data/pg_hba.conf"
 (cd / && exec "${as[@]}" "$bin/postgres" -D "$db/data" -k "$db" -h 10.78.0.1 -p 5432 -c fsync=off -c shared_buffers=16MB) >log 2>&1 &
 base=$!
-for _ in $(seq 200); do "$bin/pg_isready" -q -h 10.78.0.1 && break; kill -0 $base 2>/dev/null || break; sleep 0.05; done
+for _ in $(seq 2000); do "$bin/pg_isready" -q -h 10.78.0.1 && break; kill -0 $base 2>/dev/null || break; sleep 0.05; done
 
 python3 - <<'END'
 import json
@@ -62,7 +62,7 @@ serve() { # FILE COMMAND...: of a server, in the background; its URL in FILE
     shift
     "$@" >"$to" 2>/dev/null &
     ours+=($!)
-    for _ in $(seq 500); do [ -s "$to" ] && break; sleep 0.02; done
+    for _ in $(seq 5000); do [ -s "$to" ] && break; sleep 0.02; done
 }
 serve near.url "$MOCK" --port 0 --latency 0.05
 serve far.url nsenter -t $far -n "$MOCK" --port 0 --latency 0.05 --log "$PWD/asked"
@@ -72,7 +72,7 @@ mkdir a b
 run=("$T" reason --dataset ../d.jsonl -o f.jsonl --batch-size 8 --store postgresql://tester@10.78.0.1/postgres --lease-timeout 2)
 (cd b && exec nsenter -t $far -n "${run[@]}" --server "$(cat ../far.url)" >out 2>err) &
 lost=$!
-for _ in $(seq 500); do [ "$(wc -l <asked)" -gt 40 ] && break; sleep 0.02; done
+for _ in $(seq 5000); do [ "$(wc -l <asked)" -gt 40 ] && break; sleep 0.02; done
 
 # ---- cut: what it held is taken over, and the run ends without it ----
 ip link set wire down
