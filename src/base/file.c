@@ -11,6 +11,7 @@
  */
 #include "base/file.h"
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -198,7 +199,25 @@ mill_err file_create_atomic(mill_file **out, const char *path)
     return MILL_OK;
 }
 
-static mill_err write_all(mill_file *f, const unsigned char *p, size_t n)
+/* ---- how long the system takes ---- */
+
+static atomic_int_fast64_t busy_ns;
+
+int64_t file_busy_ns(void)
+{
+    return atomic_load_explicit(&busy_ns, memory_order_relaxed);
+}
+
+static void add_busy(double began)
+{
+    const int64_t ns = (int64_t)((mill_clock() - began) * 1e9);
+
+    atomic_fetch_add_explicit(&busy_ns, ns, memory_order_relaxed);
+}
+
+/* ---- writing ---- */
+
+static mill_err put_all(mill_file *f, const unsigned char *p, size_t n)
 {
     while (n) {
         const ssize_t done = step(FILE_OP_WRITE) ? write(f->fd, p, n) : -1;
@@ -208,6 +227,15 @@ static mill_err write_all(mill_file *f, const unsigned char *p, size_t n)
         n -= (size_t)done;
     }
     return MILL_OK;
+}
+
+static mill_err write_all(mill_file *f, const unsigned char *p, size_t n)
+{
+    const double began = mill_clock();
+    const mill_err err = put_all(f, p, n);
+
+    add_busy(began);
+    return err;
 }
 
 mill_err file_flush(mill_file *f)
@@ -251,7 +279,13 @@ mill_err file_printf(mill_file *f, const char *fmt, ...)
 
 static mill_err sync_fd(int fd, const char *path)
 {
-    if (step(FILE_OP_FSYNC) && fsync(fd) == 0) return MILL_OK;
+    const double began = mill_clock();
+    const bool done = step(FILE_OP_FSYNC) && fsync(fd) == 0;
+    const int why = errno;
+
+    add_busy(began);
+    if (done) return MILL_OK;
+    errno = why;
     if (errno == EINVAL || errno == EROFS) return MILL_OK; /* a pipe, a terminal: nothing to keep */
     return io_fail(path, "fsync");
 }
@@ -335,7 +369,10 @@ mill_err file_patch(mill_file *f, const void *p, size_t n, int64_t at)
 
 void file_start_writeback(mill_file *f)
 {
+    const double began = mill_clock();
+
     (void)sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    add_busy(began);
 }
 
 int64_t file_tell(const mill_file *f)

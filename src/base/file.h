@@ -76,6 +76,9 @@ uint32_t mill_crc32c(uint32_t crc, const void *p, size_t n); /* Castagnoli; star
 /* Of `a` and behind it `n` bytes of which `b` is the checksum. */
 uint32_t mill_crc32c_join(uint32_t a, uint32_t b, int64_t n);
 
+/* What this process has spent in the system's write and fsync, its threads added up. */
+int64_t file_busy_ns(void);
+
 /* Fault injection: the n-th operation of `what` from now fails; 0 never.  With
  * TABMILL_FAULT="write:17:kill" in the environment the process kills itself with SIGKILL there
  * ("write:17:fail" fails it once). */

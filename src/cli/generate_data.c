@@ -116,15 +116,11 @@ static const char *choice(const opt_parsed *p, const bool *value)
 
 static int check_names(const opt_parsed *p, const flags *f)
 {
-    static const char *const nowhere[] = {"deterministic_tree_scm", "gmm_clusters_scm",
-                                          "real_explicit_clusters_scm"};
     static const char *const priors[] = {"mlp_scm", "tree_scm", "mix_scm", "dummy"};
     bool is_known = false;
+    int status;
 
-    for (int k = 0; k < OPT_COUNT(nowhere); k++)
-        if (!strcmp(f->prior, nowhere[k]))
-            return opt_usage_error(p->set, "--prior %s: no publication and no program defines it",
-                                   f->prior);
+    if ((status = cli_prior_name(p->set, f->prior))) return status;
     for (int k = 0; k < OPT_COUNT(priors); k++) is_known |= !strcmp(f->prior, priors[k]);
     if (!is_known)
         return opt_usage_error(p->set, "--prior %s: mlp_scm, tree_scm, mix_scm or dummy", f->prior);

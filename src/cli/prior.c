@@ -77,8 +77,7 @@ static size_t field_size(const opt_row *r)
     }
 }
 
-/* The priors that are named in a public program and defined nowhere. */
-static int check_prior_name(const opt_set *set, const char *name)
+int cli_prior_name(const opt_set *set, const char *name)
 {
     static const char *const nowhere[] = {"deterministic_tree_scm", "gmm_clusters_scm",
                                           "real_explicit_clusters_scm"};
@@ -122,7 +121,7 @@ int cli_prior_config(prior_config *c, const opt_parsed *p, const prior_source *s
     int status = 0;
 
     if (source->recipe) status = apply_recipe(c, p, source->recipe);
-    if (status || (status = check_prior_name(p->set, c->prior))) return status;
+    if (status || (status = cli_prior_name(p->set, c->prior))) return status;
     c->seed = (uint64_t)source->seed;
     if (prior_config_check(c)) return opt_usage_error(p->set, "%s", mill_error());
     return check_used(p, c);
@@ -172,8 +171,8 @@ int cli_prior_workers(int *n, const opt_set *set, const char *nproc, int64_t num
         return 0;
     }
     *n = num_gpus < 0 ? gpus : (int)num_gpus;
-    cli_say("%d workers, one for each GPU asked for; they compute on processor cores, no GPU does",
-            *n);
+    cli_say("%d worker%s, one for each GPU asked for; they compute on processor cores, no GPU does",
+            *n, mill_s(*n));
     return 0;
 }
 
@@ -195,7 +194,7 @@ static void say_end(const prior_run_result *r, const prior_run_options *o)
         (long long)rejected, mill_s(rejected), (long long)r->rejected[PRIOR_REJECT_EMPTY],
         (long long)r->rejected[PRIOR_REJECT_LABELS], (long long)r->rejected[PRIOR_REJECT_FILTER],
         (long long)r->rejected[PRIOR_REJECT_TRIVIAL]);
-    if (r->disk_share > 0.5 && r->seconds > 5)
+    if (r->disk_share > 0.5 && r->seconds > 1)
         cli_say("the disk was the limit: %.0f%% of the workers' time went into writing",
                 100 * r->disk_share);
 }

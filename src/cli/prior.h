@@ -4,7 +4,7 @@
  *     tabmill prior [options]           cli/prior.c
  *     tabmill prior show ...            prior_show.c
  *     tabmill prior stream ...          prior_stream.c
- *     tabmill prior verify|export|stats DIR   prior_verify.c, prior_export.c, prior_stats.c
+ *     tabmill prior verify|export|stats DIR   prior_verify.c
  *     tabmill generate-data ...         generate_data.c
  */
 #ifndef MILL_CLI_PRIOR_H
@@ -39,6 +39,8 @@ extern const opt_row prior_source_rows[], prior_talk_rows[];
 /* Recipe and seed into c, whose options were parsed as `p`; options of another prior and what does
  * not fit together are refused.  0, or exit status 2. */
 int cli_prior_config(prior_config *c, const opt_parsed *p, const prior_source *source);
+/* Refuses the priors that a public program names and nothing defines.  0, or exit status 2. */
+int cli_prior_name(const opt_set *set, const char *name);
 /* Workers by --nproc, else --num-gpus; `nproc` may be NULL.  0, or exit status 2. */
 int cli_prior_workers(int *n, const opt_set *set, const char *nproc, int64_t num_gpus);
 /* A run with a progress line and words about how it ended; the exit status. */

@@ -194,7 +194,7 @@ static mill_err replace(crew *c, int seat, int signal)
     crew_seat *s = &c->board->seat[seat];
     const int64_t piece = atomic_exchange(&s->piece, -1);
 
-    atomic_store(&s->begun, 0); /* they are made again */
+    atomic_fetch_sub(&s->made, atomic_exchange(&s->begun, 0)); /* they are made again */
     c->n_died++;
     if (was_taken(c->board, piece)) leave(c->board, piece);
     c->n_strikes[seat] = piece == c->strike[seat] ? c->n_strikes[seat] + 1 : 1;

@@ -28,9 +28,10 @@ typedef struct {
     _Alignas(64) _Atomic int64_t piece;  /* that it is at; -1: none */
     _Atomic int64_t left;                /* by a dead worker, to be taken by the next; -1: none */
     _Atomic int64_t at;                  /* the data set it is making, for the words of its end */
-    _Atomic int64_t made, bytes;         /* data sets of finished pieces */
-    _Atomic int64_t begun;               /* data sets of the piece it is at */
-    _Atomic int64_t busy_ns, written_ns; /* making, and handing to the system */
+    _Atomic int64_t made;                /* data sets */
+    _Atomic int64_t begun;               /* those of them that are of the piece it is at */
+    _Atomic int64_t bytes;               /* of finished pieces */
+    _Atomic int64_t busy_ns, written_ns; /* making, and in the system's writes */
     atomic_int err;                      /* mill_err that it ended with */
     char words[CREW_WORDS];              /* and its words, to be read when err is set */
 } crew_seat;

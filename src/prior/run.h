@@ -39,7 +39,7 @@ typedef struct {
     int64_t bytes;    /* of all complete units */
     int64_t attempts, rejected[PRIOR_N_REJECT];
     double seconds;     /* of this process */
-    double disk_share;  /* of the workers' time: waiting for the disk */
+    double disk_share;  /* of the workers' time: in writes and syncs */
     int n_died, signal; /* workers that were killed; what stopped the run, or 0 */
 } prior_run_result;
 

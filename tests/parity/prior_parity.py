@@ -27,10 +27,12 @@ def main():
         if o.kind and kind not in o.kind:
             continue
         theirs = c.official(kind, 0, o.official)
+        print("%s: %d official data sets" % (kind, len(theirs)), flush=True)
         if o.save:
             c.save(kind, theirs)
-        rows += list(c.compare(kind, theirs, c.ours(tabmill, kind, o.ours, o.ours)))
-        print("drawn: " + kind, flush=True)
+        mine = c.ours(tabmill, kind, o.ours, o.ours)
+        print("%s: %d of ours" % (kind, len(mine)), flush=True)
+        rows += list(c.compare(kind, theirs, mine))
     bad = c.holm(rows)
     print(c.table(rows, bad))
     print("%d passed, %d failed, %d skipped" % (len(rows) - len(bad), len(bad), len(gone)))
