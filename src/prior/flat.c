@@ -38,7 +38,8 @@ static int64_t flat_memory(const prior_config *c)
 {
     const int64_t width = c->max_features;
 
-    return ROWS_AT_ONCE * (width * 4 + 8) + (width + 1) * NUMBER + (width * 4 + 8192) * 2 * UNIT;
+    return ROWS_AT_ONCE * (width * 4 + 8) + (width + 1) * NUMBER +
+           (width * 4 + prior_text_bytes(c)) * 2 * UNIT;
 }
 
 /* DIR[/FOLDER]/episode_ID_WHAT */

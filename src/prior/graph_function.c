@@ -103,9 +103,12 @@ static mill_err run(const mat *y, scm *s, const mat *x, func_kind kind)
     static mill_err (*const body[FUNC_N])(const mat *, scm *, const mat *) = {
         mlp, graph_tree, graph_disc, graph_linear, graph_quad, graph_gp, graph_em, prod};
     const prior_mark mark = prior_arena_mark(s->arena);
+    mill_text *const text = s->text;
 
     say(s, "{\"function\":\"%s\",\"in\":%d,\"out\":%d", graph_func_name[kind], x->d, y->d);
+    if (!s->in_full) s->text = NULL;
     TRY(body[kind](y, s, x));
+    s->text = text;
     say(s, "}");
     prior_arena_release(s->arena, mark);
     return MILL_OK;

@@ -20,7 +20,7 @@
  * emitted, so that nothing has to be kept.
  *
  * What is described goes to scm.text in order: an object or array is opened, filled and closed by
- * say(); nothing is said unless a description is wanted.
+ * say().  Inside of a function nothing is said unless all of it is wanted (graph_function.c: run).
  */
 #ifndef MILL_PRIOR_GRAPH_INNER_H
 #define MILL_PRIOR_GRAPH_INNER_H
@@ -103,7 +103,8 @@ typedef struct {
     const graph_kernels *k;
     prior_draw *draw;
     prior_arena *arena;
-    mill_text *text; /* NULL: no description */
+    mill_text *text; /* NULL: nothing is said now */
+    bool in_full;    /* say what functions are made of, too */
     bool is_lost;    /* a number that is not finite where it cannot be carried on */
 
     scalar_mode mode;

@@ -273,7 +273,8 @@ mill_err prior_graph_scm(prior_try *t)
              .k = graph_kernels_get(),
              .draw = &t->draw,
              .arena = t->arena,
-             .text = t->describe ? t->structure : NULL};
+             .text = t->structure,
+             .in_full = t->describe};
     walk w = {.s = &s, .columns = t->at.features + 1};
     int computed = 0;
 

@@ -61,7 +61,7 @@ typedef struct {
     prior_draw draw; /* key of the set, step of the attempt */
     prior_arena *arena;
     bool wants_number; /* y: numbers, for regression or to be cut at ranks; else labels */
-    bool describe;     /* the structure in full */
+    bool describe;     /* what functions are made of, too */
     int64_t stride;    /* rows, padded to 16 */
 
     float *x;             /* (features, stride): column j at x + j * stride, allocated */

@@ -75,7 +75,7 @@ typedef struct {
     int attempts;             /* at the structure, this one included */
     int rejected[PRIOR_N_REJECT]; /* of them, by prior_reject */
     const char *kind;             /* "mlp_scm", "tree_scm", "graph_scm", "dummy" */
-    const char *structure; /* one JSON object: hyper-parameters; with `describe` the graph too */
+    const char *structure;        /* one JSON object: hyper-parameters, layers or graph */
     size_t structure_len;
 } prior_set;
 
@@ -86,8 +86,8 @@ mill_err prior_maker_new(prior_maker **out, const prior_config *c);
 void prior_maker_free(prior_maker *m);
 /*
  * MILL_EINPUT after max-attempts attempts without an accepted one, naming index and reasons;
- * MILL_ENOMEM above prior_config_memory().  `describe` adds the structure in full (graph, functions
- * of each node, matrices by kind) and changes no byte of x and y.
+ * MILL_ENOMEM above prior_config_memory().  `describe` adds what functions are made of and which
+ * columns were taken, and changes no byte of x and y.
  */
 mill_err prior_make(prior_set *out, prior_maker *m, int64_t index, bool describe);
 

@@ -42,7 +42,8 @@ static int64_t pt_size(const prior_config *c)
 
 static int64_t pt_memory(const prior_config *c)
 {
-    return 2 * c->batch_size * (prior_most_rows(c) * 8 + c->max_features * 4 + 8192) +
+    return 2 * c->batch_size *
+               (prior_most_rows(c) * 8 + c->max_features * 4 + prior_text_bytes(c)) +
            ROWS_AT_ONCE * c->max_features * 4;
 }
 

@@ -202,7 +202,8 @@ static mill_err work(void *ctx, crew_board *b, int seat)
 
 int64_t prior_run_memory(const prior_run_options *o)
 {
-    const int64_t a_set = (prior_most_cells(o->config) + prior_most_rows(o->config)) * 4 + 8192;
+    const int64_t a_set = (prior_most_cells(o->config) + prior_most_rows(o->config)) * 4 +
+                          prior_text_bytes(o->config);
     const int64_t held = o->inner < 2                    ? 0
                          : o->inner * a_set < HELD_BYTES ? 2 * o->inner * a_set
                                                          : 2 * (HELD_BYTES + a_set);

@@ -51,7 +51,8 @@ static int64_t shard_size(const prior_config *c)
 
 static int64_t shard_memory(const prior_config *c)
 {
-    const int64_t a_set = prior_most_rows(c) * (int64_t)sizeof(float) + c->max_features * 4 + 8192;
+    const int64_t a_set =
+        prior_most_rows(c) * (int64_t)sizeof(float) + c->max_features * 4 + prior_text_bytes(c);
 
     return shard_size(c) * a_set * 2; /* a growing text doubles */
 }

@@ -45,6 +45,14 @@ int64_t prior_most_cells(const prior_config *c)
     return most;
 }
 
+int64_t prior_text_bytes(const prior_config *c)
+{
+    const int64_t layers = c->num_layers > 44 ? c->num_layers : 44; /* 44: as prior_v1_bytes */
+
+    if (!strcmp(c->prior, "graph_scm")) return 4096 + 512 * c->max_n_nodes + 128 * c->max_features;
+    return 4096 + 96 * layers;
+}
+
 void prior_fill_rows(float *out, const prior_set *set, int64_t first_row, int64_t n, int width)
 {
     for (int64_t i = 0; i < n; i++) {

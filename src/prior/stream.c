@@ -101,7 +101,7 @@ static size_t slot_bytes(const prior_config *c)
 {
     const int64_t n = STREAM_HEAD +
                       4 * (prior_most_cells(c) + prior_most_rows(c) + c->max_features) +
-                      (int64_t)sizeof(size_t) + TEXT_ROOM;
+                      (int64_t)sizeof(size_t) + TEXT_ROOM + prior_text_bytes(c);
 
     return (size_t)(n + 4095) / 4096 * 4096;
 }

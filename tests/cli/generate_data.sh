@@ -32,7 +32,64 @@ PY
 says x_is_float32 "'descr': '<f4', 'fortran_order': False"
 says y_is_int64 "'descr': '<i8'"
 
-expect undefined_prior 2 "no publication and no program defines it" "$T" generate-data --n_datasets 1 --out_dir x --prior deterministic_tree_scm
+# Every flag that is not refused acts: other files than without it.
+files() { cat "$1"/episode_* | md5sum; }
+echo '{"prior": "mlp_scm", "min-features": 3, "max-features": 8, "min-seq": 40, "max-seq": 60, "max-classes": 4, "nproc": "1"}' >plain.json
+run() { # FOLDER FLAG...
+    local folder=$1
+    shift
+    "$T" generate-data --n_datasets 40 --out_dir "$folder" --config plain.json "$@" 2>err
+}
+acts() { # NAME FLAG...; beside the files of $plain
+    local name=$1
+    shift
+    rm -rf acting
+    run acting "$@"
+    holds "acts_$name" test -e acting/episode_000040_y.npy -a "$(files acting)" != "$plain"
+}
+run plain
+plain=$(files plain)
+stated=$(cat err)
+holds plain_is_whole test "$(find plain -name 'episode_*' | wc -l)" = 80
+acts min_features --min_features 7
+acts max_features --max_features 12
+acts min_seq --min_seq 55
+acts max_seq --max_seq 90
+acts log_seq --log_seq
+acts min_classes --min_classes 4
+acts max_classes --max_classes 6
+acts seq_len_per_gp --seq_len_per_gp
+acts imbalance --min_imbalance_ratio 3 --max_imbalance_ratio 3
+acts is_causal --is_causal
+acts no_causal --no_causal
+holds no_causal_is_the_other test "$(files acting)" != "$(run causal --is_causal; files causal)"
+acts y_is_effect --y_is_effect
+acts in_clique --in_clique
+acts num_layers --num_layers 3
+acts num_causes --num_causes 4
+acts noise_std --noise_std 0.5
+acts pre_sample_noise_std --pre_sample_noise_std
+acts assigner_type --assigner_type value
+acts seed --seed 1
+for flag in y_is_effect in_clique pre_sample_noise_std; do
+    run "with_$flag" --$flag
+    run "without_$flag" --no_$flag
+    holds "acts_no_$flag" test "$(files with_$flag)" != "$(files without_$flag)"
+done
+run groups --seq_len_per_gp --min_seq 20
+run replay --seq_len_per_gp --min_seq 20 --replay_small
+holds acts_replay_small test "$(files groups)" != "$(files replay)"
+run inner --inner_bsz 1
+holds inner_bsz_changes_no_byte test "$(files inner)" = "$plain"
+cp err out
+holds inner_bsz_changes_memory test "$(grep -o 'at most .* each' out)" != "$(grep -o 'at most .* each' <<<"$stated")"
+expect one_layer 2 "num-layers: 0, drawn, or from 2 up" "$T" generate-data --n_datasets 1 --out_dir x --num_layers 1
+expect of_another_prior 2 "does nothing with the prior dummy" "$T" generate-data --n_datasets 1 --out_dir x --prior dummy --num_causes 3
+
+for prior in deterministic_tree_scm gmm_clusters_scm real_explicit_clusters_scm; do
+    expect "refused_$prior" 2 "no publication and no program defines it" "$T" generate-data --n_datasets 1 --out_dir x --prior $prior
+    expect "prior_refused_$prior" 2 "no publication and no program defines it" "$T" prior -n 1 -o x --prior $prior
+done
 for flag in min_swap_prob max_swap_prob transform_type noise_type n_estimators max_depth class_separability separation_strength \
     balance_strength cluster_separation within_cluster_std label_noise; do
     expect "refused_$flag" 2 "no publication and no program defines" "$T" generate-data --n_datasets 1 --out_dir x --$flag 1

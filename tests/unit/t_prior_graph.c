@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "prior/inner.h"
+#include "prior/sink.h"
 
 #include <math.h>
 
@@ -141,7 +142,10 @@ static void check_described(json_t *o, const prior_set *s, int features)
         const bool is_root = !json_array_size(json_object_get(node, "parents"));
         assert_true(is_root == !json_object_get(node, "join"));
         assert_true(is_root == !!json_object_get(node, "points"));
-        assert_true(json_array_size(json_object_get(node, "functions")) >= 1);
+        json_t *const functions = json_object_get(node, "functions");
+        assert_true(json_array_size(functions) >= 1);
+        for (size_t k = 0; k < json_array_size(functions); k++)
+            assert_true(json_is_string(json_object_get(json_array_get(functions, k), "function")));
         for (size_t k = 0; k < json_array_size(list); k++) {
             json_t *const c = json_array_get(list, k);
             const int column = (int)json_integer_value(json_object_get(c, "column"));
@@ -165,13 +169,16 @@ void test_graph_scm__describes_its_graph(void **state)
     c.max_seq = 200;
     c.min_features = c.max_features = 12;
     assert_ok(prior_maker_new(&m, &c));
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 24; i++) { /* in full, and as files have it */
+        const bool in_full = i % 2;
         json_error_t where;
-        assert_ok(prior_make(&s, m, i, true));
+        assert_ok(prior_make(&s, m, i, in_full));
         json_t *o = json_loadb(s.structure, s.structure_len, 0, &where);
         if (!o) fail_msg("%d: %s: %.80s", i, where.text, s.structure + where.position);
         check_described(o, &s, 12);
         json_decref(o);
+        assert_true(in_full || !strstr(s.structure, "\"matrix\""));
+        assert_true(in_full || s.structure_len <= (size_t)prior_text_bytes(&c));
     }
     prior_maker_free(m);
 }
