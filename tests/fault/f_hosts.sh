@@ -158,18 +158,25 @@ verdict "a wire that is cut for a moment does not end them" $?
 # Cut for longer than they wait: each host takes the other for lost and ends; when the wire is back the run goes on where it was.
 longer=(--epochs 200 --hidden-dims "512,512" --early-stopping-patience 0 --checkpoint-every 0.05)
 "${train[@]}" "${longer[@]}" -o calm >out 2>&1
-TABMILL_RANK_TIMEOUT=$patience train_on_two $((cut + 60)) "${longer[@]}" -o torn & job=$!
-for _ in $(seq 1000); do [ -e torn/latest.mill ] && break; sleep 0.02; done
-in_a ip link set wire down
-start=$(date +%s%N)
-while [ -n "$(named tabmill)" ] && [ $(($(date +%s%N) - start)) -lt $((cut * 1000000000)) ]; do sleep 0.1; done
-ended=$((($(date +%s%N) - start) / 1000000))
-sleep "$((cut > ended / 1000 ? cut - ended / 1000 : 0))"
-in_a ip link set wire up
-wait $job
-status=$?
-[ $status != 0 ] && [ $ended -lt $((cut * 1000)) ] && [ -z "$(named tabmill)" ] && grep -q "collective was not done within $patience s" out
-verdict "a wire that is cut for $cut s ends both hosts after $patience s" $?
+for _ in 1 2; do # a busy machine may be late without a cut: then once more, with four times the patience
+    rm -rf torn
+    TABMILL_RANK_TIMEOUT=$patience train_on_two $((cut + 60)) "${longer[@]}" -o torn & job=$!
+    for _ in $(seq 5000); do [ -e torn/latest.mill ] && break; sleep 0.02; done
+    in_a ip link set wire down
+    start=$(date +%s%N)
+    while [ -n "$(named tabmill)" ] && [ $(($(date +%s%N) - start)) -lt $((cut * 1000000000)) ]; do sleep 0.1; done
+    ended=$((($(date +%s%N) - start) / 1000000))
+    sleep "$((cut > ended / 1000 ? cut - ended / 1000 : 0))"
+    in_a ip link set wire up
+    wait $job
+    status=$?
+    [ $status != 0 ] && [ $ended -lt $((cut * 1000)) ] && [ -z "$(named tabmill)" ] && [ -e torn/latest.mill ] &&
+        grep -q "collective was not done within $patience s" out
+    told=$?
+    [ $told = 0 ] && break
+    cut=$((cut * 4)) patience=$((patience * 4))
+done
+verdict "a wire that is cut for longer than they wait ends both hosts" "$told"
 train_on_two 120 "${longer[@]}" -o torn --resume && same_weights torn calm
 verdict "and the run goes on to the same weights when it is back" $?
 
@@ -182,10 +189,10 @@ for patience in 2 8; do # a busy machine may be late without a cut
     in_a ip link set wire down
     for _ in $(seq 300); do [ -z "$(left)" ] && break; sleep 0.1; done
     [ "$holds" = 4 ] && [ -z "$(left)" ] && grep -q "rank 0 says: rank . failed: its collective was not done within $patience s" out
-    cut=$?
-    [ $cut = 0 ] && break
+    told=$?
+    [ $told = 0 ] && break
     kill -KILL "$(named mpirun)" 2>/dev/null
     in_a ip link set wire up
 done
-verdict "a cut wire ends the ranks of both hosts" "$cut"
+verdict "a cut wire ends the ranks of both hosts" "$told"
 exit 0
