@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-VENV = os.path.join(ROOT, "build", "venv-reason")
+VENV = os.environ.get("REASON_VENV") or os.path.join(ROOT, "build", "venv-reason")
 TABMILL = os.environ.get("TABMILL", os.path.join(ROOT, "build", "release", "tabmill"))
 PACKAGES = ["llama-cpp-python[server]==0.3.36", "gguf==0.19.0", "math-verify[antlr4_13_2]==0.9.0", "numpy"]
 WIDTH, HIDDEN, LAYERS, HEADS, CONTEXT = 64, 128, 2, 4, 16384
@@ -31,6 +31,14 @@ def verdict(name, holds, why=""):
         failed.append(name)
 
 
+def reason_of(text):
+    """Of all that pip says of a failure: the first line that says more than that something failed."""
+    lines = [line.strip(" |\u2502\u2570\u2500>\u00d7") for line in text.splitlines()]
+    lines = [line for line in lines if "error" in line.lower() or "could not" in line.lower() or "could be found" in line]
+    said = [line for line in lines if not any(w in line for w in ("subprocess", "metadata-generation-failed", "CMake Error at", "Failed b"))]
+    return (said or lines or ["pip failed"])[0]
+
+
 def make_venv():
     """Runs this file again inside of the venv, or ends with SKIP and the reason."""
     stamp = os.path.join(VENV, "installed")
@@ -39,8 +47,7 @@ def make_venv():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
         pip = subprocess.run([os.path.join(VENV, "bin", "pip"), "install", "-q", *PACKAGES], capture_output=True, text=True)
         if pip.returncode:
-            errors = [line for line in pip.stderr.splitlines() if "ERROR" in line or "error:" in line]
-            sys.exit(print(f"SKIP: llama-cpp-python cannot be built here: {(errors or ['pip failed'])[0].strip()}"))
+            sys.exit(print(f"SKIP: llama-cpp-python cannot be built here: {reason_of(pip.stderr)}"))
         with open(stamp, "w") as f:
             f.write(" ".join(PACKAGES))
     python = os.path.join(VENV, "bin", "python")
