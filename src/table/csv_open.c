@@ -17,6 +17,18 @@ static size_t bom_length(const char *s, size_t n)
     return n >= 3 && !memcmp(s, "\xef\xbb\xbf", 3) ? 3 : 0;
 }
 
+/* Lines that end with CR alone, as files of the classic Mac OS have them, would all be one. */
+static mill_err check_line_ends(const csv_reader *r, const char *s, size_t n)
+{
+    const char *cr = memchr(s, '\r', n);
+
+    if (!cr || cr == s + n - 1 || memchr(s, '\n', n)) return MILL_OK;
+    return mill_fail(MILL_EINPUT,
+                     "%s: its lines end with CR alone; they must end with LF or CR LF "
+                     "(tr '\\r' '\\n' makes them so)",
+                     r->src.path);
+}
+
 /*
  * The beginning of the file, at least 64 KiB and at least two lines, behind a BOM; a last line
  * without end gets one if the file ends there.
@@ -35,6 +47,7 @@ static mill_err read_sample(csv_reader *r, csv_block *b, size_t *n)
         r->layout.begin = (int64_t)bom;
         *n = got - bom;
         memmove(buf, buf + bom, *n);
+        TRY(check_line_ends(r, buf, *n));
         if (got < want && *n && buf[*n - 1] != '\n') buf[(*n)++] = '\n';
         memset(buf + *n, 0, want + 1 + CSV_PAD - *n);
         const char *first = memchr(buf, '\n', *n);
@@ -68,7 +81,9 @@ static mill_err read_name(csv_reader *r, csv_block *b, const csv_row *row, int j
     csv_unquote(t, r->layout.quote, &f, &err);
     if (err) return err;
     if (memchr(f.s, 0, f.n))
-        return mill_fail(MILL_EINPUT, "%s:1: a NUL byte in the names", r->src.path);
+        return mill_fail(MILL_EINPUT,
+                         "%s:1: a NUL byte in the names: no text in UTF-8, or no table",
+                         r->src.path);
     if (!csv_utf8_ok(f.s, f.n))
         return mill_fail(MILL_EINPUT, "%s:1: the name of column %d is not UTF-8", r->src.path,
                          j + 1);

@@ -20,6 +20,9 @@ printf 'a,b\n1,2\n3,x\0y\n' >bad.csv;           refuse nul "bad.csv:3"
 printf 'a,b\n1,x\n3,\377\n' >bad.csv;           refuse utf8 "bad.csv:3"
 printf 'a,a\n1,2\n3,4\n' >bad.csv;              refuse duplicate_header "\"a\""
 printf 'a,b\n1,2\n3,"12,5"\n' >bad.csv;          refuse decimal_comma 'bad.csv:3: column "b": "12,5" is not a number'
+printf 'a,b\r1,2\r3,4\r' >bad.csv;                refuse cr_alone "bad.csv: its lines end with CR alone"
+printf 'a,b\n1,2\n' | iconv -t UTF-16 >bad.csv;   refuse utf16 "bad.csv: this is UTF-16"
+printf 'a,b\n1,2\n' | iconv -t UTF-16LE >bad.csv; refuse utf16_unmarked "bad.csv:1: a NUL byte in the names: no text in UTF-8"
 rm bad.csv;                                     refuse absent "bad.csv"
 mkdir bad.csv;                                  refuse folder "bad.csv"
 rmdir bad.csv
