@@ -114,7 +114,8 @@ mill_err file_mkdir(const char *path)
         *s = '\0';
         if (mkdir(part, 0777) != 0 &&
             (errno != EEXIST || stat(part, &st) != 0 || !S_ISDIR(st.st_mode)))
-            err = sys_fail(part, "make folder");
+            err = errno == EEXIST ? mill_fail(MILL_EIO, "%s: is a file, not a folder", part)
+                                  : sys_fail(part, "make folder");
         *s = c;
         if (c == '\0') break;
     }

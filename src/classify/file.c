@@ -48,13 +48,14 @@ static mill_err network_write(const cls_config *c, json_t *meta)
 #define READ_DIMS(x, o) READ_TEXT(x, o)
 #define READ_FLAG(x, o) (x) = json_is_true(o)
 
-/* Texts are borrowed from the file. */
-static mill_err network_read(cls_config *c, const store *s)
+/* Texts are borrowed from the file of this path. */
+static mill_err network_read(cls_config *c, const store *s, const char *path)
 {
     const json_t *o = json_object_get(store_meta(s), "classifier");
 
     *c = cls_config_default();
-    if (!json_is_object(o)) return mill_fail(MILL_EINPUT, "this is no model of `tabmill train`");
+    if (!json_is_object(o))
+        return mill_fail(MILL_EINPUT, "%s: this is no model of `tabmill train`", path);
 #define OPT(kind, field, name, letter, def, least, most, who, help) \
     if (is_network_option(name)) READ_##kind(c->field, json_object_get(o, name));
 #include "classify/options.def"
@@ -105,7 +106,7 @@ mill_err cls_model_open(cls_model *m, const char *path, mill_pool *pool)
 {
     *m = (cls_model){.pool = pool};
     TRY(store_open(&m->file, path));
-    mill_err err = network_read(&m->c, m->file);
+    mill_err err = network_read(&m->c, m->file, path);
     if (!err) err = cls_encoder_read(&m->encoder, m->file);
     if (err) cls_model_close(m);
     return err;

@@ -69,10 +69,12 @@ mill_err prior_manifest_read(prior_manifest *m, const char *dir)
     const char *format = json_string_value(json_object_get(m->manifest, "format"));
     first = json_object_get(m->manifest, "first");
     n = json_object_get(m->manifest, "n");
-    mill_err err = prior_config_read(&m->config, json_object_get(m->manifest, "config"));
+    mill_err err = MILL_OK;
     m->format = format ? prior_format_find(format) : NULL;
-    if (!err && (!m->format || !json_is_integer(first) || !json_is_integer(n)))
-        err = mill_fail(MILL_EINPUT, "%s/manifest.json: format, first or n is missing", dir);
+    if (!m->format || !json_is_integer(first) || !json_is_integer(n))
+        err = mill_fail(MILL_EINPUT, "%s: holds no run of a prior (manifest.json is of another)",
+                        dir);
+    if (!err) err = prior_config_read(&m->config, json_object_get(m->manifest, "config"));
     m->first = json_integer_value(first);
     m->n = json_integer_value(n);
     m->csv = json_is_true(json_object_get(m->manifest, "csv"));
@@ -124,6 +126,9 @@ static mill_err compare(const prior_run_options *o, const json_t *was, const jso
     mill_text t = {0};
     mill_err err = MILL_OK;
 
+    if (!json_is_string(json_object_get(was, "format")))
+        return mill_fail(MILL_EINPUT, "%s: holds a run, and not of a prior; take another folder",
+                         o->dir);
     add_differences(&t, was, is);
     if (t.failed)
         err = text_check(&t);

@@ -157,6 +157,10 @@ expect not_over_its_rows 1 "rows.csv: is what is read" "$T" predict run -i rows.
 expect exists 1 "--force overwrites" "$T" predict run -i "$PENGUINS" -o without.csv
 cut -d, -f1-3 "$PENGUINS" >narrow.csv
 expect column_missing 1 'column "bill_depth_mm" is missing' "$T" predict run -i narrow.csv
+"$T" fit -i "$PENGUINS" -o synth.mill -q
+expect model_of_fit 1 'synth.mill: this is no model of `tabmill train`' "$T" predict synth.mill -i "$PENGUINS"
+expect run_of_another_job 1 "run: holds no run of a prior (manifest.json is of another)" "$T" prior verify run
+expect resume_of_another_job 1 "run: holds a run, and not of a prior" "$T" prior -n 4 -o run --resume
 expect no_model 1 "holds no checkpoint" "$T" predict . -i "$PENGUINS"
 head -c 3000 run/best.mill >cut.mill
 expect cut_model 1 "cut.mill" "$T" predict cut.mill -i "$PENGUINS"
