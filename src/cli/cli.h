@@ -19,6 +19,16 @@ typedef struct {
     const char *about;
 } command;
 
+/* What a command does besides its own: `tabmill prior show`. */
+typedef struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} cli_verb;
+/* main.c: runs the verb that argv[0] names, and refuses a word that is none.  false: there is no
+ * word, the command itself is meant. */
+bool cli_run_verb(int *status, const opt_set *set, const cli_verb *verbs, int n, int argc,
+                  char **argv);
+
 int cmd_fit(int argc, char **argv);
 int cmd_sample(int argc, char **argv);
 int cmd_generate(int argc, char **argv);

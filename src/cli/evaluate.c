@@ -369,7 +369,7 @@ static bool read_bound(const eval_headline **h, double *least, const char *text)
 
     if (!eq || (size_t)(eq - text) >= sizeof name ||
         !mill_parse_f64(least, eq + 1, strlen(eq + 1))) {
-        opt_usage_error(&evaluate_set, "--fail-under %s: METRIC=VALUE is wanted", text);
+        opt_usage_error(&evaluate_set, "--fail-under %s: METRIC=VALUE is wanted, a number", text);
         return false;
     }
     snprintf(name, sizeof name, "%.*s", (int)(eq - text), text);

@@ -117,6 +117,18 @@ static double hang_seconds(const char *text)
     return x > 0 ? x : -1;
 }
 
+/* Of --ranks: numbers of ranks, on whatever host, with commas between. */
+static bool are_ranks(const char *list, int world)
+{
+    for (const char *s = list;; s++) {
+        const size_t n = strcspn(s, ",");
+        int64_t rank;
+        if (!mill_parse_i64(&rank, s, n) || rank < 0 || rank >= world) return false;
+        s += n;
+        if (!*s) return true;
+    }
+}
+
 static int fill_job(rank_job *job, const launch_options *o)
 {
     const bool is_alone = o->standalone || o->nodes == 1;
@@ -135,6 +147,10 @@ static int fill_job(rank_job *job, const launch_options *o)
         return opt_usage_error(&launch_set, "--hang-timeout %s: seconds, or auto", o->hang_timeout);
     const int n = count_ranks(o);
     if (!n) return 2;
+    const int world = is_alone ? n : n * (int)o->nodes;
+    if (o->ranks && !are_ranks(o->ranks, world))
+        return opt_usage_error(&launch_set, "--ranks %s: numbers from 0 to %d with commas between",
+                               o->ranks, world - 1);
     if (n > mill_cpu_count())
         mill_log(MILL_LOG_WARN, "%d ranks on %d processors: they will take turns", n,
                  mill_cpu_count());

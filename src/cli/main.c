@@ -68,6 +68,24 @@ static int unknown_command(const char *name)
     return 2;
 }
 
+bool cli_run_verb(int *status, const opt_set *set, const cli_verb *verbs, int n, int argc,
+                  char **argv)
+{
+    char list[256] = "";
+
+    if (!argc || argv[0][0] == '-') return false;
+    for (int i = 0; i < n; i++) {
+        if (!strcmp(argv[0], verbs[i].name)) {
+            *status = verbs[i].run(argc - 1, argv + 1);
+            return true;
+        }
+        const size_t len = strlen(list);
+        snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", verbs[i].name);
+    }
+    *status = opt_usage_error(set, "%s: no option, and not one of %s", argv[0], list);
+    return true;
+}
+
 static int help(const char *name)
 {
     const command *c = name ? find_command(name) : NULL;

@@ -252,10 +252,7 @@ static int run(const opt_parsed *p, options *o)
     return cli_prior_run(&result, p->set, &run);
 }
 
-static const struct {
-    const char *verb;
-    int (*run)(int argc, char **argv);
-} verbs[] = {
+static const cli_verb verbs[] = {
     {"show", cmd_prior_show},     {"stream", cmd_prior_stream}, {"verify", cmd_prior_verify},
     {"export", cmd_prior_export}, {"stats", cmd_prior_stats},
 };
@@ -266,8 +263,7 @@ int cmd_prior(int argc, char **argv)
     opt_parsed p;
     int status;
 
-    for (int i = 0; argc > 0 && i < OPT_COUNT(verbs); i++)
-        if (!strcmp(argv[0], verbs[i].verb)) return verbs[i].run(argc - 1, argv + 1);
+    if (cli_run_verb(&status, &prior_run_set, verbs, OPT_COUNT(verbs), argc, argv)) return status;
     if (opt_parse(&p, &status, &prior_run_set, &o, argc, argv) == OPT_STOP) return status;
     status = run(&p, &o);
     opt_free(&p);

@@ -33,6 +33,13 @@ expect zero_width 2 "--generator-dim: \"0\" is not a list of widths" "$T" fit --
 expect vast_number 2 "1e30 is not in 0 .. 1e+15" "$T" sample x.mill -n 1e30
 expect vast_digits 2 "99999999999999999999 is not in 0 .." "$T" sample x.mill --seed 99999999999999999999
 expect fraction 2 "\"1.5\" is not a whole number" "$T" sample x.mill -n 1.5
+expect no_such_verb 2 "nope: no option, and not one of show, stream, verify" "$T" prior nope
+expect no_such_verb_of_reason 2 "nope: no option, and not one of verify" "$T" reason nope
+expect ranks_that_are_not 2 "--ranks 7: numbers from 0 to 1" "$T" launch -n 2 --ranks 7 -t true
+expect ranks_that_are_no_numbers 2 "--ranks 0,: numbers from" "$T" launch -n 2 --ranks 0, -t true
+expect folder_is_a_file 1 "penguins.csv: is a file, not a folder" "$T" prior -n 1 -o "$PENGUINS"
+expect folder_below_a_file 1 "penguins.csv: is a file, not a folder" "$T" prior -n 1 -o "$PENGUINS/x"
+expect bound_is_no_number 2 "METRIC=VALUE is wanted, a number" "$T" evaluate "$PENGUINS" "$PENGUINS" --fail-under shapes=high
 expect twice 2 "given twice" "$T" fit --epochs 3 --epochs 4
 expect flag_with_value 2 "neither yes nor no" "$T" fit --resume=perhaps
 expect input_missing 2 "-i TABLE is missing" "$T" fit -o m.mill
