@@ -20,6 +20,8 @@ def data_sets(*options):
             y = np.frombuffer(bytearray(p.stdout.read(4 * rows)), "<f4")
             p.stdout.read(4 * features + text)  # levels of the columns, hyper-parameters
             yield torch.from_numpy(x), torch.from_numpy(y).long() if classes else torch.from_numpy(y), train
+    if p.returncode:
+        raise RuntimeError("tabmill prior stream ended with status %d" % p.returncode)  # it has said why
 
 
 def batches(size, *options):

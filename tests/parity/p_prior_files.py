@@ -72,6 +72,11 @@ def main():
         flat = [X[i, :, : d[i]] for X, _, d, _ in read for i in range(4)]
         shards = [x for x, _, _ in prior_shards.ShardReader(folder)][:40]
         verdict("stream_values", all(torch.equal(a, b) for a, b in zip(flat, shards)) and len(flat) == 40)
+        try:
+            list(prior_stream.batches(1, "-n", "1", "--prior", "none"))
+            verdict("stream_tells_failure", False, "no exception")
+        except RuntimeError as e:
+            verdict("stream_tells_failure", "status 2" in str(e), e)
         for script, argument in (("prior_stream.py", ["-n", "8", "--prior", "dummy"]), ("prior_shards.py", [folder])):
             p = subprocess.run([sys.executable, os.path.join(ROOT, "examples", script), *argument], capture_output=True, text=True)
             verdict("runs_" + script[:-3], p.returncode == 0 and p.stdout.startswith("("), p.stderr[-300:])
