@@ -2,6 +2,8 @@
  *
  *     cc fit_sample.c $(pkg-config --cflags --libs tabmill) -o fit_sample
  *     ./fit_sample penguins.csv synthetic.csv 'species=Gentoo'
+ *
+ * The model stays beside them, as fit_sample.mill.
  */
 #include <stdio.h>
 #include <tabmill.h>

@@ -75,11 +75,6 @@ const double *logistic_weights(const mill_logistic *m)
     return m->w;
 }
 
-int logistic_iterations(const mill_logistic *m)
-{
-    return m->how.iterations;
-}
-
 bool logistic_converged(const mill_logistic *m)
 {
     return m->how.converged;
