@@ -18,7 +18,12 @@
 #include "synth/mixture.h"
 #include "synth/probe.h"
 
-enum { BYTES_PER_PROBABILITY = 4 + 8, SAMPLE_ROWS = 1024, SORT_BYTES = 3 * 8 /* per value */ };
+enum {
+    BYTES_PER_PROBABILITY = 4 + 8,
+    SAMPLE_ROWS = 1024, /* with SAMPLE_WORDS as in mixture_sample.c */
+    SAMPLE_WORDS = 192,
+    SORT_BYTES = 3 * 8 /* per value */
+};
 
 /* Texts and their offsets; every row has an identifier of its own. */
 static int64_t dictionary_bytes(const synth_column *c, int64_t rows)
@@ -80,6 +85,7 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
     if (!k) k = mixture_most_k(rows, (int32_t)n_codes);
 
     const synth_codes shape = {.n_codes = (int32_t)n_codes, .n_cols = s->n};
+    if (words > SAMPLE_WORDS) words = SAMPLE_WORDS;
     *sample_bytes =
         n_codes * k * BYTES_PER_PROBABILITY + (int64_t)threads * SAMPLE_ROWS * (words * 4 + 8);
     int64_t training = code_bytes + em_bytes(&shape, rows, k) + n_codes * k * 4 + n_codes * 8;

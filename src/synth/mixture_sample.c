@@ -7,7 +7,7 @@
  * (model, conditions, seed, i).
  *
  * Rows go through in chunks of SAMPLE_ROWS, column by column: one table at a time stays in the
- * cache.
+ * cache, and so do the bits, which are drawn for SAMPLE_WORDS words of the rows at a time.
  */
 #include "synth/mixture.h"
 
@@ -21,6 +21,7 @@
 
 enum {
     SAMPLE_ROWS = 1024 /* a multiple of 8: chunks share no byte of a bitmap */,
+    SAMPLE_WORDS = 192 /* of a tile */,
     STREAM_ROWS = 0x4d490001
 };
 
@@ -30,11 +31,18 @@ typedef struct {
     mill_table *out;
     int64_t first, n;
     uint64_t seed;
-    uint32_t *bits;                 /* per thread: SAMPLE_ROWS x words */
+    int tile_words;
+    uint32_t *bits;                 /* per thread: SAMPLE_ROWS x tile_words */
     int32_t *component;             /* per thread: SAMPLE_ROWS */
     int32_t *code;                  /* likewise */
     atomic_int_fast64_t *n_missing; /* per column */
 } sampling;
+
+/* Words from, ... of a chunk's rows, `words` a row. */
+typedef struct {
+    const uint32_t *bits;
+    int from, words;
+} row_bits;
 
 static inline int32_t draw_few(const alias_entry *t, int32_t n, uint32_t bits)
 {
@@ -50,13 +58,13 @@ static inline int32_t draw_many(const alias_entry *t, int32_t n, const uint32_t 
 }
 
 static void draw_codes(const sampling *s, int j, int32_t *code, const int32_t *component,
-                       const uint32_t *bits, int64_t rows)
+                       const row_bits *b, int64_t rows)
 {
     const int32_t n = s->m->coder[j].n;
     const alias_entry *leaf = s->plan->leaf[j];
-    const int words = s->m->words;
+    const int words = b->words;
+    const uint32_t *bits = b->bits + (s->m->word[j] - b->from);
 
-    bits += s->m->word[j];
     if (n > MIXTURE_MANY_CODES) {
         for (int64_t i = 0; i < rows; i++) {
             code[i] = draw_many(leaf + (int64_t)component[i] * n, n, bits + i * words);
@@ -88,7 +96,7 @@ static void put_missing(mill_column *col, int64_t row)
     col->valid[row >> 3] = (uint8_t)(col->valid[row >> 3] & ~(1u << (row & 7)));
 }
 
-static void put_numbers(const sampling *s, int j, const int32_t *code, const uint32_t *bits,
+static void put_numbers(const sampling *s, int j, const int32_t *code, const row_bits *b,
                         int64_t at, int64_t rows)
 {
     const synth_coder *c = &s->m->coder[j];
@@ -96,10 +104,10 @@ static void put_numbers(const sampling *s, int j, const int32_t *code, const uin
     const code_part *part = s->plan->part[j];
     const double least = s->plan->least[j], most = s->plan->most[j];
     mill_column *col = &s->out->col[j];
-    const int words = s->m->words;
+    const int words = b->words, place_word = c->n > MIXTURE_MANY_CODES ? 2 : 1;
+    const uint32_t *bits = b->bits + (s->m->word[j] - b->from) + place_word;
     int64_t missing = 0;
 
-    bits += s->m->word[j] + (c->n > MIXTURE_MANY_CODES ? 2 : 1);
     for (int64_t i = 0; i < rows; i++) {
         double x = 0;
         if (code[i] == c->missing) {
@@ -139,30 +147,51 @@ static void put_codes(const sampling *s, int j, const int32_t *code, int64_t at,
     if (missing) atomic_fetch_add(&s->n_missing[j], missing);
 }
 
+/* The words of columns j, j + 1, ... of rows at, ...; of the component too, before column 0. *end:
+ * the column behind the last of them. */
+static row_bits draw_bits(int *end, uint32_t *out, const sampling *s, int j, int64_t at,
+                          int64_t rows)
+{
+    const mixture_model *m = s->m;
+    const int from = j ? m->word[j] : 0;
+    int to = m->words;
+
+    for (*end = j + 1; *end < m->schema->n; ++*end) {
+        const int next = *end + 1 < m->schema->n ? m->word[*end + 1] : m->words;
+        if (next - from <= s->tile_words) continue;
+        to = m->word[*end];
+        break;
+    }
+    const int words = to - from;
+    const bool whole = words == m->words; /* one run of bits for all rows */
+    for (int64_t i = 0; i < (whole ? 1 : rows); i++) {
+        const uint64_t first = (uint64_t)(s->first + at + i) * (uint64_t)m->words + (uint64_t)from;
+        mill_vrow_random(out + i * words, whole ? rows * words : words,
+                         (mill_vrand_key){.seed = s->seed, .stream = STREAM_ROWS, .first = first},
+                         VRAND_BITS);
+    }
+    return (row_bits){out, from, words};
+}
+
 static void sample_chunk(void *ctx, int64_t chunk, int thread)
 {
     const sampling *s = ctx;
-    const int words = s->m->words;
     const int64_t at = chunk * SAMPLE_ROWS;
     const int64_t rows = s->n - at < SAMPLE_ROWS ? s->n - at : SAMPLE_ROWS;
-    uint32_t *bits = s->bits + (int64_t)thread * SAMPLE_ROWS * words;
+    uint32_t *bits = s->bits + (int64_t)thread * SAMPLE_ROWS * s->tile_words;
     int32_t *component = s->component + (int64_t)thread * SAMPLE_ROWS;
     int32_t *code = s->code + (int64_t)thread * SAMPLE_ROWS;
+    row_bits b = {0};
 
-    mill_vrow_random(bits, rows * words,
-                     (mill_vrand_key){.seed = s->seed,
-                                      .stream = STREAM_ROWS,
-                                      .first = (uint64_t)(s->first + at) * (uint64_t)words},
-                     VRAND_BITS);
-    for (int64_t i = 0; i < rows; i++) {
-        component[i] = draw_few(s->plan->component, s->m->k, bits[i * words]);
-    }
-    for (int j = 0; j < s->m->schema->n; j++) {
+    for (int j = 0, end = 0; j < s->m->schema->n; j++) {
         const synth_coder *c = &s->m->coder[j];
+        if (j == end) b = draw_bits(&end, bits, s, j, at, rows);
+        for (int64_t i = 0; i < rows && j == 0; i++)
+            component[i] = draw_few(s->plan->component, s->m->k, bits[i * b.words]);
         if (!c->n) continue;
-        draw_codes(s, j, code, component, bits, rows);
+        draw_codes(s, j, code, component, &b, rows);
         if (c->is_number) {
-            put_numbers(s, j, code, bits, at, rows);
+            put_numbers(s, j, code, &b, at, rows);
         } else {
             put_codes(s, j, code, at, rows);
         }
@@ -219,7 +248,8 @@ mill_err mixture_sample(void *model, mill_table *out, int64_t first, int64_t n, 
 
     TRY(find_plan(&s.plan, m, w, n_where));
     TRY(make_bitmaps(m, out));
-    s.bits = mill_alloc(threads * SAMPLE_ROWS, (size_t)m->words * sizeof *s.bits);
+    s.tile_words = m->words < SAMPLE_WORDS ? m->words : SAMPLE_WORDS;
+    s.bits = mill_alloc(threads * SAMPLE_ROWS, (size_t)s.tile_words * sizeof *s.bits);
     s.component = mill_alloc(threads * SAMPLE_ROWS, sizeof *s.component);
     s.code = mill_alloc(threads * SAMPLE_ROWS, sizeof *s.code);
     s.n_missing = mill_alloc(cols, sizeof *s.n_missing);

@@ -47,3 +47,37 @@ void test_mixture__has_the_same_bytes_everywhere(void **state)
     }
     mill_table_free(t);
 }
+
+/* 150 columns take 226 random words a row: two tiles of them, whose bytes are those of one. */
+void test_mixture__has_the_same_rows_of_many_columns(void **state)
+{
+    enum { ROWS = 600, COLUMNS = 150, GOLDEN_WIDE = 0x3051955e };
+    static const int32_t offset[] = {0, 1, 2, 3};
+    mill_pool *pool = planted_pool(2);
+    synth_config c = synth_config_default();
+    mill_table *t;
+    char name[16];
+
+    (void)state;
+    assert_ok(table_new(&t, ROWS, COLUMNS));
+    for (int j = 0; j < COLUMNS; j++) {
+        sprintf(name, "c%d", j);
+        assert_ok(column_init(&t->col[j], name, j % 2 ? MILL_CATEGORY : MILL_INTEGER, ROWS));
+        if (j % 2) assert_ok(column_set_dictionary(&t->col[j], 3, offset, "abc"));
+        for (int64_t i = 0; i < ROWS; i++) {
+            if (j % 2)
+                t->col[j].code[i] = (int32_t)((i * (j + 3) + i * i % 7) % 3);
+            else
+                t->col[j].i64[i] = i * (7 + j) % 1009;
+        }
+    }
+    c.components = 3;
+    c.iterations = 2;
+    synth_model *m = planted_model(t, c, pool);
+    mill_table *d = planted_sample(m, 3001, 9, NULL);
+    assert_int_equal(digest(d), GOLDEN_WIDE);
+    mill_table_free(d);
+    synth_model_close(m);
+    mill_table_free(t);
+    mill_pool_free(pool);
+}
