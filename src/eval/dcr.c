@@ -166,6 +166,7 @@ static mill_err against_holdout(dcr_result *d, work *w, const near_task *task)
     TRY(find(w, REAL_SYN, w->points[T_REAL], w->points[T_SYN], task->pool));
     TRY(find(w, HOLDOUT_SYN, w->points[T_HOLDOUT], w->points[T_SYN], task->pool));
     d->holdout_median = quantile_of(w->scratch, w->found[HOLDOUT_REAL], n, 0.5, &err) / columns;
+    if (d->random_median > 0) d->holdout_baseline = fmin(d->holdout_median / d->random_median, 1);
     d->holdout_low = quantile_of(w->scratch, w->found[HOLDOUT_REAL], n, 0.05, &err) / columns;
     d->holdout_nndr = nndr_of(w->scratch, w->found[HOLDOUT_REAL], n, 0.5, &err);
     d->holdout_nndr_low = nndr_of(w->scratch, w->found[HOLDOUT_REAL], n, 0.05, &err);
@@ -188,7 +189,7 @@ mill_err dcr_compute(dcr_result *d, const near_task *task)
     int64_t most = 0;
     mill_err err = make_points(&w, task, 1);
 
-    *d = (dcr_result){nan, nan, nan, nan, nan, nan, nan, nan,
+    *d = (dcr_result){nan, nan, nan, nan, nan, nan, nan, nan,       nan,
                       nan, nan, nan, nan, nan, nan, nan, {nan, nan}};
     for (int t = 0; t < N_TABLES; t++) most = w.rows[t] > most ? w.rows[t] : most;
     if (!err && !(w.scratch = mill_alloc((size_t)most, sizeof *w.scratch))) err = MILL_ENOMEM;

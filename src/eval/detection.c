@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+#define SQRT_2_OVER_PI 0.79788456080286535588
+
 /* Replace missing numbers by the mean of the first n rows, the real ones; those of an empty column
  * by 0. */
 static void impute(mill_features *f, int64_t n)
@@ -105,6 +107,19 @@ static mill_err deal_folds(uint8_t *fold, const int64_t rows[2], uint64_t seed)
     return MILL_OK;
 }
 
+/* The mean of 2 max(1/2, AUC) - 1 where only chance moves the AUC: Mann and Whitney's variance. */
+static double expected_score(const int64_t rows[2])
+{
+    double sum = 0;
+
+    for (int k = 0; k < N_FOLDS; k++) { /* dealt in turn */
+        const double n = (double)((rows[0] + N_FOLDS - 1 - k) / N_FOLDS);
+        const double m = (double)((rows[1] + N_FOLDS - 1 - k) / N_FOLDS);
+        sum += sqrt((n + m + 1) / (12 * n * m));
+    }
+    return fmax(0, 1 - SQRT_2_OVER_PI * sum / N_FOLDS);
+}
+
 mill_err detection_compute(detection_result *d, const mill_table *real, const mill_table *syn,
                            const learn_task *task)
 {
@@ -113,10 +128,10 @@ mill_err detection_compute(detection_result *d, const mill_table *real, const mi
     uint8_t *fold = NULL;
     mill_err err;
 
-    *d = (detection_result){.score = {(double)NAN, (double)NAN}};
+    *d = (detection_result){.score = {(double)NAN, (double)NAN}, .expected = (double)NAN};
     if (!task->n_features)
         d->why = "no column that a learner could use";
-    else if (real->rows < N_FOLDS || syn->rows < N_FOLDS)
+    else if (real->rows < N_FOLDS || syn->rows < N_FOLDS || task->learner_rows < N_FOLDS)
         d->why = "fewer rows than folds";
     if (d->why) return MILL_OK;
 
@@ -139,6 +154,7 @@ mill_err detection_compute(detection_result *d, const mill_table *real, const mi
         for (int k = 0; k < N_FOLDS; k++) sum += fmax(0.5, d->auc[l][k]) * 2 - 1;
         d->score[l] = 1 - sum / N_FOLDS;
     }
+    d->expected = expected_score(d->rows);
 done:
     for (int l = 0; l < N_LEARNERS; l++) features_free(x[l]);
     mill_free(y);

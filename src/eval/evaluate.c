@@ -38,15 +38,40 @@ void report_note(evaluation *e, const char *fmt, ...)
     if (json_array_append_new(e->notes, json_stringn_nocheck(line, strlen(line)))) e->failed = true;
 }
 
+/* Whether o has this text under the key; NULL: whether it has none. */
+static bool has_text(const json_t *o, const char *key, const char *s)
+{
+    const char *was = json_string_value(json_object_get(o, key));
+    return s && was ? !strcmp(s, was) : !s && !was;
+}
+
 void report_skip(evaluation *e, const char *what, const char *column, const char *other,
                  const char *why)
 {
-    json_t *const o = append_object(e->skipped, &e->failed);
+    json_t *const last = json_array_get(e->skipped, json_array_size(e->skipped) - 1);
+    json_t *const was = json_object_get(last, "what");
 
+    if (was && has_text(last, "why", why) && has_text(last, other ? "a" : "column", column) &&
+        has_text(last, "b", other)) {
+        put(last, "what", json_sprintf("%s, %s", json_string_value(was), what), &e->failed);
+        return;
+    }
+    json_t *const o = append_object(e->skipped, &e->failed);
     put_text(o, "what", what, &e->failed);
     if (column) put_text(o, other ? "a" : "column", column, &e->failed);
     if (other) put_text(o, "b", other, &e->failed);
     put_text(o, "why", why, &e->failed);
+}
+
+void report_number(evaluation *e, json_t *to, const report_place *at, const char *key, double x,
+                   const char *why)
+{
+    char what[96];
+
+    put_number(to, key, x, &e->failed);
+    if (isfinite(x)) return;
+    snprintf(what, sizeof what, "%s%s%s", at->under, *at->under ? "." : "", key);
+    report_skip(e, what, at->column, at->other, why);
 }
 
 int64_t report_max_rows(const evaluation *e)
@@ -219,6 +244,15 @@ static mill_err report_noise(evaluation *e)
 {
     if (!(e->noise = mill_alloc((size_t)e->n_common, sizeof *e->noise))) return MILL_ENOMEM;
     TRY(noise_rows_draw(&e->resampled, e->view, e->o.seed));
+    for (int c = 0; e->real.rows > NOISE_ROWS && c < e->n_common; c++) {
+        if (e->view->col[c].is_code) continue;
+        report_note(e,
+                    "expected figures of numbers: %d times %d of %lld real rows, drawn at random "
+                    "by seed %llu",
+                    NOISE_DRAWS, NOISE_ROWS, (long long)e->real.rows,
+                    (unsigned long long)e->o.seed);
+        break;
+    }
     return noise_of_columns(e->noise, e->view, &e->resampled, e->pool);
 }
 

@@ -20,4 +20,8 @@ const eval_headline *eval_headline_find(const char *path); /* NULL: there is non
  * does. */
 json_t *eval_at(const json_t *report, const char *path);
 
+/* Why nothing stands there, as "skipped" has it: of "privacy.dcr.share", or of "columns.0.shape";
+ * NULL if it does not say. */
+const char *eval_why_not(const json_t *report, const char *path);
+
 #endif

@@ -78,18 +78,19 @@ static void put_values(json_t *o, const mill_column *like, const col_view *v, bo
     put_int(o, "synthetic_others", count[SIDE_SYN][MOST_VALUES], failed);
 }
 
-void report_histogram(evaluation *e, json_t *column, int c)
+bool report_histogram(evaluation *e, json_t *column, int c)
 {
     const col_view *v = &e->view->col[c];
     const col_side *real = &v->side[SIDE_REAL];
 
     if (!real->n || (!v->is_code && !(real->max > real->min && isfinite(real->max - real->min)))) {
         put(column, "histogram", json_null(), &e->failed);
-        return;
+        return false;
     }
     json_t *const o = put_object(column, "histogram", &e->failed);
     if (v->is_code)
         put_values(o, &e->real.col[c], v, &e->failed);
     else
         put_bars(o, v, &e->failed);
+    return true;
 }

@@ -57,6 +57,9 @@ mill_err utility_compute(utility_result *u, const mill_table *real, const mill_t
 
 typedef struct {
     double score[N_LEARNERS], auc[N_LEARNERS][N_FOLDS];
+    double expected; /* of two real samples: 1 - mean over folds of sqrt(2 / pi) sigma, where sigma
+                        is the standard deviation of the AUC of a guess, (n + m + 1) / (12 n m),
+                        rooted; n and m are the fold's real and synthetic rows */
     int64_t rows[2]; /* used of the real and the synthetic table */
     const char *why;
 } detection_result;

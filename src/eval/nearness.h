@@ -32,6 +32,7 @@ typedef struct {
     double syn_median, random_median, holdout_median;
     double syn_low, holdout_low;                     /* their fifth percentiles */
     double baseline, overfitting;                    /* SDMetrics' protections */
+    double holdout_baseline;                         /* the former, of held-out rows */
     double closer_to_real, closer_to_holdout, share; /* share: ties count one half */
     double tabsyn_share; /* one-hot; against as many real rows as are held out */
     /* Nearest neighbour distance ratio, medians and fifth percentiles. */

@@ -55,35 +55,40 @@ static mill_err draw(drawn *d, const evaluation *e)
 
 /* ---- what distances say ---- */
 
+/* Of real rows that the generator has not seen. */
+static const char *why_no_holdout(const evaluation *e, const char *otherwise)
+{
+    return e->holdout ? otherwise : "no holdout was given: real rows that were not learnt from";
+}
+
 static void put_dcr(evaluation *e, json_t *to, const dcr_result *d)
 {
     json_t *const o = put_object(to, "dcr", &e->failed);
     json_t *const n = put_object(to, "nndr", &e->failed);
+    const report_place dcr = {"privacy.dcr", NULL, NULL}, nndr = {"privacy.nndr", NULL, NULL};
+    const char *far = "there are values that are not finite, or too large to be subtracted";
+    const char *alone = "the real table has no second row to be near to";
+    const char *none = why_no_holdout(e, far);
 
-    put_number(o, "synthetic_median", d->syn_median, &e->failed);
-    put_number(o, "synthetic_5_percent", d->syn_low, &e->failed);
-    put_number(o, "random_median", d->random_median, &e->failed);
-    put_number(o, "holdout_median", d->holdout_median, &e->failed);
-    put_number(o, "holdout_5_percent", d->holdout_low, &e->failed);
-    put_number(o, "baseline_protection", d->baseline, &e->failed);
-    put_number(o, "overfitting_protection", d->overfitting, &e->failed);
-    put_number(o, "closer_to_real", d->closer_to_real, &e->failed);
-    put_number(o, "closer_to_holdout", d->closer_to_holdout, &e->failed);
-    put_number(o, "share", d->share, &e->failed);
-    put_number(o, "tabsyn_share", d->tabsyn_share, &e->failed);
-    put_number(n, "synthetic_median", d->nndr, &e->failed);
-    put_number(n, "synthetic_5_percent", d->nndr_low, &e->failed);
-    put_number(n, "holdout_median", d->holdout_nndr, &e->failed);
-    put_number(n, "holdout_5_percent", d->holdout_nndr_low, &e->failed);
-    if (!(d->random_median > 0))
-        report_skip(e, "dcr.baseline_protection", NULL, NULL,
-                    "half of the random rows are in the real table already");
-    if (isnan(d->nndr))
-        report_skip(e, "nndr", NULL, NULL, "the real table has no second row to be near to");
-    if (!e->holdout)
-        report_skip(e, "dcr against a holdout", NULL, NULL,
-                    "no holdout was given: protection from overfitting, shares and membership "
-                    "need real rows that the generator has not seen");
+    report_number(e, o, &dcr, "synthetic_median", d->syn_median, far);
+    report_number(e, o, &dcr, "synthetic_5_percent", d->syn_low, far);
+    report_number(e, o, &dcr, "random_median", d->random_median, far);
+    report_number(e, o, &dcr, "baseline_protection", d->baseline,
+                  d->random_median > 0 ? far
+                                       : "half of the random rows are in the real table already");
+    report_number(e, n, &nndr, "synthetic_median", d->nndr, alone);
+    report_number(e, n, &nndr, "synthetic_5_percent", d->nndr_low, alone);
+    report_number(e, n, &nndr, "holdout_median", d->holdout_nndr, why_no_holdout(e, alone));
+    report_number(e, n, &nndr, "holdout_5_percent", d->holdout_nndr_low, why_no_holdout(e, alone));
+    report_number(e, o, &dcr, "holdout_baseline_protection", d->holdout_baseline,
+                  why_no_holdout(e, "half of the random rows are in the real table already"));
+    report_number(e, o, &dcr, "holdout_median", d->holdout_median, none);
+    report_number(e, o, &dcr, "holdout_5_percent", d->holdout_low, none);
+    report_number(e, o, &dcr, "overfitting_protection", d->overfitting, none);
+    report_number(e, o, &dcr, "closer_to_real", d->closer_to_real, none);
+    report_number(e, o, &dcr, "closer_to_holdout", d->closer_to_holdout, none);
+    report_number(e, o, &dcr, "share", d->share, none);
+    report_number(e, o, &dcr, "tabsyn_share", d->tabsyn_share, none);
 }
 
 static void put_attack(evaluation *e, json_t *to, const char *key, const attack *a)
@@ -125,7 +130,7 @@ static mill_err put_membership(evaluation *e, json_t *to, const dcr_result *d, c
         return MILL_OK;
     }
     put(m, "by_likelihood", json_null(), &e->failed);
-    report_skip(e, "membership.by_likelihood", NULL, NULL,
+    report_skip(e, "privacy.membership.by_likelihood", NULL, NULL,
                 e->o.no_likelihood ? e->o.no_likelihood : "no model was given");
     return MILL_OK;
 }
@@ -140,7 +145,8 @@ static mill_err put_matches(evaluation *e, json_t *to, const near_task *t)
     share = (double)NAN;
     if (e->holdout)
         TRY(identical_share(&share, e->holdout, &e->real, t->column, t->n_columns, e->pool));
-    put_number(o, "holdout", share, &e->failed);
+    report_number(e, o, &(report_place){"privacy.identical_matches", NULL, NULL}, "holdout", share,
+                  why_no_holdout(e, NULL));
     const match_task match = {.syn = e->syn,
                               .real = &e->real,
                               .row = t->row[T_SYN],
@@ -185,15 +191,13 @@ static mill_err put_disclosure(evaluation *e, json_t *to, const near_task *t, co
     put_names(o, "known", e, known, n_known, &e->failed);
     put_text(o, "sensitive", e->name[sensitive], &e->failed);
     put_int(o, "rows_found", d.found, &e->failed);
-    put_number(o, "cap", d.mean, &e->failed);
-    put_number(o, "protection", 1 - d.mean, &e->failed);
-    put_number(o, "guess_protection", 1 - d.guess, &e->failed);
-    put_number(o, "score", d.score, &e->failed);
-    if (!d.found)
-        report_skip(e, "disclosure", NULL, NULL,
-                    "no real row's known values occur in the synthetic table");
-    else if (isnan(d.score))
-        report_skip(e, "disclosure", e->name[sensitive], NULL, "it has one value only");
+    const report_place at = {"privacy.disclosure", NULL, NULL};
+    const char *why = d.found ? "the sensitive column has one value only"
+                              : "no real row's known values occur in the synthetic table";
+    report_number(e, o, &at, "cap", d.mean, why);
+    report_number(e, o, &at, "protection", 1 - d.mean, why);
+    report_number(e, o, &at, "guess_protection", 1 - d.guess, why);
+    report_number(e, o, &at, "score", d.score, why);
     return MILL_OK;
 }
 
@@ -205,6 +209,8 @@ static mill_err put_anonymity(evaluation *e, json_t *to, const int *known, int n
 
     put_names(o, "known", e, known, n_known, &e->failed);
     for (int s = 0; s < N_SIDES; s++) {
+        const report_place at = {
+            s == SIDE_REAL ? "privacy.anonymity.real" : "privacy.anonymity.synthetic", NULL, NULL};
         json_t *const side = put_object(o, s == SIDE_REAL ? "real" : "synthetic", &e->failed);
         anonymity a;
 
@@ -213,8 +219,11 @@ static mill_err put_anonymity(evaluation *e, json_t *to, const int *known, int n
         put_int(side, "k", a.k, &e->failed);
         put_number(side, "rows_alone", a.alone, &e->failed);
         put_number(side, "rows_in_classes_below_5", a.below_5, &e->failed);
-        put(side, "l", sensitive < 0 ? json_null() : json_integer(a.l), &e->failed);
-        put_number(side, "rows_in_classes_of_one_value", a.one_value, &e->failed);
+        put(side, "l", json_integer(a.l), &e->failed);
+        if (sensitive < 0)
+            report_number(e, side, &at, "l", (double)NAN, "no sensitive column was named");
+        report_number(e, side, &at, "rows_in_classes_of_one_value", a.one_value,
+                      "no sensitive column was named");
     }
     return MILL_OK;
 }
@@ -230,14 +239,14 @@ static mill_err report_named(evaluation *e, json_t *to, const near_task *t)
         err = put_disclosure(e, to, t, known, n, sensitive);
     } else if (!err) {
         put(to, "disclosure", json_null(), &e->failed);
-        report_skip(e, "disclosure", NULL, NULL,
+        report_skip(e, "privacy.disclosure", NULL, NULL,
                     n ? "no sensitive column was named" : "no known columns were named");
     }
     if (!err && n) {
         err = put_anonymity(e, to, known, n, sensitive);
     } else if (!err) {
         put(to, "anonymity", json_null(), &e->failed);
-        report_skip(e, "anonymity", NULL, NULL, "no known columns were named");
+        report_skip(e, "privacy.anonymity", NULL, NULL, "no known columns were named");
     }
     mill_free(known);
     return err;
@@ -268,6 +277,7 @@ static mill_err report_distances(evaluation *e, json_t *to, const near_task *t)
     TRY(put_matches(e, to, t));
     if (e->holdout) return put_membership(e, to, &d, t);
     put(to, "membership", json_null(), &e->failed);
+    report_skip(e, "privacy.membership", NULL, NULL, why_no_holdout(e, NULL));
     return MILL_OK;
 }
 
@@ -285,8 +295,8 @@ mill_err report_privacy(evaluation *e)
         static const char *const none[] = {"dcr", "nndr", "identical_matches", "new_rows",
                                            "membership"};
         for (size_t k = 0; k < sizeof none / sizeof *none; k++)
-            put(o, none[k], json_null(), &e->failed);
-        report_skip(e, "distances of rows", NULL, NULL, "there is no column to measure by");
+            report_number(e, o, &(report_place){"privacy", NULL, NULL}, none[k], (double)NAN,
+                          "there is no column to measure by");
     }
     if (!err) err = report_named(e, o, &d.task);
     drawn_free(&d);
@@ -309,21 +319,15 @@ mill_err report_support(evaluation *e)
     drawn_free(&d);
     if (err) return err;
     json_t *const o = put_object(e->report, "support", &e->failed);
-    put_number(o, "mmd", s.mmd, &e->failed);
-    put_number(o, "bandwidth", s.bandwidth, &e->failed);
-    put_number(o, "alpha_precision", s.alpha_precision, &e->failed);
-    put_number(o, "beta_recall", s.beta_recall, &e->failed);
-    put_number(o, "expected_mmd", s.expected_mmd, &e->failed);
-    put_number(o, "expected_alpha_precision", s.expected_alpha, &e->failed);
-    put_number(o, "expected_beta_recall", s.expected_beta, &e->failed);
-    if (s.why_no_mmd)
-        report_skip(e, "support.mmd", NULL, NULL, s.why_no_mmd);
-    else if (isnan(s.expected_mmd))
-        report_skip(e, "support.expected_mmd", NULL, NULL, "too few real rows for two halves");
-    if (isnan(s.alpha_precision))
-        report_skip(e, "support.alpha_precision", NULL, NULL, "the real table has one row");
-    else if (isnan(s.expected_alpha))
-        report_skip(e, "support.expected_alpha_precision", NULL, NULL,
-                    "too few real rows for two halves");
+    const report_place at = {"support", NULL, NULL};
+    const char *one = "the real table has one row";
+    const char *few = "the real table has too few rows for two halves";
+    report_number(e, o, &at, "mmd", s.mmd, s.why_no_mmd);
+    report_number(e, o, &at, "bandwidth", s.bandwidth, s.why_no_mmd);
+    report_number(e, o, &at, "expected_mmd", s.expected_mmd, s.why_no_mmd ? s.why_no_mmd : few);
+    report_number(e, o, &at, "alpha_precision", s.alpha_precision, one);
+    report_number(e, o, &at, "beta_recall", s.beta_recall, one);
+    report_number(e, o, &at, "expected_alpha_precision", s.expected_alpha, few);
+    report_number(e, o, &at, "expected_beta_recall", s.expected_beta, few);
     return MILL_OK;
 }

@@ -26,10 +26,24 @@ typedef struct {
     bool failed; /* some JSON value could not be made */
 } evaluation;
 
-/* A line under "notes", and one under "skipped": about nothing in particular, a column, or two. */
+/* A line under "notes". */
 void report_note(evaluation *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * A line under "skipped".  what: the keys, with dots, of a figure that is not there, and of all
+ * below it: of the report, or of a column or a pair that is named.  What is skipped for the same
+ * reason as the line before joins it, behind a comma.
+ */
 void report_skip(evaluation *e, const char *what, const char *column, const char *other,
                  const char *why);
+
+/* Where figures stand: the keys above them ("": none) in the report, a column, or a pair. */
+typedef struct {
+    const char *under, *column, *other;
+} report_place;
+
+/* A figure; one that is not finite is null, and is skipped because of `why`. */
+void report_number(evaluation *e, json_t *to, const report_place *at, const char *key, double x,
+                   const char *why);
 
 /* A running mean that leaves NaN out. */
 typedef struct {
@@ -64,7 +78,7 @@ void report_diagnostic(evaluation *e, const mill_table *real, const mill_table *
 mill_err report_utility(evaluation *e);
 mill_err report_detection(evaluation *e);
 mill_err report_accuracy(evaluation *e);
-void report_histogram(evaluation *e, json_t *column, int c);
+bool report_histogram(evaluation *e, json_t *column, int c); /* false: nothing to draw, null */
 mill_err report_support(evaluation *e);
 mill_err report_privacy(evaluation *e);
 int64_t report_max_rows(const evaluation *e);          /* the option, or its default */

@@ -6,6 +6,8 @@
 #include "eval/learners.h"
 #include "eval/report.h"
 
+#include <stdio.h>
+
 static learn_task task_of(const evaluation *e, int *feature, int target)
 {
     learn_task t = {.feature = feature, .target = target, .seed = e->o.seed, .pool = e->pool};
@@ -18,19 +20,28 @@ static learn_task task_of(const evaluation *e, int *feature, int target)
     return t;
 }
 
-static void put_score(json_t *to, const char *key, const learner_score *s, bool is_classification,
-                      bool *failed)
+static void put_score(evaluation *e, json_t *learner, const char *name, const char *key,
+                      const learner_score *s, bool is_classification, const char *why)
 {
-    json_t *const o = put_object(to, key, failed);
+    json_t *const o = put_object(learner, key, &e->failed);
+    char under[64];
+    const report_place at = {under, NULL, NULL};
 
+    snprintf(under, sizeof under, "utility.%s.%s", name, key);
     if (is_classification) {
-        put_number(o, "auc", s->auc, failed);
-        put_number(o, "f1", s->f1, failed);
-        put_number(o, "accuracy", s->accuracy, failed);
+        report_number(e, o, &at, "auc", s->auc, why);
+        report_number(e, o, &at, "f1", s->f1, why);
+        report_number(e, o, &at, "accuracy", s->accuracy, why);
         return;
     }
-    put_number(o, "r2", s->r2, failed);
-    put_number(o, "rmse", s->rmse, failed);
+    report_number(e, o, &at, "r2", s->r2, why);
+    report_number(e, o, &at, "rmse", s->rmse, why);
+}
+
+/* NaN where what real rows reach is nothing to be measured by. */
+static double ratio_of(double syn, double real)
+{
+    return real > 0 ? syn / real : (double)NAN;
 }
 
 static void put_utility(evaluation *e, const utility_result *u, const learn_task *task)
@@ -49,13 +60,17 @@ static void put_utility(evaluation *e, const utility_result *u, const learn_task
     for (int l = 0; l < N_LEARNERS; l++) {
         const char *name = l == LEARNER_BOOSTED ? "boosted_trees" : c ? "logistic" : "linear";
         const learner_score *r = &u->score[l][TRAIN_REAL], *s = &u->score[l][TRAIN_SYN];
-        const learner_score ratio = {s->auc / r->auc, s->f1 / r->f1, s->accuracy / r->accuracy,
-                                     s->r2 / r->r2, s->rmse / r->rmse};
+        const learner_score ratio = {ratio_of(s->auc, r->auc), ratio_of(s->f1, r->f1),
+                                     ratio_of(s->accuracy, r->accuracy), ratio_of(s->r2, r->r2),
+                                     ratio_of(s->rmse, r->rmse)};
         json_t *const to = put_object(o, name, &e->failed);
+        const char *one = c ? "the rows to test on have one class only"
+                            : "the target does not vary in the rows to test on, or is too large";
 
-        put_score(to, "train_on_synthetic", s, c, &e->failed);
-        put_score(to, "train_on_real", r, c, &e->failed);
-        put_score(to, "ratio", &ratio, c, &e->failed);
+        put_score(e, to, name, "train_on_synthetic", s, c, one);
+        put_score(e, to, name, "train_on_real", r, c, one);
+        put_score(e, to, name, "ratio", &ratio, c,
+                  "trained on real rows it is not above 0, or not there");
     }
 }
 
@@ -84,14 +99,16 @@ mill_err report_utility(evaluation *e)
     if (!why) why = u.why;
     if (why) {
         put(e->report, "utility", json_null(), &e->failed);
-        report_skip(e, "utility", e->o.target, NULL, why);
+        report_skip(e, "utility", NULL, NULL, why);
         return MILL_OK;
     }
     put_utility(e, &u, &task);
     if (!e->holdout)
         report_note(
-            e, "utility without a holdout: a fifth of the real rows is the test; the generator "
-               "may have seen them");
+            e,
+            "utility without a holdout: a fifth of the real rows, drawn at random by seed %llu, is "
+            "the test; the generator may have seen them",
+            (unsigned long long)e->o.seed);
     const char *const what[] = {"real", "synthetic", "test"};
     for (int t = 0; t < 3; t++)
         if (u.dropped[t])
@@ -99,8 +116,10 @@ mill_err report_utility(evaluation *e)
                         (long long)u.dropped[t], what[t], mill_s(u.dropped[t]));
     const int64_t most = task.learner_rows;
     if (e->real.rows > most || e->syn->rows > most || (e->holdout && e->holdout->rows > most))
-        report_note(e, "utility: learners were given at most %lld random rows of a table",
-                    (long long)most);
+        report_note(e,
+                    "utility: learners were given at most %lld rows of a table, drawn at random by "
+                    "seed %llu",
+                    (long long)most, (unsigned long long)e->o.seed);
     return MILL_OK;
 }
 
@@ -138,13 +157,16 @@ mill_err report_detection(evaluation *e)
         json_t *const to =
             put_object(o, l == LEARNER_BOOSTED ? "boosted_trees" : "logistic", &e->failed);
         put_number(to, "score", d.score[l], &e->failed);
+        put_number(to, "expected", d.expected, &e->failed);
         json_t *const auc = put_array(to, "auc", &e->failed);
         for (int k = 0; k < N_FOLDS; k++)
             if (json_array_append_new(auc, json_real(d.auc[l][k]))) e->failed = true;
     }
     if (d.rows[0] < e->real.rows || d.rows[1] < e->syn->rows)
         report_note(
-            e, "detection: learners were given %lld real and %lld synthetic rows, drawn at random",
-            (long long)d.rows[0], (long long)d.rows[1]);
+            e,
+            "detection: learners were given %lld real and %lld synthetic rows, drawn at random by "
+            "seed %llu",
+            (long long)d.rows[0], (long long)d.rows[1], (unsigned long long)e->o.seed);
     return MILL_OK;
 }
