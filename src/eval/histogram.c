@@ -1,8 +1,9 @@
 /*
  * histogram.c - what a column looks like on both sides, for whoever draws it.
  *
- *     numbers   N_BARS bars of equal width over the real range, edge (N_BARS + 1); what lies
- *               beyond is in the outer bars, and counted in `outside`
+ *     numbers   N_BARS bars of equal width over the real range, edge (N_BARS + 1); of integers
+ *               that have fewer values, a bar each.  What lies beyond is in the outer bars, and
+ *               counted in `outside`
  *     codes     the real column's most frequent values, MOST_VALUES at the most; the others, if
  *               there are any, together
  *
@@ -24,22 +25,24 @@ static void put_counts(json_t *to, const char *key, const int64_t *count, int n,
 static void put_bars(json_t *o, const col_view *v, bool *failed)
 {
     const col_side *real = &v->side[SIDE_REAL];
-    const double low = real->min, width = (real->max - real->min) / N_BARS;
+    const double low = real->min, range = real->max - real->min;
+    const bool is_few = v->type == MILL_INTEGER && range < N_BARS;
+    const int n = is_few ? (int)range + 1 : N_BARS;
+    const double width = is_few ? 1 : range / N_BARS, end = is_few ? real->max + 1 : real->max;
     int64_t count[N_SIDES][N_BARS] = {{0}}, outside = 0;
     json_t *const edge = put_array(o, "edge", failed);
 
-    for (int b = 0; b <= N_BARS; b++)
-        if (json_array_append_new(edge, json_real(b < N_BARS ? low + b * width : real->max)))
-            *failed = true;
+    for (int b = 0; b <= n; b++)
+        if (json_array_append_new(edge, json_real(b < n ? low + b * width : end))) *failed = true;
     for (int s = 0; s < N_SIDES; s++) {
         for (int64_t i = 0; i < v->side[s].n; i++) {
             const double x = v->side[s].sorted[i], at = (x - low) / width;
-            count[s][at > 0 ? at < N_BARS ? (int)at : N_BARS - 1 : 0]++;
+            count[s][at > 0 ? at < n ? (int)at : n - 1 : 0]++;
             outside += x < real->min || x > real->max;
         }
     }
-    put_counts(o, "real", count[SIDE_REAL], N_BARS, failed);
-    put_counts(o, "synthetic", count[SIDE_SYN], N_BARS, failed);
+    put_counts(o, "real", count[SIDE_REAL], n, failed);
+    put_counts(o, "synthetic", count[SIDE_SYN], n, failed);
     put_int(o, "outside", outside, failed);
 }
 

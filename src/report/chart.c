@@ -84,11 +84,11 @@ static void legend(mill_text *t, const plot *p, const chart_series *s, int n_ser
     }
 }
 
-/* Opens the drawing and lays out the plot: room at the left for the y labels. */
-static void open_plot(mill_text *t, plot *p, const chart_series *s, int n_series)
+/* Where the plot stands in the drawing: room at the left for the y labels. */
+static void lay_out(plot *p, int n_series)
 {
     const chart_frame *f = p->f;
-    double tick[SVG_MAX_TICKS], y = LINE + 2;
+    double tick[SVG_MAX_TICKS];
     int64_t widest = 3;
     char buf[32];
 
@@ -97,18 +97,23 @@ static void open_plot(mill_text *t, plot *p, const chart_series *s, int n_series
         const int64_t len = length_of(svg_number(buf, tick[i]));
         widest = len > widest ? len : widest;
     }
-    svg_open(t, &(svg_frame){p->width, p->height, f->title, f->about, f->is_file});
     p->left = 10 + CHAR_WIDTH * (double)widest + (f->y_label ? LINE : 0);
     p->right = p->width - 14;
-    if (f->title) svg_words(t, "title", "start", 4, y, f->title);
-    if (f->title) y += LINE;
-    if (n_series > 1) legend(t, p, s, n_series, y);
-    if (n_series > 1) y += LINE;
-    p->top = y - 4;
+    p->top = LINE - 2 + (f->title ? LINE : 0) + (n_series > 1 ? LINE : 0);
     p->y.at = p->bottom;
     p->y.end = p->top;
     p->x.at = p->left;
     p->x.end = p->right;
+}
+
+/* Opens the drawing, with its title and the names of the series. */
+static void open_plot(mill_text *t, const plot *p, const chart_series *s, int n_series)
+{
+    const chart_frame *f = p->f;
+
+    svg_open(t, &(svg_frame){p->width, p->height, f->title, f->about, f->is_file});
+    if (f->title) svg_words(t, "title", "start", 4, LINE + 2, f->title);
+    legend(t, p, s, n_series, LINE + 2 + (f->title ? LINE : 0));
 }
 
 static void y_axis(mill_text *t, const plot *p)
@@ -213,6 +218,7 @@ void chart_lines(mill_text *t, const chart_frame *f, const chart_series *s, int 
     if (f->y_from_zero && !f->log_y && p.y.from > 0) p.y.from = 0;
     widen(&p.y);
     if (p.x.from == p.x.to) widen(&p.x);
+    lay_out(&p, n_series);
     open_plot(t, &p, s, n_series);
     y_axis(t, &p);
     x_axis(t, &p);
@@ -221,27 +227,52 @@ void chart_lines(mill_text *t, const chart_frame *f, const chart_series *s, int 
     svg_close(t);
 }
 
-/* Labels below the bars: level if they fit, else every so many of them. */
-static void bar_labels(mill_text *t, const plot *p, const char *const *label, int64_t n)
+enum { LABEL_MOST = 14 };
+
+static int64_t widest_label(const char *const *label, int64_t n)
 {
-    const double each = (p->right - p->left) / (double)n;
     int64_t widest = 1;
-    char buf[128];
 
     for (int64_t i = 0; i < n; i++) {
         const int64_t len = length_of(label[i]);
         widest = len > widest ? len : widest;
     }
-    if (widest > 14) widest = 14;
-    int64_t step = (int64_t)ceil(((double)widest * CHAR_WIDTH + 6) / each);
-    if (step < 1) step = 1;
+    return widest > LABEL_MOST ? LABEL_MOST : widest;
+}
+
+/* One of so many bars has a label that stands level. */
+static int64_t label_step(const plot *p, const char *const *label, int64_t n)
+{
+    const double each = (p->right - p->left) / (double)n;
+    const int64_t step = (int64_t)ceil(((double)widest_label(label, n) * CHAR_WIDTH + 6) / each);
+
+    return step < 1 ? 1 : step;
+}
+
+static void labels_up(mill_text *t, const plot *p, const char *const *label, int64_t n)
+{
+    const double each = (p->right - p->left) / (double)n;
+    char buf[128];
+
+    for (int64_t i = 0; i < n; i++)
+        svg_words_up(t, "label", "end", p->left + each * ((double)i + 0.5) + 4, p->bottom + 6,
+                     svg_cut(buf, label[i], LABEL_MOST));
+}
+
+/* Labels below the bars: level if they fit, else every so many of them. */
+static void bar_labels(mill_text *t, const plot *p, const char *const *label, int64_t n)
+{
+    const double each = (p->right - p->left) / (double)n;
+    const int64_t step = label_step(p, label, n);
+    char buf[128];
+
     for (int64_t i = 0; i < n; i += step) {
         const double room = each * (double)step / CHAR_WIDTH;
-        const int most = room < 4 ? 4 : room > 14 ? 14 : (int)room;
+        const int most = room < 4 ? 4 : room > LABEL_MOST ? LABEL_MOST : (int)room;
         const char *words = svg_cut(buf, label[i], most);
         const double half = CHAR_WIDTH * (double)length_of(words) / 2;
         const double x = p->left + each * ((double)i + 0.5), most_x = p->width - half - 2;
-        svg_words(t, "label", "middle", x < most_x ? x : most_x, p->bottom + LINE, words);
+        svg_words(t, "label", "middle", x < most_x ? x : most_x, p->bottom + LINE + 2, words);
     }
 }
 
@@ -260,6 +291,9 @@ void chart_bars(mill_text *t, const chart_frame *f, const char *const *label, co
     if (p.y.from > 0) p.y.from = 0;
     if (p.y.to < 0) p.y.to = 0;
     widen(&p.y);
+    lay_out(&p, n_series);
+    const bool goes_up = f->name_all && label_step(&p, label, n) > 1;
+    if (goes_up) p.height += CHAR_WIDTH * (double)widest_label(label, n) - LINE + 6;
     open_plot(t, &p, s, n_series);
     y_axis(t, &p);
     const double each = (p.right - p.left) / (double)n, zero = svg_at(&p.y, 0);
@@ -277,7 +311,7 @@ void chart_bars(mill_text *t, const chart_frame *f, const char *const *label, co
         }
     }
     svg_line(t, "axis", p.left, zero, p.right, zero);
-    bar_labels(t, &p, label, n);
+    (goes_up ? labels_up : bar_labels)(t, &p, label, n);
     x_label(t, &p);
     svg_close(t);
 }

@@ -21,6 +21,7 @@ typedef struct {
     bool is_file;
     bool log_x, log_y;
     bool y_from_zero;
+    bool name_all;    /* every bar has its label, upwards where they are too wide to stand level */
     const char *unit; /* behind a bar's value in its hint; NULL: none */
 } chart_frame;
 

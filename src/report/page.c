@@ -28,28 +28,36 @@ static const char rules[] =
     "nav ul{display:flex;flex-wrap:wrap;gap:4px 18px;list-style:none;padding:8px 0;margin:0;"
     "border-bottom:1px solid var(--edge)}"
     ".scroll{overflow-x:auto;margin:8px 0}"
-    "table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:min(100%,520px)}"
+    "header p{max-width:none}"
+    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    "table.figures{width:100%;max-width:900px}"
+    "small{display:block;font-size:12.5px;color:var(--quiet);font-weight:400}"
+    "small.why{white-space:normal;min-width:15ch}"
+    "td:last-child,th:last-child{padding-right:0}"
+    "@media (min-width:601px){table.figures th.n{width:176px}}"
+    "tr.read-on th,tr.read-on td{border-bottom:0;padding-bottom:0}"
     "th,td{padding:5px 12px 5px 0;text-align:left;vertical-align:top;"
     "border-bottom:1px solid var(--edge)}"
     "thead th{font-size:13px;color:var(--quiet);font-weight:600;white-space:nowrap}"
     "td.n,th.n{text-align:right;white-space:nowrap}tbody th{font-weight:500}"
-    "td.read{color:var(--quiet);font-size:13.5px;min-width:26ch;max-width:62ch}"
+    "td.read{color:var(--quiet);font-size:13.5px;padding-top:2px;padding-bottom:10px}"
     ".cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,430px),1fr));"
     "gap:14px;margin:12px 0}"
     "figure{margin:0;background:var(--card);border:1px solid var(--edge);border-radius:8px;"
     "padding:12px;min-width:0;break-inside:avoid}"
-    "figure svg{display:block;max-width:100%;height:auto}"
+    "figure svg{display:block;width:100%;max-width:600px;height:auto}"
     ".maps{display:flex;flex-wrap:wrap;gap:14px;margin:12px 0}"
     "figure.map{overflow-x:auto;max-width:100%}"
-    "figure.map svg{max-width:none}"
+    "figure.map svg{width:auto;max-width:none}"
     "figcaption{font-size:13.5px;color:var(--quiet);margin-top:6px;overflow-wrap:anywhere}"
-    "figcaption table{min-width:0;width:100%}figcaption td,figcaption th{padding:2px 8px 2px 0;"
-    "font-size:13px}"
+    "figcaption table{width:100%}figcaption td,figcaption th{padding:2px 8px 2px 0;"
+    "font-size:13px}figcaption td.n,figcaption th.n{white-space:normal;overflow-wrap:anywhere}"
     "details{margin:10px 0}summary{cursor:pointer}ul.plain{padding-left:20px;margin:6px 0}"
     "li{overflow-wrap:anywhere}code,pre{font:13px/1.45 ui-monospace,monospace}"
     "pre{overflow-x:auto;background:var(--card);border:1px solid var(--edge);border-radius:8px;"
     "padding:12px}footer{margin:40px auto;color:var(--quiet);font-size:13px}"
-    "@media (max-width:600px){td.read{min-width:40ch}}"
+    "@media (max-width:600px){header,nav,main,footer{padding:0 14px}th,td{padding-right:8px}"
+    "small.why{min-width:11ch}}"
     "@media print{:root{--bg:#fff;--card:#fff;--text:#000;--quiet:#333;--edge:#bbb;--link:#000;"
     "--bad:#000}nav,.skip{display:none}.scroll{overflow:visible}body{font-size:11px}"
     "figure.map svg{max-width:100%}h2{break-after:avoid}tr{break-inside:avoid}"
@@ -66,6 +74,20 @@ const char *page_number(char buf[32], double x)
     return buf;
 }
 
+const char *page_count(char buf[32], int64_t n)
+{
+    char digits[24];
+    const int len = snprintf(digits, sizeof digits, "%lld", (long long)n);
+    char *to = buf;
+
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0) *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return buf;
+}
+
 double page_value(const json_t *v)
 {
     return json_is_number(v) ? json_number_value(v) : (double)NAN;
@@ -76,45 +98,60 @@ void page_escape(page *p, const char *s)
     svg_escape(p->t, s ? s : "");
 }
 
-void page_cell(page *p, int k, const char *path)
+static void figure(page *p, int k, const char *path)
 {
     const json_t *v = eval_at(p->report[k], path);
     char buf[32];
 
+    text_add(p->t, "<span data-table=\"%d\" data-path=\"%s\">", k, path);
     if (json_is_integer(v))
-        text_add(p->t, "<td class=\"n\" data-table=\"%d\" data-path=\"%s\">%lld</td>", k, path,
-                 (long long)json_integer_value(v));
-    else if (json_is_number(v))
-        text_add(p->t, "<td class=\"n\" data-table=\"%d\" data-path=\"%s\">%s</td>", k, path,
-                 page_number(buf, json_number_value(v)));
+        text_add(p->t, "%lld", (long long)json_integer_value(v));
     else
-        text_add(p->t, "<td class=\"n\">%s</td>", page_number(buf, (double)NAN));
+        text_add(p->t, "%s", page_number(buf, page_value(v)));
+    text_add(p->t, "</span>");
 }
 
-void page_expected(page *p)
+void page_beside(page *p, int k, const char *word, const char *path)
 {
-    char first[32], other[32];
-    bool are_alike = true;
+    if (!path || !json_is_number(eval_at(p->report[k], path))) return;
+    text_add(p->t, "<small>%s ", word);
+    figure(p, k, path);
+    text_add(p->t, "</small>");
+}
 
-    page_number(first, page_value(eval_at(p->report[0], p->place[0])));
-    for (int k = 1; k < p->n; k++) {
-        const double x = page_value(eval_at(p->report[k], p->place[k]));
-        are_alike &= !strcmp(first, page_number(other, x));
-    }
-    if (are_alike) {
-        page_cell(p, 0, p->place[0]);
+void page_figure(page *p, int k, const char *path)
+{
+    const char *why;
+    char buf[32];
+
+    text_add(p->t, "<td class=\"n\">");
+    if (json_is_number(eval_at(p->report[k], path))) {
+        figure(p, k, path);
         return;
     }
-    text_add(p->t, "<td class=\"n\">");
-    for (int k = 0; k < p->n; k++) {
-        const json_t *v = eval_at(p->report[k], p->place[k]);
-        text_add(p->t, "%s<span title=\"", k ? "<br>" : "");
-        page_escape(p, p->name[k]);
-        if (json_is_number(v))
-            text_add(p->t, "\" data-table=\"%d\" data-path=\"%s", k, p->place[k]);
-        text_add(p->t, "\">%s</span>", page_number(other, page_value(v)));
-    }
+    text_add(p->t, "%s", page_number(buf, (double)NAN));
+    if (!(why = eval_why_not(p->report[k], path))) return;
+    text_add(p->t, "<small class=\"why\">");
+    page_escape(p, why);
+    text_add(p->t, "</small>");
+}
+
+void page_cell(page *p, int k, const char *path, const char *word, const char *beside)
+{
+    page_figure(p, k, path);
+    page_beside(p, k, word, beside);
     text_add(p->t, "</td>");
+}
+
+void page_heads(page *p, const char *first, const char *figure_of_one)
+{
+    text_add(p->t, "<thead><tr><th scope=\"col\">%s</th>", first);
+    for (int k = 0; k < p->n; k++) {
+        text_add(p->t, "<th scope=\"col\" class=\"n\">");
+        page_escape(p, p->n > 1 ? p->name[k] : figure_of_one);
+        text_add(p->t, "</th>");
+    }
+    text_add(p->t, "</tr></thead><tbody>\n");
 }
 
 void page_section(page *p, const char *id, const char *title, const char *about)
@@ -132,7 +169,7 @@ void page_table_open(page *p, const char *label)
 {
     text_add(p->t, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"");
     page_escape(p, label);
-    text_add(p->t, "\"><table>\n");
+    text_add(p->t, "\"><table class=\"figures\">\n");
 }
 
 void page_table_close(page *p)
@@ -148,30 +185,20 @@ bool page_has_group(const page *p, const char *group)
     return false;
 }
 
-static void name_columns(page *p)
+static const char *word_beside(const char *group)
 {
-    for (int k = 0; k < p->n; k++) {
-        text_add(p->t, "<th scope=\"col\" class=\"n\">");
-        page_escape(p, p->n > 1 ? p->name[k] : "Figure");
-        text_add(p->t, "</th>");
-    }
+    return !strcmp(group, "privacy") ? "real rows" : "expected";
 }
 
 static void group_row(page *p, const eval_headline *h)
 {
     static const char *const aim[] = {"Higher is better", "Lower is better", "0.5 is best"};
-    bool is_there = false;
 
-    for (int k = 0; k < p->n; k++) is_there |= json_is_number(eval_at(p->report[k], h->path));
-    if (!is_there) return;
-    text_add(p->t, "<tr><th scope=\"row\">");
+    text_add(p->t, "<tr class=\"read-on\"><th scope=\"row\">");
     page_escape(p, h->label);
     text_add(p->t, "</th>");
-    for (int k = 0; k < p->n; k++) page_cell(p, k, h->path);
-    for (int k = 0; k < p->n; k++)
-        snprintf(p->place[k], PAGE_PLACE, "%s", h->expected ? h->expected : "-");
-    page_expected(p);
-    text_add(p->t, "<td class=\"read\">");
+    for (int k = 0; k < p->n; k++) page_cell(p, k, h->path, word_beside(h->group), h->expected);
+    text_add(p->t, "</tr>\n<tr><td class=\"read\" colspan=\"%d\">", p->n + 1);
     page_escape(p, h->reading);
     text_add(p->t, " <em>%s.</em></td></tr>\n", aim[h->better]);
 }
@@ -179,12 +206,7 @@ static void group_row(page *p, const eval_headline *h)
 void page_group(page *p, const char *group)
 {
     page_table_open(p, group);
-    text_add(p->t, "<thead><tr><th scope=\"col\">Metric</th>");
-    name_columns(p);
-    text_add(p->t,
-             "<th scope=\"col\" class=\"n\">%s</th><th scope=\"col\">What it says"
-             "</th></tr></thead><tbody>\n",
-             !strcmp(group, "privacy") ? "Real rows" : "Expected");
+    page_heads(p, "Metric", "Figure");
     for (const eval_headline *h = eval_headlines; h->path; h++)
         if (!strcmp(h->group, group)) group_row(p, h);
     page_table_close(p);
@@ -194,11 +216,17 @@ void page_group(page *p, const char *group)
 
 static const struct {
     const char *id, *title;
-} sections[] = {{"summary", "Summary"},     {"columns", "Columns"},
-                {"pairs", "Pairs"},         {"validity", "Validity"},
-                {"support", "Support"},     {"utility", "Utility"},
-                {"detection", "Detection"}, {"privacy", "Privacy"},
-                {"notes", "Notes"},         {"run", "Run"}};
+} sections[] = {{"summary", "Summary"},
+                {"quality", "Quality"},
+                {"columns", "Columns"},
+                {"pairs", "Pairs"},
+                {"validity", "Validity"},
+                {"support", "Support"},
+                {"utility", "Utility"},
+                {"detection", "Detection"},
+                {"privacy", "Privacy"},
+                {"notes", "Notes"},
+                {"run", "Run"}};
 
 static const char *base_name(const char *path)
 {
@@ -206,18 +234,20 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path ? path : "synthetic";
 }
 
-/* "Real: 120 rows. " */
-static void row_count(page *p, const char *what, const json_t *rows)
+/* "1,234 rows. ": of report k. */
+static void rows_of(page *p, int k, const char *table)
 {
+    const json_t *rows = json_object_get(json_object_get(p->report[k], "rows"), table);
     const long long n = json_integer_value(rows);
-    text_add(p->t, "%s: %lld row%s. ", what, n, mill_s(n));
+    char buf[32];
+
+    text_add(p->t, "%s row%s. ", page_count(buf, n), mill_s(n));
 }
 
 static void head(page *p)
 {
     const json_t *real = json_object_get(p->run, "real");
     const char *name = base_name(json_string_value(json_object_get(real, "path")));
-    const json_t *rows = json_object_get(p->report[0], "rows");
 
     text_add(p->t, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
@@ -234,15 +264,17 @@ static void head(page *p)
     page_escape(p, p->n == 1 ? p->name[0] : "Synthetic tables");
     text_add(p->t, " against ");
     page_escape(p, real ? name : "the real table");
-    text_add(p->t, "</h1><p class=\"quiet\">");
-    row_count(p, "Real", json_object_get(rows, "real"));
+    text_add(p->t, "</h1><p class=\"quiet\">Real: ");
+    rows_of(p, 0, "real");
     for (int k = 0; k < p->n; k++) {
-        const json_t *of = json_object_get(p->report[k], "rows");
-        if (p->n > 1) page_escape(p, p->name[k]);
-        row_count(p, p->n > 1 ? "" : "Synthetic", json_object_get(of, "synthetic"));
+        page_escape(p, p->n > 1 ? p->name[k] : "Synthetic");
+        text_add(p->t, ": ");
+        rows_of(p, k, "synthetic");
     }
-    if (json_is_integer(json_object_get(rows, "holdout")))
-        row_count(p, "Held out", json_object_get(rows, "holdout"));
+    if (json_is_integer(eval_at(p->report[0], "rows.holdout"))) {
+        text_add(p->t, "Held out: ");
+        rows_of(p, 0, "holdout");
+    }
     text_add(p->t, "Seed %lld.</p></header>\n<nav aria-label=\"Sections\"><ul>",
              (long long)json_integer_value(json_object_get(p->report[0], "seed")));
     for (size_t k = 0; k < sizeof sections / sizeof *sections; k++)
@@ -261,11 +293,53 @@ static void simple_section(page *p, const char *id, const char *title, const cha
     text_add(p->t, "</section>\n");
 }
 
-static mill_err body(page *p)
+/* A figure of every part, each a link to where it is explained. */
+static void summary(page *p)
 {
+    static const struct {
+        const char *id, *label, *path, *beside, *aim;
+    } row[] = {
+        {"quality", "Quality", "overall", "expected.overall", "higher is better"},
+        {"quality", "Column shapes", "shapes", "expected.shapes", "higher is better"},
+        {"quality", "Pair trends", "trends", "expected.trends", "higher is better"},
+        {"validity", "Validity", "diagnostic.validity", "expected.validity", "higher is better"},
+        {"utility", "Utility: boosted trees, ratio to real", "utility.boosted_trees.ratio.auc",
+         NULL, "1 is best"},
+        {"utility", "Utility: boosted trees, ratio to real", "utility.boosted_trees.ratio.r2", NULL,
+         "1 is best"},
+        {"detection", "Detection by boosted trees", "detection.boosted_trees.score",
+         "detection.boosted_trees.expected", "higher is better"},
+        {"privacy", "Privacy: identical rows", "privacy.identical_matches.synthetic",
+         "privacy.identical_matches.holdout", "lower is better"},
+        {"privacy", "Privacy: TabSyn share", "privacy.dcr.tabsyn_share", NULL, "0.5 is best"},
+        {"privacy", "Privacy: membership attack, AUC", "privacy.membership.by_distance.auc", NULL,
+         "0.5 is best"},
+    };
+    const bool regresses = eval_at(p->report[0], "utility.boosted_trees.ratio.r2");
+
     page_section(p, "summary", "Summary",
                  "Expected is what a second sample of the real table, of as many rows, would "
                  "score: the most that sampling noise leaves.");
+    page_table_open(p, "Summary");
+    page_heads(p, "Figure", "Figure");
+    for (size_t r = 0; r < sizeof row / sizeof *row; r++) {
+        if (!strcmp(row[r].id, "utility") && regresses != !strstr(row[r].path, "auc")) continue;
+        text_add(p->t, "<tr><th scope=\"row\"><a href=\"#%s\">%s</a><small>%s</small></th>",
+                 row[r].id, row[r].label, row[r].aim);
+        for (int k = 0; k < p->n; k++)
+            page_cell(p, k, row[r].path, word_beside(row[r].id), row[r].beside);
+        text_add(p->t, "</tr>\n");
+    }
+    page_table_close(p);
+    text_add(p->t, "</section>\n");
+}
+
+static mill_err body(page *p)
+{
+    summary(p);
+    page_section(p, "quality", "Quality",
+                 "How alike the two tables are, column by column and "
+                 "pair by pair.");
     page_group(p, "quality");
     text_add(p->t, "</section>\n");
     page_columns(p);

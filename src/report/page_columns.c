@@ -45,29 +45,25 @@ static const json_t *column_at(const page *p, int k, const char *name)
     return at < 0 ? NULL : json_array_get(json_object_get(p->report[k], "columns"), (size_t)at);
 }
 
-/* A figure of the column in report k, as a cell. */
+/* A figure of the column in report k, as a cell, and what is expected of it. */
 static void column_cell(page *p, int k, const char *name, const char *key)
 {
-    char path[PAGE_PLACE];
+    const int at = find_column(p, k, name);
+    char path[PAGE_PLACE], expected[PAGE_PLACE];
 
-    snprintf(path, sizeof path, "columns.%d.%s", find_column(p, k, name), key);
-    page_cell(p, k, path);
+    snprintf(path, sizeof path, "columns.%d.%s", at, key);
+    snprintf(expected, sizeof expected, "columns.%d.expected.%s", at, key);
+    page_cell(p, k, path, "expected", expected);
 }
 
-static void column_expected(page *p, const char *name, const char *key)
-{
-    for (int k = 0; k < p->n; k++)
-        snprintf(p->place[k], PAGE_PLACE, "columns.%d.%s", find_column(p, k, name), key);
-    page_expected(p);
-}
-
-/* Labels of the bars: a value, or the lower edge. */
+/* Labels of the bars: a value, or the lower edge; of integers, the least that a bar can hold. */
 static int labels_of(char label[MOST_BARS][LABEL], const json_t *column)
 {
     const json_t *h = json_object_get(column, "histogram"), *values = json_object_get(h, "values"),
                  *edge = json_object_get(h, "edge");
     const char *type = json_string_value(json_object_get(column, "type"));
     const bool is_date = type && !strcmp(type, "datetime");
+    const bool is_whole = type && !strcmp(type, "integer");
     int n = (int)json_array_size(values);
     char cut[128], number[32], date[DATETIME_TEXT_MAX];
 
@@ -87,7 +83,7 @@ static int labels_of(char label[MOST_BARS][LABEL], const json_t *column)
             const int len = datetime_format(date, "%Y-%m-%d", (int64_t)x);
             snprintf(label[i], LABEL, "%.*s", len < LABEL ? len : LABEL - 1, date);
         } else {
-            snprintf(label[i], LABEL, "%s", svg_number(number, x));
+            snprintf(label[i], LABEL, "%s", svg_number(number, is_whole ? ceil(x) : x));
         }
     }
     return n < MOST_BARS ? n : MOST_BARS;
@@ -146,36 +142,30 @@ static void draw_column(page *p, const char *name)
                               .about = about,
                               .unit = "%",
                               .y_label = "% of rows",
-                              .width = 520,
+                              .name_all = json_object_get(json_object_get(first, "histogram"),
+                                                          "values") != NULL,
+                              .width = 440,
                               .height = 220},
                labels, s, n_series, n);
 }
 
-/* One row for each table: what a column scores, and what a second sample would. */
+/* What a column scores in each table, and what a second sample would. */
 static void caption(page *p, const char *name)
 {
-    static const struct {
-        const char *label, *key, *expected;
-    } figure[] = {{"Shape", "shape", "expected.shape"},
-                  {"Wasserstein", "wasserstein", "expected.wasserstein"},
-                  {"Jensen-Shannon", "jensen_shannon", "expected.jensen_shannon"},
-                  {"Validity", "validity", "expected.validity"},
-                  {"Coverage", "coverage", "expected.coverage"},
-                  {"Missing", "missing_similarity", "expected.missing_similarity"}};
+    static const char *const figure[][2] = {{"Shape", "shape"},
+                                            {"Wasserstein", "wasserstein"},
+                                            {"Jensen-Shannon", "jensen_shannon"},
+                                            {"Validity", "validity"},
+                                            {"Coverage", "coverage"},
+                                            {"Missing", "missing_similarity"}};
+    const json_t *column = column_at(p, 0, name);
 
-    text_add(p->t, "<figcaption><table><thead><tr><th scope=\"col\">%s</th>",
-             json_string_value(json_object_get(column_at(p, 0, name), "type")));
-    for (int k = 0; k < p->n; k++) {
-        text_add(p->t, "<th scope=\"col\" class=\"n\">");
-        page_escape(p, p->n > 1 ? p->name[k] : "Figure");
-        text_add(p->t, "</th>");
-    }
-    text_add(p->t, "<th scope=\"col\" class=\"n\">Expected</th></tr></thead><tbody>");
+    text_add(p->t, "<figcaption><table>");
+    page_heads(p, json_string_value(json_object_get(column, "type")), "Figure");
     for (size_t f = 0; f < sizeof figure / sizeof *figure; f++) {
-        if (!json_is_number(json_object_get(column_at(p, 0, name), figure[f].key))) continue;
-        text_add(p->t, "<tr><th scope=\"row\">%s</th>", figure[f].label);
-        for (int k = 0; k < p->n; k++) column_cell(p, k, name, figure[f].key);
-        column_expected(p, name, figure[f].expected ? figure[f].expected : "-");
+        if (!json_object_get(column, figure[f][1])) continue; /* not of such a column */
+        text_add(p->t, "<tr><th scope=\"row\">%s</th>", figure[f][0]);
+        for (int k = 0; k < p->n; k++) column_cell(p, k, name, figure[f][1]);
         text_add(p->t, "</tr>");
     }
     text_add(p->t, "</tbody></table></figcaption>");

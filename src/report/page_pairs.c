@@ -46,7 +46,7 @@ static void draw_map(page *p, int k, const char *const *name, int n, double *val
         const double score = page_value(json_object_get(pair, "score"));
         if (a >= 0 && b >= 0) value[a * n + b] = value[b * n + a] = 1 - score;
     }
-    snprintf(title, sizeof title, "%s: 1 - score, full colour at %.3g", p->name[k], most);
+    snprintf(title, sizeof title, "%s: 1 \xe2\x88\x92 score, darkest at %.2g", p->name[k], most);
     text_add(p->t, "<figure class=\"map\" tabindex=\"0\">");
     chart_heat(p->t,
                &(chart_frame){.title = title,
@@ -90,31 +90,24 @@ static void worst_pairs(page *p, const ranked *order, int n)
     const json_t *pairs = json_object_get(p->report[0], "pairs");
 
     page_table_open(p, "The pairs that are least alike");
-    text_add(p->t, "<thead><tr><th scope=\"col\">Pair</th>");
-    for (int k = 0; k < p->n; k++) {
-        text_add(p->t, "<th scope=\"col\" class=\"n\">");
-        page_escape(p, p->n > 1 ? p->name[k] : "Score");
-        text_add(p->t, "</th>");
-    }
-    text_add(p->t, "<th scope=\"col\" class=\"n\">Expected</th><th scope=\"col\">Measure</th>"
-                   "</tr></thead><tbody>\n");
+    page_heads(p, "Pair", "Score");
     for (int r = 0; r < n; r++) {
         const json_t *pair = json_array_get(pairs, (size_t)order[r].at);
-        char path[64];
+        const char *metric = json_string_value(json_object_get(pair, "metric"));
+        char path[PAGE_PLACE], expected[PAGE_PLACE];
 
         text_add(p->t, "<tr><th scope=\"row\">");
         page_escape(p, json_string_value(json_object_get(pair, "a")));
         text_add(p->t, ", ");
         page_escape(p, json_string_value(json_object_get(pair, "b")));
-        text_add(p->t, "</th>");
+        text_add(p->t, "<small>%s</small></th>", metric ? metric : "");
         for (int k = 0; k < p->n; k++) {
             const int at = find_pair(p, k, order[r].at);
             snprintf(path, sizeof path, "pairs.%d.score", at);
-            snprintf(p->place[k], PAGE_PLACE, "pairs.%d.expected", at);
-            page_cell(p, k, path);
+            snprintf(expected, sizeof expected, "pairs.%d.expected", at);
+            page_cell(p, k, path, "expected", expected);
         }
-        page_expected(p);
-        text_add(p->t, "<td>%s</td></tr>\n", json_string_value(json_object_get(pair, "metric")));
+        text_add(p->t, "</tr>\n");
     }
     page_table_close(p);
 }

@@ -12,25 +12,28 @@ typedef struct {
     mill_text *t;
     const json_t *root, *run;
     const json_t *report[PAGE_MOST_TABLES];
-    char name[PAGE_MOST_TABLES][64];          /* of the synthetic tables */
-    char place[PAGE_MOST_TABLES][PAGE_PLACE]; /* for page_expected: of a figure, by report */
+    char name[PAGE_MOST_TABLES][64]; /* of the synthetic tables */
     int n;
 } page;
 
 /* A figure: four decimals, or six digits of what is large; NaN: a dash. */
 const char *page_number(char buf[32], double x);
-double page_value(const json_t *v); /* NaN if it is no number */
-/* <td> with the figure at `path` of report k; NULL path: at `v`, which path_of describes. */
-void page_cell(page *p, int k, const char *path);
-/* <td> with the figures at p->place: one if all look the same (tables of one size), else a line for
- * each report. */
-void page_expected(page *p);
+const char *page_count(char buf[32], int64_t n); /* 12,345 */
+double page_value(const json_t *v);              /* NaN if it is no number */
+/* Opens a <td> with the figure at `path` of report k, or a dash and why there is none. */
+void page_figure(page *p, int k, const char *path);
+/* In it, below: a word and the figure at `path`; nothing if that is NULL or has none. */
+void page_beside(page *p, int k, const char *word, const char *path);
+/* Both, and its end. */
+void page_cell(page *p, int k, const char *path, const char *word, const char *beside);
+/* The head of a table with a column for each report; one alone is called figure_of_one. */
+void page_heads(page *p, const char *first, const char *figure_of_one);
 void page_escape(page *p, const char *s);
 void page_section(page *p, const char *id, const char *title, const char *about);
 /* A table that scrolls by itself where it is too wide. */
 void page_table_open(page *p, const char *label);
 void page_table_close(page *p);
-/* The figures of a group, one row each: label, expected, a column for each table, reading. */
+/* The figures of a group: label and a column for each table, and below them how to read them. */
 void page_group(page *p, const char *group);
 /* Whether any report has a figure of the group. */
 bool page_has_group(const page *p, const char *group);

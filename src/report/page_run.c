@@ -5,22 +5,21 @@
 #include "base/mem.h"
 
 #include <stdio.h>
-#include <string.h>
 
-static void utility_row(page *p, int k, const char *learner, const char *label, const char *metric,
-                        const char *shown)
+static void utility_row(page *p, const char *const learner[2], const char *const metric[2])
 {
     static const char *const part[] = {"train_on_synthetic", "train_on_real", "ratio"};
-    char path[96];
+    char path[3][PAGE_PLACE];
 
-    snprintf(path, sizeof path, "utility.%s.train_on_real.%s", learner, metric);
-    if (!eval_at(p->report[k], path)) return;
-    text_add(p->t, "<tr><th scope=\"row\">");
-    page_escape(p, p->n > 1 ? p->name[k] : label);
-    text_add(p->t, "</th><td>%s%s%s</td>", p->n > 1 ? label : "", p->n > 1 ? ", " : "", shown);
-    for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "utility.%s.%s.%s", learner, part[i], metric);
-        page_cell(p, k, path);
+    for (int i = 0; i < 3; i++)
+        snprintf(path[i], sizeof path[i], "utility.%s.%s.%s", learner[0], part[i], metric[0]);
+    if (!eval_at(p->report[0], path[0])) return;
+    text_add(p->t, "<tr><th scope=\"row\">%s, %s</th>", learner[1], metric[1]);
+    for (int k = 0; k < p->n; k++) {
+        page_figure(p, k, path[0]);
+        page_beside(p, k, "trained on real rows", path[1]);
+        page_beside(p, k, "ratio", path[2]);
+        text_add(p->t, "</td>");
     }
     text_add(p->t, "</tr>\n");
 }
@@ -36,34 +35,31 @@ void page_utility(page *p)
                                             {"r2", "R\xc2\xb2"},
                                             {"rmse", "RMSE"}};
     const json_t *u = json_object_get(p->report[0], "utility");
+    char buf[32];
 
     page_section(p, "utility", "Utility",
                  "The same learner is trained on synthetic and on real rows, and tested on real "
                  "ones. It says whether a model of this one target can be trained; other questions "
                  "may fare worse.");
     if (!json_is_object(u)) {
-        text_add(p->t, "<p>Not computed: see the notes.</p></section>\n");
+        const char *why = eval_why_not(p->report[0], "utility");
+        text_add(p->t, "<p>Not computed: ");
+        page_escape(p, why ? why : "see the notes");
+        text_add(p->t, ".</p></section>\n");
         return;
     }
-    text_add(p->t, "<p>");
-    page_escape(p, json_string_value(json_object_get(u, "task")));
-    text_add(p->t, " of <strong>");
+    const char *task = json_string_value(json_object_get(u, "task"));
+    text_add(p->t, "<p>%s of <strong>", task && *task == 'c' ? "Classification" : "Regression");
     page_escape(p, json_string_value(json_object_get(u, "target")));
     text_add(p->t, "</strong>, tested on ");
     page_escape(p, json_string_value(json_object_get(u, "test")));
-    text_add(p->t, ", %lld rows.</p>\n",
-             (long long)json_integer_value(json_object_get(u, "test_rows")));
+    text_add(p->t, ", %s rows.</p>\n",
+             page_count(buf, json_integer_value(json_object_get(u, "test_rows"))));
     page_table_open(p, "Utility");
-    text_add(p->t,
-             "<thead><tr><th scope=\"col\">%s</th><th scope=\"col\">Metric</th>"
-             "<th scope=\"col\" class=\"n\">Trained on synthetic</th>"
-             "<th scope=\"col\" class=\"n\">Trained on real</th>"
-             "<th scope=\"col\" class=\"n\">Ratio</th></tr></thead><tbody>\n",
-             p->n > 1 ? "Table" : "Learner");
+    page_heads(p, "Learner", "Trained on synthetic rows");
     for (size_t l = 0; l < sizeof learner / sizeof *learner; l++)
         for (size_t m = 0; m < sizeof metric / sizeof *metric; m++)
-            for (int k = 0; k < p->n; k++)
-                utility_row(p, k, learner[l][0], learner[l][1], metric[m][0], metric[m][1]);
+            utility_row(p, learner[l], metric[m]);
     page_table_close(p);
     text_add(p->t, "</section>\n");
 }
@@ -78,24 +74,29 @@ static void of_table(page *p, int k)
 
 static void list_skipped(page *p, const json_t *skipped)
 {
-    static const char *const keys[] = {"what", "column", "a", "b", "why"};
+    static const char *const names[] = {"column", "a", "b"};
     const json_t *line;
     size_t i;
 
-    text_add(p->t, "<details open><summary>Not computed: %zu</summary><ul class=\"plain\">\n",
+    text_add(p->t,
+             "<details open><summary>Not computed, and why: %zu</summary><ul class=\"plain\">\n",
              json_array_size(skipped));
     json_array_foreach(skipped, i, line)
     {
         bool is_first = true;
         text_add(p->t, "<li>");
-        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-            const char *s = json_string_value(json_object_get(line, keys[k]));
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+            const char *s = json_string_value(json_object_get(line, names[k]));
             if (!s) continue;
-            if (!is_first) text_add(p->t, k == 4 ? ": " : ", ");
+            text_add(p->t, "%s", is_first ? "<strong>" : ", ");
             is_first = false;
             page_escape(p, s);
         }
-        text_add(p->t, "</li>\n");
+        text_add(p->t, "%s", is_first ? "" : "</strong>: ");
+        page_escape(p, json_string_value(json_object_get(line, "why")));
+        text_add(p->t, ". <span class=\"quiet\">(");
+        page_escape(p, json_string_value(json_object_get(line, "what")));
+        text_add(p->t, ")</span></li>\n");
     }
     text_add(p->t, "</ul></details>\n");
 }
@@ -128,12 +129,14 @@ void page_notes(page *p)
 static void input_row(page *p, const char *what, const json_t *in)
 {
     const char *hash = json_string_value(json_object_get(in, "xxh3"));
+    char buf[32];
 
     if (!in) return;
     text_add(p->t, "<tr><th scope=\"row\">%s</th><td>", what);
     page_escape(p, json_string_value(json_object_get(in, "path")));
-    text_add(p->t, "</td><td class=\"n\">%lld</td><td><code>%s</code></td></tr>\n",
-             (long long)json_integer_value(json_object_get(in, "rows")), hash ? hash : "stdin");
+    text_add(p->t, "</td><td class=\"n\">%s</td><td><code>%s</code></td></tr>\n",
+             page_count(buf, json_integer_value(json_object_get(in, "rows"))),
+             hash ? hash : "stdin");
 }
 
 static void dump(page *p, const char *title, const json_t *value)

@@ -62,6 +62,29 @@ assert r['diagnostic']['key']['column'] == 'year' and 'shape' not in [c for c in
 assert not [p for p in r['pairs'] if 'year' in (p['a'], p['b'])]"
 expect max_rows 0 "*" "$T" evaluate "$PENGUINS" s.csv --max-rows 100 --json max.json
 holds max_rows_is_said grep -q "100 of 344 real rows stand for all, drawn at random by seed 0" max.json
+# shellcheck disable=SC2086
+expect max_rows_fewer 0 "*" "$T" evaluate "$PENGUINS" t.csv $some --model m.mill --json fewer.json --max-rows 60
+holds max_rows_bounds_what_it_says python3 -c "
+import json, re
+def leaves(v, at=''):
+    if isinstance(v, (dict, list)):
+        for k, x in (v.items() if isinstance(v, dict) else enumerate(v)):
+            yield from leaves(x, f'{at}.{k}')
+    else:
+        yield at[1:], v
+a, b = (dict(leaves(json.load(open(f)))) for f in ('alone.json', 'fewer.json'))
+changed = {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)}
+bound = [r'privacy\.(dcr|nndr|membership|disclosure|rows)\.', 'privacy.new_rows', r'support\.', r'utility\.', r'detection\.', 'options.max_rows', 'notes']
+free = {k for k in changed if not any(re.match(p, k) for p in bound)}
+assert not free, free
+for p in bound[:5]:
+    assert any(re.match(p, k) for k in changed), p
+assert b['privacy.rows.real'] == 60 and b['detection.real_rows'] == 60 and b['utility.real_train_rows'] == 60
+assert b['options.max_rows'] == 60 and b['seed'] == 0"
+for said in "privacy and support: 60 of 344 real rows" "utility: learners were given at most 60 rows of a table, drawn at random by seed 0" \
+    "detection: learners were given 60 real and 60 synthetic rows, drawn at random by seed 0"; do
+    holds "max_rows_says ${said%%:*}" grep -qF "$said" fewer.json
+done
 expect bound_holds 0 "" "$T" evaluate "$PENGUINS" s.csv --fail-under shapes=0.5
 expect bound_fails 1 "s.csv: shapes is 0." "$T" evaluate "$PENGUINS" s.csv --fail-under shapes=0.9999999
 expect bound_of_nothing 1 "was not computed" "$T" evaluate "$PENGUINS" s.csv --fail-under privacy.disclosure.score=0.1

@@ -3,6 +3,7 @@
 #include "lib/made.h"
 
 #include "eval/evaluate.h"
+#include "eval/headline.h"
 #include "report/page.h"
 
 #define NONE ((double)NAN)
@@ -47,8 +48,9 @@ static int count(const char *s, const char *part)
 void test_page__has_a_card_for_each_column_and_every_section(void **state)
 {
     (void)state;
-    static const char *const id[] = {"summary", "columns",   "pairs",   "validity", "support",
-                                     "utility", "detection", "privacy", "notes",    "run"};
+    static const char *const id[] = {"summary",  "quality", "columns", "pairs",
+                                     "validity", "support", "utility", "detection",
+                                     "privacy",  "notes",   "run"};
     json_t *r = report_of("x", "y");
     mill_text t = {0};
     char want[64];
@@ -57,7 +59,7 @@ void test_page__has_a_card_for_each_column_and_every_section(void **state)
     for (size_t k = 0; k < sizeof id / sizeof *id; k++) {
         snprintf(want, sizeof want, "<section id=\"%s\"", id[k]);
         assert_int_equal(count(t.s, want), 1);
-        snprintf(want, sizeof want, "<a href=\"#%s\">", id[k]);
+        snprintf(want, sizeof want, "<li><a href=\"#%s\">", id[k]);
         assert_int_equal(count(t.s, want), 1);
     }
     assert_int_equal(count(t.s, "<figure>"), 3);
@@ -116,26 +118,46 @@ void test_page__shows_several_tables_side_by_side(void **state)
     json_decref(all);
 }
 
-void test_page__shows_what_is_expected_of_each_table_where_that_differs(void **state)
+void test_page__shows_what_is_expected_beside_each_figure(void **state)
 {
-    static const char of_other[] = "data-table=\"1\" data-path=\"expected.shapes\">0.5000<";
-
     (void)state;
-    for (int differs = 0; differs < 2; differs++) {
-        json_t *other = report_of("x", NULL), *all;
-        mill_text t = {0};
+    json_t *other = report_of("x", NULL), *all;
+    mill_text t = {0};
 
-        if (differs)
-            json_object_set_new(json_object_get(other, "expected"), "shapes", json_real(0.5));
-        all = json_pack("{s:s, s:i, s:[o, o]}", "format", "tabmill evaluation", "version", 1,
-                        "reports", report_of("x", NULL), other);
-        assert_ok(report_page(&t, all));
-        assert_int_equal(count(t.s, "data-table=\"0\" data-path=\"expected.shapes\""), 1);
-        assert_int_equal(count(t.s, of_other), differs);
-        assert_int_equal(count(t.s, "data-table=\"1\" data-path=\"expected.trends\""), 0);
-        text_free(&t);
-        json_decref(all);
+    json_object_set_new(json_object_get(other, "expected"), "shapes", json_real(0.5));
+    all = json_pack("{s:s, s:i, s:[o, o]}", "format", "tabmill evaluation", "version", 1, "reports",
+                    report_of("x", NULL), other);
+    assert_ok(report_page(&t, all));
+    /* In the summary and under Quality, behind the figure of the same table. */
+    assert_int_equal(
+        count(t.s, "<small>expected <span data-table=\"1\" data-path=\"expected.shapes\">0.5000<"),
+        2);
+    assert_int_equal(count(t.s, "data-table=\"0\" data-path=\"expected.shapes\""), 2);
+    for (const eval_headline *h = eval_headlines; h->path; h++) {
+        char want[96];
+        if (!h->expected || !json_is_number(eval_at(other, h->expected))) continue;
+        snprintf(want, sizeof want, "data-table=\"0\" data-path=\"%s\"", h->expected);
+        if (!strstr(t.s, want)) fail_msg("nothing is expected of %s", h->path);
     }
+    text_free(&t);
+    json_decref(all);
+}
+
+/* No target, no known columns, no model: a reading and a reason for each of their figures. */
+void test_page__says_why_a_figure_is_not_there(void **state)
+{
+    (void)state;
+    json_t *r = report_of("x", NULL);
+    mill_text t = {0};
+
+    assert_ok(report_page(&t, r));
+    assert_non_null(strstr(t.s, "<small class=\"why\">no known columns were named</small>"));
+    assert_non_null(strstr(t.s, "<small class=\"why\">no model was given</small>"));
+    assert_non_null(strstr(t.s, "<p>Not computed: no target column was named.</p>"));
+    for (const eval_headline *h = eval_headlines; h->path; h++)
+        if (!strstr(t.s, h->label)) fail_msg("the page has no %s", h->label);
+    text_free(&t);
+    json_decref(r);
 }
 
 void test_page__refuses_what_is_no_report(void **state)
