@@ -2,7 +2,8 @@
  * summary.c - the report as lines for a terminal.
  *
  *     real 32561 rows, synthetic 10000 rows
- *     shapes                       0.9951
+ *                                           expected
+ *     shapes                         0.9951   0.9964
  *     ...
  *                          train on synthetic   on real    ratio
  *     logistic       auc               0.8902    0.9071   0.9813
@@ -15,12 +16,22 @@
 
 #include <string.h>
 
-static void number_line(mill_text *t, const char *name, const json_t *value)
+/* A figure and what a second real sample would have, or why there is none. */
+static void number_line(mill_text *t, const char *name, const json_t *report, const char *path,
+                        const char *expected)
 {
+    const json_t *value = eval_at(report, path), *most = eval_at(report, expected);
+    const char *why = json_is_number(value) ? NULL : eval_why_not(report, path);
+
     if (json_is_number(value))
-        text_add(t, "%-28s %8.4f\n", name, json_number_value(value));
+        text_add(t, "%-28s %8.4f", name, json_number_value(value));
     else
-        text_add(t, "%-28s %8s\n", name, "-");
+        text_add(t, "%-28s %8s", name, "-");
+    if (why)
+        text_add(t, "   %s", why);
+    else if (json_is_number(most))
+        text_add(t, " %8.4f", json_number_value(most));
+    text_add(t, "\n");
 }
 
 static void cell(mill_text *t, const json_t *value)
@@ -82,7 +93,9 @@ static void headline_lines(mill_text *t, const json_t *report, const char *group
         const json_t *expected = h->expected ? eval_at(report, h->expected) : NULL;
 
         if (strcmp(h->group, group) != 0 || !json_is_number(value)) continue;
-        if (is_first) text_add(t, "\n%-46s %8s %8s\n", group, "", "expected");
+        if (is_first)
+            text_add(t, "\n%-46s %8s %8s\n", group, "",
+                     !strcmp(group, "privacy") ? "real" : "expected");
         is_first = false;
         text_add(t, "%-46s %8.4f", h->label, json_number_value(value));
         if (json_is_number(expected)) text_add(t, " %8.4f", json_number_value(expected));
@@ -97,26 +110,28 @@ mill_err mill_evaluate_json(char **out, const json_t *report)
 
 mill_err mill_evaluate_summary(mill_text *out, const json_t *report)
 {
-    static const char *const top[] = {"shapes", "trends", "trends_own_bins", "trends_thresholded",
-                                      "overall"};
-    static const char *const checks[] = {"validity", "structure", "coverage", "missing_similarity"};
-    const json_t *diagnostic = json_object_get(report, "diagnostic"),
-                 *detection = json_object_get(report, "detection");
+    static const char *const line_of[][3] = {
+        {"shapes", "shapes", "expected.shapes"},
+        {"trends", "trends", "expected.trends"},
+        {"trends_own_bins", "trends_own_bins", "expected.trends_own_bins"},
+        {"trends_thresholded", "trends_thresholded", "expected.trends_thresholded"},
+        {"overall", "overall", "expected.overall"},
+        {"validity", "diagnostic.validity", "expected.validity"},
+        {"structure", "diagnostic.structure", "expected.structure"},
+        {"coverage", "diagnostic.coverage", "expected.coverage"},
+        {"missing_similarity", "diagnostic.missing_similarity", "expected.missing_similarity"},
+        {"detection, logistic", "detection.logistic.score", "detection.logistic.expected"},
+        {"detection, boosted trees", "detection.boosted_trees.score",
+         "detection.boosted_trees.expected"}};
     json_t *const utility = json_object_get(report, "utility");
     const json_t *line;
     size_t i;
 
     rows_line(out, report);
-    for (i = 0; i < sizeof top / sizeof *top; i++)
-        number_line(out, top[i], json_object_get(report, top[i]));
-    for (i = 0; json_is_object(diagnostic) && i < sizeof checks / sizeof *checks; i++)
-        number_line(out, checks[i], json_object_get(diagnostic, checks[i]));
-    if (json_is_object(detection)) {
-        number_line(out, "detection, logistic",
-                    json_object_get(json_object_get(detection, "logistic"), "score"));
-        number_line(out, "detection, boosted trees",
-                    json_object_get(json_object_get(detection, "boosted_trees"), "score"));
-    }
+    text_add(out, "%-28s %8s %8s\n", "", "", "expected");
+    for (i = 0; i < sizeof line_of / sizeof *line_of; i++)
+        if (eval_at(report, line_of[i][1]) || eval_why_not(report, line_of[i][1]))
+            number_line(out, line_of[i][0], report, line_of[i][1], line_of[i][2]);
     if (json_is_object(utility)) utility_lines(out, utility);
     headline_lines(out, report, "support");
     headline_lines(out, report, "privacy");
