@@ -25,6 +25,18 @@ const char *board_call_name(int64_t what)
     return what >= 0 && what <= CALL_EXCHANGE ? names[what] : "?";
 }
 
+void board_place(char *words, size_t size, board_seat *seat)
+{
+    const long long step = (long long)seat->step;
+    const int phase = seat->phase;
+
+    if (step < 0)
+        snprintf(words, size, "before its first step");
+    else
+        snprintf(words, size, "at step %lld, %s", step,
+                 phase >= 0 && phase < RANK_N_PHASE ? rank_phase_names[phase] : "?");
+}
+
 void board_last_call(char *words, size_t size, board_seat *seat)
 {
     const uint32_t n = seat->arrived;

@@ -90,6 +90,8 @@ void board_wake(board *b);
 void board_sleep(atomic_uint *word, uint32_t seen, double seconds);
 void board_rouse(atomic_uint *word);
 
+/* "at step 7, computing", "before its first step": where the rank is by its heartbeat. */
+void board_place(char *words, size_t size, board_seat *seat);
 /* "all-reduce number 12 of size 1000": what a rank came to last; "" before its first. */
 void board_last_call(char *words, size_t size, board_seat *seat);
 const char *board_call_name(int64_t what);

@@ -25,20 +25,6 @@ mill_err shm_fail_now(rank_group *g, int rank, const char *words)
     return board_failure(s->b);
 }
 
-/* "step 7, computing" */
-static const char *place(char buf[80], board_seat *seat)
-{
-    const long long step = (long long)seat->step;
-    const int phase = seat->phase;
-
-    if (step < 0)
-        snprintf(buf, 80, "before its first step");
-    else
-        snprintf(buf, 80, "step %lld, %s", step,
-                 phase >= 0 && phase < RANK_N_PHASE ? rank_phase_names[phase] : "?");
-    return buf;
-}
-
 static const char *call_name(const rank_group *g, uint32_t seq)
 {
     return board_call_name(((shm_body *)g->body)->me->call[seq % BOARD_RING].what);
@@ -87,26 +73,25 @@ static mill_err check_peer(rank_group *g, waiting *w, double slice)
 
     if (shm_reached(atomic_load(w->word), w->target)) return MILL_OK;
     TRY(shm_check_launcher(g));
+    board_place(where, sizeof where, seat);
     if (has_left) {
-        snprintf(words, sizeof words, "it left at %s, and rank %d is at %s number %u",
-                 place(where, seat), g->who.rank, call_name(g, w->seq), w->seq);
+        snprintf(words, sizeof words, "it left %s, and rank %d is at %s number %u", where,
+                 g->who.rank, call_name(g, w->seq), w->seq);
         return shm_fail_now(g, w->peer, words);
     }
     if (gone && (w->gone += slice) > (s->b->launcher ? LAUNCHERS_TURN : 0)) {
-        snprintf(words, sizeof words, "process %d died at %s", seat->pid, place(where, seat));
+        snprintf(words, sizeof words, "process %d died %s", seat->pid, where);
         return shm_fail_now(g, w->peer, words);
     }
     if (w->waited > deadline(g)) {
-        snprintf(words, sizeof words,
-                 "it did not come to %s number %u within %g s; last seen at %s",
-                 call_name(g, w->seq), w->seq, deadline(g), place(where, seat));
+        snprintf(words, sizeof words, "it did not come to %s number %u within %g s; last seen %s",
+                 call_name(g, w->seq), w->seq, deadline(g), where);
         return shm_fail_now(g, w->peer, words);
     }
     if (w->waited > WARN_AFTER && !w->has_warned && !s->b->launcher) {
         w->has_warned = true;
-        mill_log(MILL_LOG_WARN,
-                 "rank %d waits for rank %d (process %d) since %.0f s; last seen at %s",
-                 g->who.rank, w->peer, seat->pid, w->waited, place(where, seat));
+        mill_log(MILL_LOG_WARN, "rank %d waits for rank %d (process %d) since %.0f s; last seen %s",
+                 g->who.rank, w->peer, seat->pid, w->waited, where);
     }
     return MILL_OK;
 }

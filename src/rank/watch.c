@@ -30,14 +30,12 @@ static board_seat *seat_of(const launcher *l, int r)
 void describe_rank(char *words, size_t size, const launcher *l, int r)
 {
     board_seat *s = seat_of(l, r);
+    char where[80];
 
-    if (!s || s->state == SEAT_FREE)
-        *words = 0;
-    else if (s->step < 0)
-        snprintf(words, size, ", before its first step");
-    else
-        snprintf(words, size, ", at step %lld, %s", (long long)s->step,
-                 s->phase >= 0 && s->phase < RANK_N_PHASE ? rank_phase_names[s->phase] : "?");
+    *words = 0;
+    if (!s || s->state == SEAT_FREE) return;
+    board_place(where, sizeof where, s);
+    snprintf(words, size, ", %s", where);
 }
 
 /* 'R', 'S', 'D', 'T', ... of proc(5); 0: gone. */
