@@ -341,6 +341,7 @@ static int run_rank(train_work *w)
     share_threads(w);
     if ((status = cli_begin(&w->pool, &train_set, &w->o->talk))) return status;
     train_signals_install();
+    if (w->who.world > 1) train_signals_of_rank();
     const rank_options options = {.threads = mill_pool_threads(w->pool), .pool = w->pool};
     if (rank_open(&w->group, &w->who, &options)) {
         cli_error(&train_set);

@@ -45,6 +45,8 @@ typedef enum { TRAIN_DONE, TRAIN_STOPPED_EARLY, TRAIN_INTERRUPTED, TRAIN_NOT_SAV
 mill_err train_loop(train_end *end, const train_job *job, const train_options *o);
 void train_signals_install(void); /* SIGINT, SIGTERM, SIGUSR1; first signal: stop at the next step
                                      boundary; second: at once */
+void train_signals_of_rank(void); /* after it, in one of several ranks: a second signal may be the
+                                     first once more, and does not end the process */
 void train_signal_note(int sig);  /* as if it had come: another rank got it */
 int train_signal_received(void);  /* 0, SIGINT or SIGTERM */
 mill_err

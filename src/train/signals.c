@@ -4,17 +4,19 @@
  * may come again.
  *
  * The handler only notes the signal and gives the two back to the system, so that the next one
- * kills.
+ * kills.  In a rank it does not: who tells all processes of a job (a batch system, a terminal)
+ * tells its launcher too, which hands the signal on.  There the launcher ends who takes too long.
  */
 #include "train/loop.h"
 
 #include <signal.h>
 
-static volatile sig_atomic_t received;
+static volatile sig_atomic_t received, is_told_twice;
 
 static void note(int sig)
 {
     received = sig == SIGUSR1 ? SIGTERM : sig;
+    if (is_told_twice) return;
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGUSR1, SIG_IGN);
@@ -28,6 +30,11 @@ void train_signals_install(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
+}
+
+void train_signals_of_rank(void)
+{
+    is_told_twice = true;
 }
 
 void train_signal_note(int sig)

@@ -32,8 +32,8 @@ for shot in $(seq "$shots"); do
     # shellcheck disable=SC2046
     set -- $(ranks_of "$launcher")
     victim=$launcher
-    [ $((shot % 3)) != 0 ] && [ $# -gt 0 ] && victim=${!#}
-    [ $((shot % 3)) = 1 ] && [ $# -gt 1 ] && victim=$1
+    [ $((shot % 3)) = 1 ] && [ $# -gt 1 ] && victim=$2 # the first is the guard of the launcher
+    [ $((shot % 3)) = 2 ] && [ $# -gt 2 ] && victim=$3
     kill -KILL "$victim" 2>/dev/null && went=$((went + 1))
     wait "$launcher" 2>/dev/null
     got=$?
@@ -52,23 +52,70 @@ verdict "shot_${shots}_times_same_bytes" "$bad" "$bad of $shots"
 verdict ends_with_the_rank_s_status "$status_bad" "$(head -3 why 2>/dev/null)"
 verdict somebody_was_hit $((went == 0)) "no shot hit"
 
-# Asked to end, by a user or, with SIGUSR1, by a batch system: all ranks agree on a step, save, and say 75; one process alone says 143.
-for signal in TERM USR1; do
-    for _ in 1 2 3 4 5; do # on a busy machine it may be done before it is asked
-        rm -rf asked
-        "$T" "${args[@]}" -o asked 2>err &
-        launcher=$!
-        wait_until [ -e asked/latest.mill ]
-        kill -$signal $launcher
-        wait $launcher
-        got=$?
-        [ $got = 0 ] || break
-    done
-    verdict asked_by_$signal $((got != 75)) "not 75"
-    run asked --resume 2>err
-    verdict asked_by_${signal}_goes_on $? "$(cat err)"
-    hash_of asked/latest.mill | cmp -s - calm.hash
-    verdict asked_by_${signal}_same_bytes $? "other weights"
+# Asked to end, by a user, by a batch system with SIGUSR1, or one rank alone, or all at once, as `scancel` does it,
+# while the launcher tells them as well: all ranks agree on a step, save, and say 75; one process alone says 143.
+start() { # FOLDER COMMAND...: in the background, until it has saved once
+    local folder=$1
+    shift
+    rm -rf "$folder"
+    "$@" "${args[@]}" -o "$folder" 2>err &
+    launcher=$!
+    for _ in $(seq 500); do [ -e "$folder/latest.mill" ] && break; sleep 0.02; done
+    # shellcheck disable=SC2046
+    set -- $(ranks_of "$launcher")
+    ranks=("${@:2}") # the first is the guard
+}
+goes_on() { # NAME FOLDER
+    run "$2" --resume 2>err
+    verdict "$1_goes_on" $? "$(cat err)"
+    hash_of "$2/latest.mill" | cmp -s - calm.hash
+    verdict "$1_same_bytes" $? "other weights"
+}
+for way in TERM USR1 TERM:rank TERM:all; do
+    start asked "$T"
+    who=$launcher
+    [ "${way#*:}" = rank ] && who=${ranks[1]}
+    [ "${way#*:}" = all ] && who="$launcher ${ranks[*]}"
+    # shellcheck disable=SC2086
+    kill -"${way%:*}" $who
+    wait "$launcher"
+    got=$?
+    verdict "asked_by_$way" $((got != 75)) "$got, not 75: $(tail -1 err)"
+    goes_on "asked_by_$way" asked
 done
+
+# Stopped: named, and continued in time it ends as if nothing had been; else with 124, and what was saved is there.
+start stopped "$T" launch -n 2 --hang-warn 0.3 --hang-timeout 60 -- "$T"
+kill -STOP "${ranks[1]}"
+for _ in $(seq 500); do grep -q "it is stopped" err && break; sleep 0.02; done
+kill -CONT "${ranks[1]}"
+wait "$launcher"
+verdict stopped_and_continued $? "$(cat err)"
+holds is_named grep -q "rank 1 (process ${ranks[1]}) has been silent for" err
+hash_of stopped/latest.mill | cmp -s - calm.hash
+verdict stopped_same_bytes $? "other weights"
+start hangs "$T" launch -n 2 --hang-warn 0.2 --hang-timeout 1 -- "$T"
+kill -STOP "${ranks[1]}"
+wait "$launcher"
+verdict hangs_ends_with_124 $(($? != 124)) "$(tail -1 err)"
+holds hangs_is_named grep -q "rank 1 (process ${ranks[1]}) hangs: silent for .*; it is stopped" err
+holds hangs_leaves_no_rank sh -c '! kill -0 "$@" 2>/dev/null' sh "${ranks[@]}"
+goes_on hangs hangs
+
 holds no_temporaries sh -c '! ls */*.tmp'
 holds no_shared_memory sh -c '! ls /dev/shm/*tabmill*'
+
+# Ranks that meet by a socket, and a launcher that holds a port, in a network of their own, where all that is left can be seen.
+if unshare -rn ip link set lo up 2>/dev/null; then
+    # shellcheck disable=SC2016 # for the shell inside
+    unshare -rn bash -c 'ip link set lo up
+        RANK=1 WORLD_SIZE=2 MASTER_PORT=29519 "$@" -o met & RANK=0 WORLD_SIZE=2 MASTER_PORT=29519 "$@" -o met
+        wait
+        "$0" launch -n 2 -- "$@" -o met2
+        cat /proc/net/unix /proc/net/tcp' "$T" "$T" "${args[@]}" >out 2>err
+    hash_of met/latest.mill | cmp -s - calm.hash && hash_of met2/latest.mill | cmp -s - calm.hash
+    verdict alone_in_a_network_same_bytes $? "other weights"
+    holds no_sockets test "$(wc -l <out)" = 2 # the headers
+else
+    echo "SKIP: no network namespaces here, or no ip (iproute2)"
+fi

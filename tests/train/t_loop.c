@@ -538,6 +538,26 @@ void test_loop__keeps_saving_when_sigusr1_comes_again(void **state)
     }
 }
 
+/* Told by the system and, once more, by its launcher. */
+void test_loop__keeps_saving_in_a_rank_when_a_signal_comes_again(void **state)
+{
+    (void)state;
+    int status;
+
+    for (int sig = SIGINT; sig <= SIGTERM; sig += SIGTERM - SIGINT) {
+        const pid_t child = fork();
+        if (child == 0) {
+            train_signals_install();
+            train_signals_of_rank();
+            raise(sig);
+            raise(sig);
+            _exit(train_signal_received());
+        }
+        waitpid(child, &status, 0);
+        assert_int_equal(exit_of(status), sig);
+    }
+}
+
 void test_loop__refuses_a_folder_in_which_another_process_runs(void **state)
 {
     (void)state;
