@@ -46,7 +46,7 @@ expect "no such program" 127 "No such file" "${L[@]}" -n 2 ./none
 holds "is not started again" test "$(grep -c restart err)" = 0
 expect "wrong usage is not tried again" 2 "ended with status 2" "${L[@]}" -n 2 --max-restarts 3 sh -c 'exit 2'
 expect "restarts" 0 "restart 2 of 2" "${L[@]}" -n 2 --max-restarts 2 sh -c 'test $TORCHELASTIC_RESTART_COUNT = 2'
-expect "restarts, of the last moment" 4 "restart 1 of 1" "${L[@]}" --max-restarts 1 --restart-window 0.4 sh -c 'n=$TORCHELASTIC_RESTART_COUNT; test $n -ge 3 || sleep 0.5; echo $n >times; exit 4'
+expect "restarts, of the last moment" 4 "restart 1 of 1" "${L[@]}" --max-restarts 1 --restart-window 1 sh -c 'n=$TORCHELASTIC_RESTART_COUNT; test $n -ge 3 || sleep 1.1; echo $n >times; exit 4'
 holds "count" test "$(cat times)" -ge 3 # more where starting takes longer than the window
 cat >record.py <<'PY'
 import json, os, sys
