@@ -313,11 +313,13 @@ static void lex_letters(lexer *x)
 
     while (x->s < x->end && is_letter(*x->s)) x->s++;
     const size_t n = (size_t)(x->s - s);
+    if (n > 1 && is_among(units, COUNT(units), s, n) && !is_named("in", s, n)) {
+        push_text(x, T_WORD, s, n);
+        return;
+    }
     if (n == 1) {
         push_text(x, T_SYMBOL, s, 1);
-    } else if (is_among(units, COUNT(units), s, n) && !is_named("in", s, n)) {
-        push_text(x, T_WORD, s, n);
-    } else if ((w = find(commands, COUNT(commands), s, n)) && strncmp(s, "in", n) != 0) {
+    } else if ((w = find(commands, COUNT(commands), s, n)) && !is_named("in", s, n)) {
         push_word(x, w);
     } else if (is_among(symbols, COUNT(symbols), s, n)) {
         push_text(x, T_SYMBOL, s, n);
