@@ -82,7 +82,8 @@ void test_results__wait_while_64_mib_are_not_written(void **state)
     (void)state;
     assert_int_equal(sql.sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(pthread_create(&thread, NULL, put_much, &w), 0);
-    for (int i = 0; i < 2000 && __atomic_load_n(&w.scans, __ATOMIC_SEQ_CST) < 64; i++) usleep(50000);
+    for (int i = 0; i < 2000 && __atomic_load_n(&w.scans, __ATOMIC_SEQ_CST) < 64; i++)
+        usleep(50000);
     usleep(200000);
     const int64_t put_so_far = __atomic_load_n(&w.scans, __ATOMIC_SEQ_CST);
     assert_true(put_so_far >= 64 && put_so_far <= 66);
