@@ -73,7 +73,7 @@ mill_err csv_sniff_dialect(char *delimiter, char *quote, csv_block *b, size_t n)
     const bool maybe_single = !memchr(b->buf, '"', n) && memchr(b->buf, '\'', n);
 
     *quote = '"';
-    *delimiter = given ? given : ',';
+    if (!given) *delimiter = ',';
     for (int single = 0; single <= maybe_single; single++) {
         for (size_t k = 0; k < n_list; k++) {
             const char q = quotes[single];
