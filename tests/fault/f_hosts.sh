@@ -37,6 +37,13 @@ if [ -z "$net_a" ] || [ -z "$net_b" ] || [ "$net_a" = "$own" ] || [ "$net_b" = "
     kill $a $b
     skip "no network namespaces here" # what follows kills all that is in them
 fi
+mend() { # the wire; a moment after `up` it still carries nothing
+    in_a ip link set wire up
+    for _ in $(seq 200); do
+        in_a ip link show wire | grep -q "state UP" && in_b ip link show wire | grep -q "state UP" && break
+        sleep 0.05
+    done
+}
 in_wires() { # processes in our two network namespaces
     for p in /proc/[0-9]*; do
         case $(readlink "$p/ns/net") in "$net_a" | "$net_b") basename "$p" ;; esac
@@ -129,7 +136,7 @@ if [ "${TEST_FULL-0}" = 1 ]; then
     in_a ip link set wire down
     wait $one; first=$?
     wait $other; second=$?
-    in_a ip link set wire up
+    mend
     [ $first = 69 ] && [ $second = 69 ] && [ $(($(date +%s) - start)) -lt 20 ] && grep -q "host 1 has not been heard of for 10 s" out && grep -q "host 0" out_b
     verdict "launchers that do not hear of each other end" $?
 fi
@@ -151,7 +158,7 @@ wait_for_ranks
 sleep 1
 in_a ip link set wire down
 sleep $moment
-in_a ip link set wire up
+mend
 wait $job
 verdict "a wire that is cut for a moment does not end them" $?
 
@@ -167,7 +174,7 @@ for _ in 1 2; do # a busy machine may be late without a cut: then once more, wit
     while [ -n "$(named tabmill)" ] && [ $(($(date +%s%N) - start)) -lt $((cut * 1000000000)) ]; do sleep 0.1; done
     ended=$((($(date +%s%N) - start) / 1000000))
     sleep "$((cut > ended / 1000 ? cut - ended / 1000 : 0))"
-    in_a ip link set wire up
+    mend
     wait $job
     status=$?
     [ $status != 0 ] && [ $ended -lt $((cut * 1000)) ] && [ -z "$(named tabmill)" ] && [ -e torn/latest.mill ] &&
@@ -192,7 +199,7 @@ for patience in 2 8; do # a busy machine may be late without a cut
     told=$?
     [ $told = 0 ] && break
     kill -KILL "$(named mpirun)" 2>/dev/null
-    in_a ip link set wire up
+    mend
 done
 verdict "a cut wire ends the ranks of both hosts" "$told"
 exit 0
