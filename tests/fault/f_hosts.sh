@@ -67,6 +67,7 @@ exec nsenter -t \$pid -n -u sh -c "\$*"
 SH
 chmod +x rsh
 
+export OMPI_MCA_btl_vader_backing_directory=$TEST_TMP # else MPI's segments of killed ranks stay in /dev/shm
 export TMPDIR=$TEST_TMP TABMILL_RANK_TIMEOUT=60 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 run() { # SECONDS WHAT [mpirun options]
     local limit=$1 what=$2
