@@ -103,19 +103,23 @@ holds hangs_leaves_no_rank sh -c '! kill -0 "$@" 2>/dev/null' sh "${ranks[@]}"
 goes_on hangs hangs
 
 holds no_temporaries sh -c '! ls */*.tmp'
-holds no_shared_memory sh -c '! ls /dev/shm | grep tabmill | grep -qv tabmill-bench' # others have theirs there
 
-# Ranks that meet by a socket, and a launcher that holds a port, in a network of their own, where all that is left can be seen.
-if unshare -rn ip link set lo up 2>/dev/null; then
+# Ranks that meet by a socket, and a launcher that holds a port, in a network and with a /dev/shm of their own, where all that is left
+# can be seen; a launcher that is killed, too.
+if unshare -rnm sh -c 'ip link set lo up && mount -t tmpfs none /dev/shm' 2>/dev/null; then
     # shellcheck disable=SC2016 # for the shell inside
-    unshare -rn bash -c 'ip link set lo up
+    unshare -rnm bash -c 'ip link set lo up; mount -t tmpfs none /dev/shm
         RANK=1 WORLD_SIZE=2 MASTER_PORT=29519 "$@" -o met & RANK=0 WORLD_SIZE=2 MASTER_PORT=29519 "$@" -o met
         wait
         "$0" launch -n 2 -- "$@" -o met2
-        cat /proc/net/unix /proc/net/tcp' "$T" "$T" "${args[@]}" >out 2>err
+        "$@" -o met3 & launcher=$!
+        while [ ! -e met3/latest.mill ]; do sleep 0.02; done
+        kill -KILL $launcher; wait $launcher 2>/dev/null
+        sleep 1
+        cat /proc/net/unix /proc/net/tcp; ls /dev/shm' "$T" "$T" "${args[@]}" >out 2>err
     hash_of met/latest.mill | cmp -s - calm.hash && hash_of met2/latest.mill | cmp -s - calm.hash
     verdict alone_in_a_network_same_bytes $? "other weights"
-    holds no_sockets test "$(wc -l <out)" = 2 # the headers
+    holds no_sockets_no_shared_memory test "$(wc -l <out)" = 2 # the headers
 else
     echo "SKIP: no network namespaces here, or no ip (iproute2)"
 fi
