@@ -68,7 +68,7 @@ machine c -o f.jsonl --server "$slow" --store "$store" --num-nodes 3 --node-rank
 us+=($!)
 for i in 0 1 2; do
     wait "${us[$i]}"
-    verdict "machine $i" $? "$(tail -1 [abc]/err)"
+    verdict "machine $i" $? "$(tail -n 1 [abc]/err)"
 done
 holds one_final_file test "$(find a b c -name f.jsonl | wc -l)" = 1
 same three_machines_bytes one.jsonl "$(find a b c -name f.jsonl)"
