@@ -113,8 +113,9 @@ static double expected_score(const int64_t rows[2])
     double sum = 0;
 
     for (int k = 0; k < N_FOLDS; k++) { /* dealt in turn */
-        const double n = (double)((rows[0] + N_FOLDS - 1 - k) / N_FOLDS);
-        const double m = (double)((rows[1] + N_FOLDS - 1 - k) / N_FOLDS);
+        const int64_t tested[2] = {(rows[0] + N_FOLDS - 1 - k) / N_FOLDS,
+                                   (rows[1] + N_FOLDS - 1 - k) / N_FOLDS};
+        const double n = (double)tested[0], m = (double)tested[1];
         sum += sqrt((n + m + 1) / (12 * n * m));
     }
     return fmax(0, 1 - SQRT_2_OVER_PI * sum / N_FOLDS);

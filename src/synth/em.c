@@ -209,7 +209,8 @@ static em_columns get_columns(int32_t *out, const walk *w, int a, int most, int6
     const em_columns c = {out, EM_STRIDE, left < most ? left : most};
 
     for (int i = 0; i < c.n_cols; i++)
-        get_column(out + i * EM_STRIDE, e, e->col[a + i], w->row ? w->row + from : NULL, from, n);
+        get_column(out + (ptrdiff_t)i * EM_STRIDE, e, e->col[a + i], w->row ? w->row + from : NULL,
+                   from, n);
     return c;
 }
 

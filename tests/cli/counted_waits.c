@@ -1,6 +1,6 @@
 /* counted_waits.c - an epoll_wait that writes how often it was called to the file COUNTED_WAITS at
  * the end. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): what the headers ask for */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,9 @@
  * reason_kill.c - preloaded: the process is killed at the n-th call that changes a file of a run.
  *
  *     KILL_UNDER=TEXT   files whose path has TEXT in it
- *     KILL_AT=N         SIGKILL at the N-th such write, fsync, ftruncate, rename or unlink; 0:
- * never KILL_HOW=         before: nothing of that call is done; half: a write writes half of its
+ *     KILL_AT=N         SIGKILL at the N-th such write, fsync, ftruncate, rename or unlink;
+ *                       0: never
+ *     KILL_HOW=         before: nothing of that call is done; half: a write writes half of its
  *                       bytes; after: all of it is done
  *     KILL_COUNT=FILE   at the end, how many calls there were
  */
@@ -37,7 +38,9 @@ static char how(int fd, const char *path)
     if (!is_ours(fd, path)) return 0;
     const char *at = getenv("KILL_AT"), *how = getenv("KILL_HOW");
     const long n = __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
-    return at && n == atol(at) ? (how ? *how : 'b') : 0;
+    if (!at || n != atol(at)) return 0;
+    if (how) return *how;
+    return 'b';
 }
 
 static void die_if(char now)

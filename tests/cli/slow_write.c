@@ -1,6 +1,6 @@
 /* slow_write.c - a disk that takes 4 ms for each write of half a kilobyte or more to a file;
  * preloaded. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): what the headers ask for */
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
