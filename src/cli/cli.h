@@ -173,6 +173,9 @@ fitting cli_fitting(const opt_parsed *p, fit_options *o); /* both borrowed */
 int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, mill_pool *pool));
 /* The output stands: tidy the run folder. */
 mill_err cli_fit_finish(const fitted *out, const fitting *f);
+/* The manifest in MODEL.run that says how the model was fitted (input's hash, version, level);
+ * null, which is new, where there is none or it is another fit's: `options` are the model's. */
+json_t *cli_fit_manifest(const char *model, const json_t *options);
 
 /* memory.c: what the libraries that a method calls will add to what the process holds. */
 int64_t cli_library_bytes(const synth_method *m);

@@ -187,8 +187,8 @@ static mill_err read_model(evaluate_work *w)
     if (!path) return MILL_OK;
     TRY(synth_model_open(&m, path, w->pool));
     json_t *const config = json_object_get(store_meta(m->file), "config");
-    w->model =
-        json_pack("{s:s, s:s, s:O?}", "path", path, "method", m->method->name, "options", config);
+    w->model = json_pack("{s:s, s:s, s:O?, s:o}", "path", path, "method", m->method->name,
+                         "options", config, "manifest", cli_fit_manifest(path, config));
     err = w->model && !json_object_set(w->run, "model", w->model) ? MILL_OK : no_memory();
     if (!m->method->score)
         snprintf(w->no_likelihood, sizeof w->no_likelihood, "a model of %s has no likelihood",

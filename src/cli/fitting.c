@@ -399,3 +399,32 @@ int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, m
     cli_ranks_part(&r, status && status != STATUS_PREEMPTED ? MILL_EINPUT : MILL_OK);
     return status;
 }
+
+/* What both name, they agree in. */
+static bool agrees(const json_t *config, const json_t *options)
+{
+    const char *key;
+    const json_t *value;
+
+    json_object_foreach((json_t *)options, key, value)
+    {
+        const json_t *other = json_object_get(config, key);
+        if (other && !json_equal(other, value)) return false;
+    }
+    return json_is_object(config);
+}
+
+json_t *cli_fit_manifest(const char *model, const json_t *options)
+{
+    char path[4096], *text = NULL;
+    size_t len;
+    json_t *manifest = NULL;
+
+    if (snprintf(path, sizeof path, "%s.run/manifest.json", model) < (int)sizeof path &&
+        file_exists(path) && !file_read_all(&text, &len, path))
+        manifest = json_loadb(text, len, 0, NULL);
+    mill_free(text);
+    if (agrees(json_object_get(manifest, "config"), options)) return manifest;
+    json_decref(manifest);
+    return json_null();
+}

@@ -45,8 +45,28 @@ two, one = json.load(open('two.json')), json.load(open('alone.json'))
 del one['run']
 assert two['reports'][1] == one
 assert 0 <= one['privacy']['membership']['by_likelihood']['auc'] <= 1
-assert two['run']['model']['method'] == 'mixture' and two['run']['real']['rows'] == 344"
+assert two['run']['model']['method'] == 'mixture' and two['run']['real']['rows'] == 344
+fit = two['run']['model']['manifest']
+assert fit['status'] == 'finished' and fit['config']['input']['bytes'] > 0 and fit['config']['method'] == 'mixture', fit"
 holds schema python3 "$ROOT/tests/lib/schema.py" "$ROOT/docs/evaluate.schema.json" r.json two.json alone.json
+"$T" fit -i "$PENGUINS" -o o.mill --run-dir elsewhere --seed 9 -q
+cp -r m.mill.run o.mill.run
+expect manifest_of_another_fit 0 "*" "$T" evaluate "$PENGUINS" t.csv --model o.mill --json other.json
+holds manifest_of_another_fit_is_left_out python3 -c "import json; assert json.load(open('other.json'))['run']['model']['manifest'] is None"
+expect types 0 "*" "$T" inspect "$PENGUINS"
+python3 - <<'END'
+import json
+types = json.load(open("out"))
+for c in types["columns"]:
+    if c["name"] == "year":
+        c["type"] = "category"
+json.dump(types, open("types.json", "w"))
+END
+expect types_given 0 "*" "$T" evaluate "$PENGUINS" s.csv --types types.json --json typed.json
+holds types_obeyed python3 -c "
+import json
+kind = lambda path: {c['name']: c['type'] for c in json.load(open(path))['columns']}['year']
+assert (kind('typed.json'), kind('r.json')) == ('category', 'integer'), (kind('typed.json'), kind('r.json'))"
 holds page_stands_alone python3 -c "
 import re
 s = open('two.html').read()

@@ -89,6 +89,31 @@ void test_page__shows_the_worst_column_first(void **state)
     json_decref(r);
 }
 
+void test_page__shows_the_worst_pairs_first(void **state)
+{
+    (void)state;
+    json_t *r = report_of("x", NULL);
+    const json_t *pairs = json_object_get(r, "pairs");
+    mill_text t = {0};
+    double last = -1;
+    int n = 0, at, before = -1, n_back = 0;
+
+    assert_ok(report_page(&t, r));
+    for (const char *s = strstr(t.s, "The pairs that are least alike");
+         (s = strstr(s, "data-path=\"pairs.")) && sscanf(s, "data-path=\"pairs.%d.score", &at) == 1;
+         s++, n++) {
+        const double score =
+            json_number_value(json_object_get(json_array_get(pairs, (size_t)at), "score"));
+        assert_true(score >= last);
+        last = score;
+        n_back += at < before;
+        before = at;
+    }
+    assert_true(n > 2 && n_back > 0); /* they stand otherwise in the report */
+    text_free(&t);
+    json_decref(r);
+}
+
 void test_page__takes_a_name_for_a_name(void **state)
 {
     (void)state;
