@@ -443,6 +443,8 @@ static mill_err evaluate(evaluate_work *w)
     TRY(check_output(w, f->output));
     TRY(read_real(w));
     TRY(read_model(w));
+    if (w->model && n_tables(w) > 1)
+        cli_say("%s is taken for the model of all %d tables", f->model, n_tables(w));
     TRY(evaluate_tables(w));
     TRY(put_together(w));
     if (f->json) TRY(write_json(w, f->json));

@@ -60,8 +60,13 @@ static const char rules[] =
     "small.why{min-width:11ch}}"
     "@media print{:root{--bg:#fff;--card:#fff;--text:#000;--quiet:#333;--edge:#bbb;--link:#000;"
     "--bad:#000}nav,.skip{display:none}.scroll{overflow:visible}body{font-size:11px}"
-    "figure.map svg{max-width:100%}h2{break-after:avoid}tr{break-inside:avoid}"
-    ".cards{grid-template-columns:1fr 1fr}}";
+    "h1{font-size:20px}h2{font-size:15px;margin-top:20px}h2,h2+p{break-after:avoid}"
+    "small,td.read,thead th,figcaption,figcaption td,figcaption th{font-size:9.5px}"
+    "pre{font-size:9px;white-space:pre-wrap;overflow:visible}figure.map svg{max-width:100%}"
+    "th,td{padding-top:3px;padding-bottom:3px}tr,tr.read-on{break-inside:avoid}"
+    "tr.read-on{break-after:avoid}figure{padding:8px}"
+    ".cards{display:block}.cards figure{display:inline-block;width:48%;margin:0 1% 8px 0;"
+    "box-sizing:border-box;vertical-align:top}}";
 
 const char *page_number(char buf[32], double x)
 {

@@ -32,7 +32,7 @@ holds level_same_bytes cmp out one.json
 "$T" sample m.mill -n 300 -o t.csv -q
 some="--holdout h.csv --target species --known island --known sex --sensitive year"
 # shellcheck disable=SC2086
-expect several 0 "*" "$T" evaluate "$PENGUINS" s.csv t.csv $some --model m.mill --json two.json -o two.html
+expect several 0 "m.mill is taken for the model of all 2 tables" "$T" evaluate "$PENGUINS" s.csv t.csv $some --model m.mill --json two.json -o two.html
 says several_names_both "t.csv"
 # shellcheck disable=SC2086
 expect nproc 0 "*" "$T" evaluate "$PENGUINS" s.csv t.csv $some --model m.mill --json nproc.json --nproc 2
