@@ -1,7 +1,8 @@
 /*
  * postgres.h - a PostgreSQL of the test's own, from Debian's package, on a UNIX socket in a folder.
  *
- * initdb and postgres refuse to be root: they run as the user postgres then.
+ * initdb and postgres refuse to be root: they run as the user postgres then, and not in a checkout
+ * below /root, where that one may not be.
  */
 #ifndef TESTS_LIB_POSTGRES_H
 #define TESTS_LIB_POSTGRES_H
@@ -25,7 +26,8 @@ static inline void postgres_become_user(void)
 {
     const struct passwd *u = geteuid() ? NULL : getpwnam("postgres");
 
-    if (u && (setgid(u->pw_gid) || setgroups(0, NULL) || setuid(u->pw_uid))) _exit(126);
+    if (u && (chdir("/") || setgid(u->pw_gid) || setgroups(0, NULL) || setuid(u->pw_uid)))
+        _exit(126);
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
 }
 
