@@ -5,7 +5,7 @@
 set -eu
 needed="build-essential pkg-config libdnnl-dev libjansson-dev libzstd-dev zlib1g-dev libzip-dev libxxhash-dev \
     libcurl4-openssl-dev libsqlite3-dev libpq-dev libmicrohttpd-dev"
-tested="libcmocka-dev python3 python3-venv clang-14 libclang-rt-14-dev clang-tidy-14 clang-format-14 \
+tested="libcmocka-dev python3 python3-venv python3-numpy clang-14 libclang-rt-14-dev clang-tidy-14 clang-format-14 \
     qemu-user shellcheck git libopenmpi-dev openmpi-bin iproute2 procps \
     postgresql"
 looked="chromium fonts-dejavu-core"
