@@ -110,6 +110,7 @@ wait $us
 none_left killed_and_none_left
 expect killed_goes_on 0 "40 in = " "$T" reason --dataset d.jsonl -o killed.jsonl --serve "$quiet" --num-gpus 2 --resume
 same killed_bytes one.jsonl killed.jsonl
+rm err # what the run before said
 "$T" reason --dataset d.jsonl -o int.jsonl --serve "$quiet --latency 0.5" --num-gpus 2 --batch-size 1 >out 2>err </dev/null &
 us=$!
 wait_until grep -q "is ready" err
