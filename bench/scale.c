@@ -6,7 +6,7 @@
  * Half of the columns are numbers with two decimals, half are categories: the first of VALUES
  * values, the others of at most twenty; all lean on one hidden class of eight, so there is
  * something to learn.  Seconds: open (coding), step (one EM iteration, or one step of ctgan and
- * tvae; median of ten), sample (as many rows as the table has, at most a million).  Memory in MB:
+ * tvae; median of ten), sample (as many rows as the table has).  Memory in MB:
  * table, rss (after coding, the table freed), peak (after the steps).
  */
 #include "base/cpu.h"
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
     close(fd);
     check(synth_model_write(path, method, fit, schema, &c));
     method->fit_close(fit);
-    const double drawn = sample_s(path, pool, rows < 1000000 ? rows : 1000000);
+    const double drawn = sample_s(path, pool, rows);
     remove(path);
     qsort(step, STEPS, sizeof *step, ascending);
     printf("{\"method\":\"%s\",\"rows\":%lld,\"columns\":%d,\"values\":%s,\"open\":%.6f,\"step\":%."

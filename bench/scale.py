@@ -59,7 +59,8 @@ def panel(left, top, title, curves):
         line = " ".join("%.1f,%.1f" % at(x, y) for x, y in points)
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
     for i, ((name, points), colour) in enumerate(zip(curves.items(), colours)):
-        out.append(f'<text x="{left + 75 * i}" y="{top + 198}" fill="{colour}">{name} ^{exponent(points):.2f}</text>')
+        label = "MB" if name == "after_mb" else name
+        out.append(f'<text x="{left + 82 * i}" y="{top + 198}" fill="{colour}">{label} ^{exponent(points):.2f}</text>')
     first = next(iter(curves.values()))
     for x, _ in first:
         out.append(f'<text x="{at(x, 1)[0]:.1f}" y="{top + 214}" text-anchor="middle">{x:g}</text>')

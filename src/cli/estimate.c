@@ -63,13 +63,14 @@ enum { ASSUMED_VALUES = 20, DRAW_ROWS = 10000 /* the default of sample's --batch
 static mill_err assumed_table(mill_table **out, int64_t n_columns)
 {
     int32_t offset[ASSUMED_VALUES + 1];
-    char text[ASSUMED_VALUES * 2 + 1], name[32];
+    char text[2 * ASSUMED_VALUES], name[32];
     mill_table *t;
     mill_err err = MILL_OK;
 
     for (int i = 0; i < ASSUMED_VALUES; i++) {
         offset[i] = 2 * i;
-        snprintf(text + offset[i], 3, "%02d", i);
+        text[2 * i] = (char)('0' + i / 10);
+        text[2 * i + 1] = (char)('0' + i % 10);
     }
     offset[ASSUMED_VALUES] = 2 * ASSUMED_VALUES;
     TRY(table_new(&t, ASSUMED_VALUES, (int)n_columns));
