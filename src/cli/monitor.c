@@ -4,8 +4,9 @@
  *
  * One line a GPU and sample, flushed; without a GPU one line a sample with those cells empty.  The
  * instances of a divided GPU (MIG) have lines of their own behind its line.
- * Memory in MiB, power in W, energy in J since the first sample, clocks in MHz, PCIe in KB/s.  The
- * first ten columns are those of earlier monitors; what is not known is empty.  GPU_Utilization
+ * Memory in MiB, power in W, energy in J and NVLink's data in MiB since the first sample, clocks in
+ * MHz, PCIe in KB/s.  The first ten columns are those of earlier monitors; what is not known is
+ * empty.  GPU_Utilization
  * says that a kernel was there, not that it was efficient: look at energy, too.
  */
 #include "cli/cli.h"
@@ -63,7 +64,8 @@ static const char header[] =
     "Used,"
     "Memory_Total,Power_Draw,GPU_UUID,CUDA_Index,SM_Clock,Memory_Clock,Power_Limit,Energy,"
     "Throttle_Reasons,PCIe_TX,PCIe_RX,XID,GPU_Processes,GPU_PIDs,CPU_Utilization,Host_Memory_Used,"
-    "Host_Memory_Total,Ranks,Ranks_RSS,Phase,Step,MIG_Instance\n";
+    "Host_Memory_Total,Ranks,Ranks_RSS,Phase,Step,MIG_Instance,"
+    "NVLink_TX,NVLink_RX,Fan_Speed,Encoder_Utilization,ECC_Errors,PCIe_Replays\n";
 
 /* What the summary is made of. */
 typedef struct {
@@ -72,6 +74,8 @@ typedef struct {
     int gpu, instance;
     double xid; /* the last; <= 0: none, or not known */
     double peak_bytes, first_energy, last_energy;
+    double first_tx, first_rx; /* of NVLink's counters */
+    double memory_errors;      /* that ECC could not correct; <= 0: none, or not known */
 } gpu_sum;
 
 typedef struct {
@@ -144,6 +148,17 @@ static void add_rest(char *line, size_t size, const monitor *m, const host_sampl
     add_text(line, size, phase);
     add_cell(line, size, (double)h->view.step, 0);
     add_cell(line, size, instance, 0);
+}
+
+/* The last cells: what a counter of NVLink has grown by since the first sample, and health. */
+static void add_health(char *line, size_t size, const nvml_sample *g, const gpu_sum *s)
+{
+    add_cell(line, size, g->nvlink_tx < 0 ? -1 : (g->nvlink_tx - s->first_tx) / 1024, 1);
+    add_cell(line, size, g->nvlink_rx < 0 ? -1 : (g->nvlink_rx - s->first_rx) / 1024, 1);
+    add_cell(line, size, g->fan, 0);
+    add_cell(line, size, g->encoder, 0);
+    add_cell(line, size, g->memory_errors, 0);
+    add_cell(line, size, g->pcie_replays, 0);
     strncat(line, "\n", size - strlen(line) - 1);
 }
 
@@ -183,7 +198,11 @@ static void add_gpu(char *line, size_t size, const nvml_sample *g, double energy
 
 static void count_gpu(gpu_sum *s, const nvml_sample *g)
 {
-    if (!s->samples++) s->first_energy = g->energy;
+    if (!s->samples++) {
+        s->first_energy = g->energy;
+        s->first_tx = g->nvlink_tx;
+        s->first_rx = g->nvlink_rx;
+    }
     s->gpu = g->gpu;
     s->instance = g->instance;
     s->last_energy = g->energy;
@@ -192,6 +211,7 @@ static void count_gpu(gpu_sum *s, const nvml_sample *g)
     if (g->used_bytes > s->peak_bytes) s->peak_bytes = g->used_bytes;
     s->throttled += g->throttle > 1;
     if (g->xid > 0) s->xid = g->xid;
+    if (g->memory_errors > 0) s->memory_errors = g->memory_errors;
 }
 
 /* "12", or "?" for what is not known. */
@@ -233,6 +253,7 @@ static void sample_gpu(monitor *m, int i, const char *time, const char *begin, c
     snprintf(line, sizeof line, "%s,%d", begin, g.gpu);
     add_gpu(line, sizeof line, &g, g.energy < 0 ? -1 : g.energy - m->sum[i].first_energy);
     add_rest(line, sizeof line, m, h, busy, g.instance);
+    add_health(line, sizeof line, &g, &m->sum[i]);
     put_line(m, line);
     if (!m->o->quiet) say_gpu(time, &g);
 }
@@ -253,6 +274,7 @@ static void sample(monitor *m)
     if (!nvml_count(m->gpus)) {
         snprintf(line, sizeof line, "%s,,,,,,,,,,,,,,,,,,,,", begin);
         add_rest(line, sizeof line, m, &h, busy, -1);
+        strcat(line, ",,,,,,\n");
         put_line(m, line);
         if (!m->o->quiet)
             fprintf(stderr, "[%s] CPU: %.0f%% util, %.0f/%.0f MB, %d rank%s, %.0f MB\n", time,
@@ -293,6 +315,9 @@ static void print_gpu(const gpu_sum *s, double each)
         name, mean, percentile(s, 0.05), percentile(s, 0.95), (double)s->busy[0] * each,
         mill_format_size(size, s->peak_bytes), (s->last_energy - s->first_energy) / 3.6e6,
         (double)s->throttled * each);
+    if (s->memory_errors > 0)
+        fprintf(stderr, ", %.0f memory error%s not corrected", s->memory_errors,
+                mill_s((int64_t)s->memory_errors));
     fprintf(stderr, s->xid > 0 ? ", last error XID %.0f\n" : "\n", s->xid);
 }
 

@@ -1,5 +1,5 @@
 /*
- * nvml.c - a dozen functions of libnvidia-ml.so.1, by name.
+ * nvml.c - some twenty functions of libnvidia-ml.so.1, by name.
  *
  * Prototypes as in NVIDIA's public nvml.h (a stable C ABI): handles are pointers, every function
  * returns 0 or an error.  Only the first few must be there; what an older driver lacks reads -1.
@@ -36,6 +36,12 @@ typedef struct {
     unsigned long long type, data;
     unsigned gpu_instance, compute_instance;
 } event;
+typedef struct {
+    unsigned id, scope;
+    long long time, latency;
+    int type, err;
+    unsigned long long value;
+} field;
 
 typedef struct {
     handle at;
@@ -61,12 +67,19 @@ struct nvml {
     int (*throttle)(handle, unsigned long long *);
     int (*pcie)(handle, int, unsigned *);
     int (*processes)(handle, unsigned *, process_info *);
+    int (*fields)(handle, int, field *);
+    int (*fan)(handle, unsigned *);
+    int (*encoder)(handle, unsigned *, unsigned *);
+    int (*errors)(handle, int, int, unsigned long long *);
+    int (*replays)(handle, unsigned *);
     void *events; /* NULL: the driver tells of none */
     int (*next_event)(void *, event *, unsigned);
     int (*free_events)(void *);
 };
 
 enum { CLOCK_SM = 1, CLOCK_MEMORY = 2, PCIE_TX = 0, PCIE_RX = 1, TOO_SMALL = 7, EVENT_XID = 8 };
+enum { UNCORRECTED = 1, SINCE_LOADED = 0 };
+enum { NVLINK_TX = 138, NVLINK_RX = 139, ALL_LINKS = -1, UNSIGNED_LONG_LONG = 3 };
 
 static void find(void *library, void *function, const char *name)
 {
@@ -92,6 +105,11 @@ static void find_all(nvml *n)
     find(so, &n->throttle, "nvmlDeviceGetCurrentClocksThrottleReasons");
     find(so, &n->pcie, "nvmlDeviceGetPcieThroughput");
     find(so, &n->processes, "nvmlDeviceGetComputeRunningProcesses_v3");
+    find(so, &n->fields, "nvmlDeviceGetFieldValues");
+    find(so, &n->fan, "nvmlDeviceGetFanSpeed");
+    find(so, &n->encoder, "nvmlDeviceGetEncoderUtilization");
+    find(so, &n->errors, "nvmlDeviceGetTotalEccErrors");
+    find(so, &n->replays, "nvmlDeviceGetPcieReplayCounter");
 }
 
 /* Errors are events; a GPU that has none of them stays at "not known". */
@@ -239,6 +257,28 @@ static void read_processes(const nvml *n, handle d, nvml_sample *out)
     for (unsigned i = 0; i < there; i++) out->pid[i] = p[i].pid;
 }
 
+static double counter(const field *f)
+{
+    return !f->err && f->type == UNSIGNED_LONG_LONG ? (double)f->value : -1;
+}
+
+/* What is seldom there: NVLink, fans (not in servers), ECC. */
+static void read_health(const nvml *n, handle d, nvml_sample *out)
+{
+    field link[2] = {{.id = NVLINK_TX, .scope = (unsigned)ALL_LINKS, .err = -1},
+                     {.id = NVLINK_RX, .scope = (unsigned)ALL_LINKS, .err = -1}};
+    const bool told = n->fields && !n->fields(d, 2, link);
+    unsigned v, period;
+    unsigned long long w;
+
+    out->nvlink_tx = told ? counter(&link[0]) : -1;
+    out->nvlink_rx = told ? counter(&link[1]) : -1;
+    out->fan = n->fan && !n->fan(d, &v) ? (double)v : -1;
+    out->encoder = n->encoder && !n->encoder(d, &v, &period) ? (double)v : -1;
+    out->memory_errors = n->errors && !n->errors(d, UNCORRECTED, SINCE_LOADED, &w) ? (double)w : -1;
+    out->pcie_replays = n->replays && !n->replays(d, &v) ? (double)v : -1;
+}
+
 void nvml_read(nvml *n, int i, nvml_sample *out)
 {
     const device *of = &n->device[i];
@@ -274,6 +314,7 @@ void nvml_read(nvml *n, int i, nvml_sample *out)
     out->throttle = n->throttle && !n->throttle(d, &w) ? (double)w : -1;
     out->pcie_tx = n->pcie && !n->pcie(d, PCIE_TX, &v) ? (double)v : -1;
     out->pcie_rx = n->pcie && !n->pcie(d, PCIE_RX, &v) ? (double)v : -1;
+    read_health(n, d, out);
     read_processes(n, d, out);
     take_errors(n);
     out->xid = of->xid;

@@ -29,6 +29,10 @@ typedef struct {
     double sm_clock, memory_clock; /* MHz */
     double throttle;               /* bits; 0 and 1 (idle) are none */
     double pcie_tx, pcie_rx;       /* KB/s */
+    double nvlink_tx, nvlink_rx;   /* KiB of data over all links since the driver was loaded */
+    double fan, encoder;           /* percent: of the fan's full speed; as busy */
+    double memory_errors;          /* that ECC could not correct, since the driver was loaded */
+    double pcie_replays;           /* packets sent again, likewise */
     double xid;       /* the driver's last error of this GPU since nvml_open; 0: none */
     double processes; /* that compute */
     int n_pids;       /* of these; 0 when there are too many for the list */

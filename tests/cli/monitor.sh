@@ -74,7 +74,7 @@ fi
 gcc -shared -fPIC -o fake.so "$ROOT/tests/cli/fake_nvml.c"
 export TABMILL_NVML=$PWD/fake.so
 two_gpus() {
-    expect "two GPUs" 0 "GPU 0: mean 70% util (p5 30, p95 80), idle 0.0 s, peak 20.0 GiB, 0.000111 kWh, throttled 0.5 s, last error XID 79" "${M[@]}" -i 0.1 -d 0.45 -o h.csv -f
+    expect "two GPUs" 0 "GPU 0: mean 70% util (p5 30, p95 80), idle 0.0 s, peak 20.0 GiB, 0.000111 kWh, throttled 0.5 s, 2 memory errors not corrected, last error XID 79" "${M[@]}" -i 0.1 -d 0.45 -o h.csv -f
     holds "lines of document 3" grep -qE '^\[[^]]*\] GPU 0: 30% util, 20480/81920 MB, 55°C, 123\.5W$' err
     holds "what is not known is not invented" grep -qE '^\[[^]]*\] GPU 1: \?% util, \?/\? MB, \?°C, \?W$' err
     facts h.csv '[r["XID"] for r in rows]'
@@ -85,6 +85,8 @@ facts h.csv '[rows[2][k] for k in ("GPU_Index", "GPU_Name", "Temperature", "GPU_
 says "all that it tells" "['0', 'Fake \"GPU\", big', '55', '80', '11', '20480', '81920', '123.46', 'GPU-aaaa-1', '0', '1500', '2600', '100.0', '4', '3', '100;101;102']"
 facts h.csv '[rows[3][k] for k in ("GPU_Index", "GPU_Name", "Temperature", "Memory_Used", "Power_Draw", "PCIe_TX")]'
 says "and nothing that it does not" "['1', 'Old GPU', '', '', '', '']"
+facts h.csv '[[r[k] for k in ("NVLink_TX", "NVLink_RX", "Fan_Speed", "Encoder_Utilization", "ECC_Errors", "PCIe_Replays")] for r in rows[2:4]]'
+says "links since the first sample, and health" "[['1.0', '3.0', '42', '7', '2', '5'], ['', '', '', '', '', '']]"
 for visible in "1,0:1,0" "GPU-bbbb:,0" "1:,0" "-1:," ":,"; do
     expect "visible $visible" 0 "" env CUDA_VISIBLE_DEVICES="${visible%%:*}" "${M[@]}" -q -d 0.05 -o i.csv -f
     facts i.csv '",".join(r["CUDA_Index"] for r in rows[:2])'
