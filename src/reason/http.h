@@ -72,7 +72,7 @@ void http_close(http_loop *l); /* cancels what is under way; NULL is allowed */
 /* What the request points to is copied, except ctx. */
 mill_err http_start(http_call **out, http_loop *l, const http_request *r);
 void http_cancel(http_call *c);
-int http_in_flight(const http_loop *l);
+int http_in_flight(const http_loop *l); /* started and not ended: for one who waits for all */
 
 /* Waits until something happens, at most `seconds` (< 0: no limit), and calls back. */
 mill_err http_turn(http_loop *l, double seconds);
