@@ -3,7 +3,8 @@
  *
  * It starts in a list, and goes to libcurl within http_turn: libcurl's functions must not be called
  * from its callbacks, which is where many requests start.  Likewise a call that is cancelled there
- * is only marked.  Its end gives it back to its route, where it waits for the next request.
+ * is only marked if libcurl has it.  Its end gives it back to its route, where it waits for the
+ * next request.
  *
  * One timer a call watches it, set to the earliest of its limits; a piece that arrives only notes
  * the time, and the timer, when it runs, looks whether it came too early.  So connecting is limited
@@ -355,7 +356,7 @@ void http_cancel(http_call *c)
 {
     if (!c || c->is_cancelled) return;
     c->is_cancelled = true;
-    if (c->loop->in_curl)
+    if (c->is_added && c->loop->in_curl)
         c->loop->has_doomed = true;
     else
         recycle(c);

@@ -408,6 +408,42 @@ void test_http__starts_and_cancels_from_callbacks(void **state)
     mock_stop(&m);
 }
 
+static bool start_and_cancel(void *ctx, const char *p, size_t n)
+{
+    chain *c = ctx;
+
+    (void)p, (void)n;
+    assert_ok(http_start(&c->victim, c->l, &c->q));
+    http_cancel(c->victim);
+    return true;
+}
+
+/* Within a callback of libcurl's; one that has not gone out yet is never sent. */
+void test_http__sends_nothing_that_was_cancelled_before(void **state)
+{
+    (void)state;
+    chain c = {0};
+    mock m;
+    char url[300];
+
+    mock_start(&m, NULL);
+    snprintf(url, sizeof url, "%s%s", m.url, chat);
+    c.q = (http_request){.url = url, .body = body, .n = sizeof body - 1, .end = must_not_end};
+    const http_request q = {.url = url,
+                            .body = body,
+                            .n = sizeof body - 1,
+                            .piece = start_and_cancel,
+                            .end = next_one,
+                            .ctx = &c};
+    assert_ok(http_open(&c.l));
+    assert_ok(http_start(NULL, c.l, &q));
+    finish_all(c.l);
+    assert_int_equal(c.ends, 1);
+    assert_int_equal(mock_count(&m, "chats"), 1);
+    http_close(c.l);
+    mock_stop(&m);
+}
+
 typedef struct {
     http_timer *t;
     double at;
