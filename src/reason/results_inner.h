@@ -23,7 +23,7 @@ typedef struct {
 } results_run;
 
 typedef struct {
-    /* On success *run.config is the caller's. */
+    /* run->config is the caller's, also after an error. */
     mill_err (*open)(void **out, results_run *run, const results_options *o, results *front);
     void (*close)(void *s); /* NULL is allowed */
 
