@@ -11,6 +11,7 @@
  *     integers and reals                real
  *     dates of one form                 datetime
  *     numbers and numbers with a comma  refused: decimal comma?
+ *     numbers and huge ones             category, announced with the first of those
  *     two texts of a pair (yes, no)     boolean
  *     else                              category; identifier if all are texts, all differ and
  *                                       there are more than 50
@@ -81,11 +82,24 @@ static mill_err refuse_comma(const csv_reader *r, const csv_column *c)
                      r->src.path, (long long)csv_line_of(r, at), c->name, value);
 }
 
+/* A number would be, but for values that no double holds. */
+static void announce_huge(const csv_reader *r, const csv_column *c)
+{
+    const int64_t at = c->sum.first[VALUE_HUGE];
+    char value[64];
+
+    csv_quote_value(r, value, at);
+    mill_log(MILL_LOG_WARN,
+             "%s:%lld: column \"%s\" is read as category: \"%s\" is too large for a number of 64 "
+             "bits (--na makes it a missing one)",
+             r->src.path, (long long)csv_line_of(r, at), c->name, value);
+}
+
 static void announce_mixed(const csv_reader *r, const csv_column *c)
 {
     const int64_t *n = c->sum.n;
     const int64_t numbers = n[VALUE_INT] + n[VALUE_REAL];
-    const int64_t odd = n[VALUE_TEXT] + n[VALUE_COMMA];
+    const int64_t odd = n[VALUE_TEXT] + n[VALUE_HUGE] + n[VALUE_COMMA];
     const bool dates = n[VALUE_DATE] > numbers;
     const int64_t regular = dates ? n[VALUE_DATE] : numbers;
     const int64_t others = odd + (dates ? numbers : n[VALUE_DATE]);
@@ -94,15 +108,16 @@ static void announce_mixed(const csv_reader *r, const csv_column *c)
     if (!others || others > regular / 9) return;
     int64_t at = c->sum.first[VALUE_TEXT];
     if (c->sum.first[VALUE_COMMA] < at) at = c->sum.first[VALUE_COMMA];
+    if (c->sum.first[VALUE_HUGE] < at) at = c->sum.first[VALUE_HUGE];
     if (c->sum.first[dates ? VALUE_INT : VALUE_DATE] < at)
         at = c->sum.first[dates ? VALUE_INT : VALUE_DATE];
     if (dates && c->sum.first[VALUE_REAL] < at) at = c->sum.first[VALUE_REAL];
     csv_quote_value(r, value, at);
     mill_log(MILL_LOG_WARN,
-             "%s: column \"%s\" is read as category: %lld of %lld values %s not %s, the first is "
+             "%s: column \"%s\" is read as category: %lld of %lld values %s no %s%s, the first is "
              "\"%s\" in line %lld",
              r->src.path, c->name, (long long)others, (long long)others + regular,
-             others == 1 ? "is" : "are", dates ? "dates" : "numbers", value,
+             others == 1 ? "is" : "are", dates ? "date" : "number", mill_s(others), value,
              (long long)csv_line_of(r, at));
 }
 
@@ -110,12 +125,15 @@ static mill_err infer_type(const csv_reader *r, csv_column *c)
 {
     const int64_t *n = c->sum.n;
     const int64_t numbers = n[VALUE_INT] + n[VALUE_REAL];
-    const bool only_dates = n[VALUE_DATE] && !numbers && !n[VALUE_TEXT] && !n[VALUE_COMMA];
+    const bool only_dates =
+        n[VALUE_DATE] && !numbers && !n[VALUE_TEXT] && !n[VALUE_HUGE] && !n[VALUE_COMMA];
     const bool only_numbers = numbers && !n[VALUE_DATE] && !n[VALUE_TEXT];
 
     c->type = MILL_CATEGORY;
     if (!n[VALUE_TEXT] && !n[VALUE_DATE] && n[VALUE_COMMA]) return refuse_comma(r, c);
-    if (only_numbers) {
+    if (only_numbers && n[VALUE_HUGE]) {
+        announce_huge(r, c);
+    } else if (only_numbers) {
         c->is_run = !n[VALUE_REAL] && is_consecutive(r, c);
         c->type = n[VALUE_REAL] ? MILL_REAL : c->is_run ? MILL_IDENTIFIER : MILL_INTEGER;
     } else if (only_dates && c->sum.form > 0) {
@@ -186,7 +204,8 @@ static mill_err refine_texts(const csv_reader *r, csv_column *c)
     const int64_t *n = c->sum.n;
 
     if (!c->is_forced && c->type == MILL_CATEGORY) {
-        const bool only_text = n[VALUE_TEXT] && d->n == n[VALUE_TEXT];
+        const int64_t texts = n[VALUE_TEXT] + n[VALUE_HUGE];
+        const bool only_text = texts && d->n == texts;
         if (is_boolean(r, d))
             c->type = MILL_BOOLEAN;
         else if (only_text && dict_has_keys(d))

@@ -81,9 +81,11 @@ static mill_err tell_type(const csv_reader *r, const csv_fault *f, const char *w
     char value[64];
     csv_quote_value(r, value, f->at);
     size_t n = strlen(value);
-    const bool comma = f->detail <= MILL_REAL && number_has_comma(value, n);
-    return mill_fail(MILL_EINPUT, "%s: \"%s\" is not %s%s", where, value, article[f->detail],
-                     comma ? " (decimal comma?)" : "");
+    number x;
+    const char *why = "";
+    if (f->detail <= MILL_REAL && number_has_comma(value, n)) why = " (decimal comma?)";
+    if (f->detail == MILL_REAL && number_scan(&x, value, n) == NUMBER_HUGE) why = " (too large)";
+    return mill_fail(MILL_EINPUT, "%s: \"%s\" is not %s%s", where, value, article[f->detail], why);
 }
 
 mill_err csv_fault_tell(const csv_reader *r, const csv_fault *f)

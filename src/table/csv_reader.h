@@ -18,7 +18,9 @@
 #include "table/csv_block.h"
 #include "table/dict.h"
 
-/* SOFT: blank, or quoted and empty or a word of `na`: a value among texts, missing among numbers.
+/*
+ * SOFT: blank, or quoted and empty or a word of `na`: a value among texts, missing among numbers.
+ * HUGE: a number that overflows a double; a text, but worth a word where all others are numbers.
  */
 typedef enum {
     VALUE_MISSING,
@@ -27,6 +29,7 @@ typedef enum {
     VALUE_REAL,
     VALUE_DATE,
     VALUE_COMMA,
+    VALUE_HUGE,
     VALUE_TEXT,
     VALUE_N
 } value_kind;

@@ -105,6 +105,11 @@ static value_kind kind_at(const csv_reader *r, csv_block *b, csv_thread *t, size
     return err ? VALUE_MISSING : csv_classify(r, &v, f, quoted);
 }
 
+static bool is_value(value_kind k)
+{
+    return k == VALUE_INT || k == VALUE_REAL || k == VALUE_HUGE || k == VALUE_DATE;
+}
+
 bool csv_sniff_header(const csv_reader *r, csv_block *b, csv_thread *t)
 {
     const int n = (int)fields_of(b, 0);
@@ -112,7 +117,7 @@ bool csv_sniff_header(const csv_reader *r, csv_block *b, csv_thread *t)
 
     for (int j = 0; j < n; j++) {
         const value_kind top = kind_at(r, b, t, 0, j, n);
-        if (top == VALUE_INT || top == VALUE_REAL || top == VALUE_DATE) {
+        if (is_value(top)) {
             any_value = true;
             continue;
         }
@@ -121,7 +126,7 @@ bool csv_sniff_header(const csv_reader *r, csv_block *b, csv_thread *t)
         for (size_t i = 1; i < b->n_lines; i++) {
             if ((int)fields_of(b, i) != n) continue;
             const value_kind k = kind_at(r, b, t, i, j, n);
-            values += k == VALUE_INT || k == VALUE_REAL || k == VALUE_DATE;
+            values += is_value(k);
             texts += k == VALUE_TEXT || k == VALUE_COMMA;
         }
         if (values && !texts) return true;

@@ -100,6 +100,7 @@ value_kind csv_classify(const csv_reader *r, csv_value *v, csv_field f, bool is_
         return VALUE_INT;
     }
     if (kind == NUMBER_REAL) return VALUE_REAL;
+    if (kind == NUMBER_HUGE) return VALUE_HUGE;
     if (datetime_parse_iso(&v->seconds, &v->form, bare.s, bare.n)) return VALUE_DATE;
     return number_has_comma(bare.s, bare.n) ? VALUE_COMMA : VALUE_TEXT;
 }

@@ -224,7 +224,7 @@ static bool parse_number(cell *x, mill_coltype type, const char *s, size_t n, in
     while (n && (s[n - 1] == ' ' || s[n - 1] == '\t')) n--;
     while (n > 1 && *s == '0' && s[1] >= '0' && s[1] <= '9') s++, n--; /* 007: a type is given */
     const number_kind kind = number_scan(&v, s, n);
-    if (kind == NUMBER_NOT) return false;
+    if (kind == NUMBER_NOT || kind == NUMBER_HUGE) return false;
     if (type == MILL_REAL) {
         x->f64 = v.f64;
         if (kind == NUMBER_REAL && v.decimals > *decimals) *decimals = v.decimals;

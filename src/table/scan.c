@@ -71,7 +71,7 @@ number_kind number_scan(number *out, const char *s, size_t n)
     }
     if (fraction > 100000) return NUMBER_NOT;
     const int scale = (int)fraction - exponent;
-    if (!to_f64(&out->f64, m, -scale, significant <= 19, s, n)) return NUMBER_NOT;
+    if (!to_f64(&out->f64, m, -scale, significant <= 19, s, n)) return NUMBER_HUGE;
     out->decimals = scale < 0 ? 0 : scale > NUMBER_MAX_DECIMALS ? NUMBER_MAX_DECIMALS : scale;
     return NUMBER_REAL;
 }

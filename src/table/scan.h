@@ -6,7 +6,7 @@
  *
  * Digits may lack on one side of the point.  A number that begins with a superfluous zero (007,
  * 02139) is not a number: it is a code, and reading it as a number would lose the zero.  Nor are
- * nan, inf and hex.  Values that overflow a double are not numbers either.
+ * nan, inf and hex.  What overflows a double is told from both: 1e999 is huge.
  *
  * Every function may read up to 16 bytes behind the field: buffers are padded.
  * Up to eight digits at once: D. Lemire, "Quickly parsing eight digits", 2018; (double)m * 10^e is
@@ -25,7 +25,7 @@
 #include <emmintrin.h>
 #endif
 
-typedef enum { NUMBER_NOT, NUMBER_INT, NUMBER_REAL } number_kind;
+typedef enum { NUMBER_NOT, NUMBER_INT, NUMBER_REAL, NUMBER_HUGE } number_kind;
 
 enum { NUMBER_MAX_DECIMALS = 15 };
 
@@ -36,7 +36,7 @@ typedef struct {
                      15 */
 } number;
 
-/* Any field, padded or not. */
+/* Any field, padded or not.  *out means nothing where it is NOT or HUGE. */
 number_kind number_scan(number *out, const char *s, size_t n);
 /* 12,5 or 1,234,567.8: what would be a number elsewhere. */
 bool number_has_comma(const char *s, size_t n);

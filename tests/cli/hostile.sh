@@ -36,6 +36,8 @@ holds odd_constant_stays sh -c 'tail -n +2 out | awk -F, "\$2 != \"const\" { exi
 holds odd_missing_stays sh -c 'tail -n +2 out | awk -F, "\$3 != \"\" { exit 1 }"'
 printf 'x\n1\n2\n3\n' >one.csv
 expect one_column 0 "independent" "$T" fit -i one.csv -o one.mill
+printf 'x,k\n1,a\n1e999,b\n' >huge.csv
+expect beyond_a_double 0 'huge.csv:3: column "x" is read as category: "1e999" is too large' "$T" inspect huge.csv
 # 300,000 values of one column: a category that is announced, and drawn from.
 awk 'BEGIN { print "name,n"; for (i = 0; i < 600000; i++) printf "v%d,%d\n", i * 7 % 300000, i % 7 }' >many.csv
 expect many_values 0 'column "name" has 300000 different values in 600000 rows' "$T" fit -i many.csv -o many.mill -m mixture --components 3 --iterations 2

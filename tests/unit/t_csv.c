@@ -3,6 +3,7 @@
 #include "lib/test.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "table/csv.h"
@@ -95,8 +96,58 @@ void test_csv__types_are_the_narrowest_that_hold(void **state)
     assert_int_equal(type_of("1\n2\ninf"), MILL_CATEGORY);
     assert_int_equal(type_of("0x10\n2"), MILL_CATEGORY);
     assert_int_equal(type_of("1e999\n2"), MILL_CATEGORY);
+    assert_int_equal(type_of("1e308\n-1e308\n1e-999"), MILL_REAL);
     assert_int_equal(type_of("12\n?\nabc"), MILL_CATEGORY);
     assert_int_equal(type_of("\n\n"), MILL_CATEGORY);
+}
+
+static char said[400];
+
+static void keep_words(void *ctx, mill_log_level level, const char *line)
+{
+    (void)ctx;
+    if (level == MILL_LOG_WARN) snprintf(said, sizeof said, "%s", line);
+}
+
+/* What a warning says when x is read. */
+static const char *warned_of(const char *lines)
+{
+    *said = 0;
+    mill_log_set(keep_words, NULL, MILL_LOG_WARN);
+    (void)type_of(lines);
+    mill_log_set(NULL, NULL, MILL_LOG_WARN);
+    return said;
+}
+
+void test_csv__a_column_that_is_no_number_for_a_few_values_is_announced(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(warned_of("1\n2.5\n-1e999\n1e400"),
+                           ".csv:4: column \"x\" is read as category: \"-1e999\" is too large"));
+    assert_non_null(strstr(warned_of("1e999\n2"), ".csv:2: column \"x\""));
+    assert_string_equal(warned_of("1e999\nabc"), "");
+    assert_string_equal(warned_of("1e999\n2e999"), "");
+    assert_non_null(strstr(warned_of("1\n2\n3\n4\n5\n6\n7\n8\n9\n?"),
+                           "1 of 10 values is no number, the first is \"?\" in line 11"));
+    assert_non_null(
+        strstr(warned_of("1e999\n1\n2\n3\n4\n5\n6\n7\n8\n9\n?\n1\n2\n3\n4\n5\n6\n7\n8\n9"),
+               "2 of 20 values are no numbers, the first is \"1e999\" in line 2"));
+    assert_string_equal(warned_of("1\n2\n?"), "");
+
+    const char *const types = "{\"columns\": [{\"name\": \"x\", \"type\": \"real\"}]}";
+    mill_table *t;
+    char json[80];
+    snprintf(json, sizeof json, "/tmp/t_csv-%d-x.json", (int)getpid());
+    assert_ok(file_write_all(json, types, strlen(types)));
+    const csv_options given = {.header = -1, .types = json};
+    assert_fails(MILL_EINPUT, ".csv:2: column \"x\": \"1e999\" is not a number (too large)",
+                 read_text(&t, "x,k\n1e999,b\n", &given));
+    unlink(json);
+    const csv_options o = {.header = -1, .na = "1e999"};
+    assert_ok(read_text(&t, "x,k\n1.5,a\n1e999,b\n", &o));
+    assert_int_equal(t->col[0].type, MILL_REAL);
+    assert_int_equal(t->col[0].n_missing, 1);
+    mill_table_free(t);
 }
 
 void test_csv__missing_is_the_empty_field_or_a_word(void **state)
