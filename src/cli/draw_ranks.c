@@ -227,7 +227,8 @@ mill_err cli_draw_shared(draw_work *w, int64_t rows, mill_pool *pool, rank_group
 
     s.all = mill_alloc((size_t)s.world, sizeof *s.all);
     if (rejects) s.at = mill_alloc(SYNTH_BLOCK, sizeof *s.at);
-    if (s.all && (s.at || !rejects)) err = csv_writer_open_text(&s.text, !s.rank, ',', pool);
+    if (s.all && (s.at || !rejects))
+        err = csv_writer_open_text(&s.text, !s.rank, csv_name_delimiter(w->d->output), pool);
     if (!err) err = draw_rounds(&s);
     w->is_interrupted = s.stop == INTERRUPTED;
     w->went_away = s.wish == WENT_AWAY || s.stop == WENT_AWAY;

@@ -51,6 +51,9 @@ typedef struct csv_writer csv_writer;
 mill_err csv_writer_open(csv_writer **out, const char *path, bool force, char delimiter,
                          mill_pool *pool);
 mill_err csv_writer_add(csv_writer *w, const mill_table *t); /* the header goes before the first */
+/* What stands between fields in a file of this name: a tab in .tsv (.tsv.gz, .tsv.zst), else a
+ * comma. */
+char csv_name_delimiter(const char *path);
 /* Lines that another writer made as text; the header is among them. */
 mill_err csv_writer_add_text(csv_writer *w, const char *text, size_t n);
 mill_err csv_writer_commit(csv_writer *w); /* the file appears under its name */

@@ -1,13 +1,16 @@
 /*
  * table_io.c - a table from and to whatever the file is: .npy, .npz, Parquet (by its name or its
- * first bytes), else CSV.
+ * first bytes), else CSV; written to a name that promises another format, with a warning.
  */
+#include "base/log.h"
 #include "base/mem.h"
 #include "table/csv_reader.h"
 #include "table/csv_write.h"
 #include "table/npy.h"
 #include "table/parquet.h"
 #include "table/writer.h"
+
+#include <string.h>
 
 bool mill_table_is_array(const char *path)
 {
@@ -46,6 +49,44 @@ mill_err mill_table_write(const mill_table *t, const char *path, bool force, mil
 
 /* ---- a writer of rows ---- */
 
+/* The ending of a name, behind which .gz or .zst may stand; "" where it has none. */
+static const char *ending_of(const char *path, size_t *n)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = NULL;
+
+    *n = strlen(base);
+    if (path_has_suffix(base, ".gz")) *n -= 3;
+    if (path_has_suffix(base, ".zst")) *n -= 4;
+    for (const char *c = base + 1; *base && c < base + *n; c++)
+        if (*c == '.') dot = c;
+    *n = dot ? (size_t)(base + *n - dot) : 0;
+    return dot ? dot : "";
+}
+
+static bool is_ending(const char *path, const char *ending)
+{
+    size_t n;
+    const char *s = ending_of(path, &n);
+    return n == strlen(ending) && !memcmp(s, ending, n);
+}
+
+char csv_name_delimiter(const char *path)
+{
+    return is_ending(path, ".tsv") ? '\t' : ',';
+}
+
+/* A name that promises something else gets CSV all the same, and is told so. */
+static void announce_csv(const char *path)
+{
+    static const char *const text[] = {"", ".csv", ".tsv", ".txt"};
+
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        if (is_ending(path, text[i])) return;
+    mill_log(MILL_LOG_WARN,
+             "%s: written as CSV; tables of other formats end in .tsv, .parquet, .npy or .npz",
+             path);
+}
+
 struct table_writer {
     csv_writer *csv; /* one of the two */
     parquet_writer *parquet;
@@ -57,7 +98,9 @@ mill_err table_writer_open(table_writer **out, const char *path, bool force, mil
 
     if (!w) return MILL_ENOMEM;
     const mill_err err = parquet_is_name(path) ? parquet_writer_open(&w->parquet, path, force, pool)
-                                               : csv_writer_open(&w->csv, path, force, 0, pool);
+                                               : csv_writer_open(&w->csv, path, force,
+                                                                 csv_name_delimiter(path), pool);
+    if (!err && w->csv) announce_csv(path);
     if (err)
         mill_free(w);
     else

@@ -2,7 +2,8 @@
  * writer.h - tables of the same columns, one after another, to one file: streams of millions of
  * rows.
  *
- * .parquet (.pq) is Parquet, everything else CSV.  The file appears when it is committed.  Arrays
+ * .parquet (.pq) is Parquet, everything else CSV, and .tsv has tabs.  A name that promises another
+ * format (x.xlsx) is warned of.  The file appears when it is committed.  Arrays
  * (mill_table_is_array) are written as a whole: mill_table_write.
  */
 #ifndef MILL_TABLE_WRITER_H

@@ -41,6 +41,11 @@ expect sample_force 0 "*" "$T" sample m.mill -n 50 -o s.csv -f
 holds sample_forced test "$(wc -l <s.csv)" = 51
 expect sample_gz 0 "*" "$T" sample m.mill -n 100 -o s.csv.gz
 holds sample_gz_same sh -c 'gzip -dc s.csv.gz | cmp - s100.csv'
+expect sample_tsv 0 "*" "$T" sample m.mill -n 100 -o s.tsv
+holds sample_tsv_same sh -c "tr '\t' , <s.tsv | cmp - s100.csv"
+expect sample_other_ending 0 "s.xlsx: written as CSV" "$T" sample m.mill -n 100 -o s.xlsx
+holds sample_other_ending_same cmp s.xlsx s100.csv
+expect sample_other_ending_quiet 0 "" "$T" sample m.mill -n 100 -o s.xlsx -f -q
 expect sample_npz 0 "*" "$T" sample m.mill -n 100 -o s.npz --batch-size 7
 holds sample_npz_is_one test "$(head -c 2 s.npz)" = PK
 "$T" evaluate s100.csv s.npz >out 2>err

@@ -23,6 +23,7 @@ draw native m.csv mix.mill -n 25000 --batch-size 1000 --where species=Gentoo
 draw short s.csv mix.mill -n 7 --batch-size 3
 draw one_batch o.csv mix.mill -n 5000
 draw numbered i.csv ids.mill -n 1234 --batch-size 100
+draw tabs t.tsv mix.mill -n 3000 --batch-size 700
 draw gzip g.csv.gz mix.mill -n 3000 --batch-size 700
 draw array a.npz mix.mill -n 300
 draw net n.csv gan.mill -n 5000 --batch-size 512

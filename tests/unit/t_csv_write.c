@@ -2,6 +2,7 @@
 #include "lib/test.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/philox.h"
 #include "table/csv.h"
@@ -198,6 +199,45 @@ void test_csv_write__several_tables_have_one_header(void **state)
     assert_int_equal(back->col[3].type, MILL_DATETIME);
     mill_table_free(back);
     mill_table_free(other);
+    mill_table_free(t);
+    clean();
+}
+
+static char said[200];
+
+static void keep_words(void *ctx, mill_log_level level, const char *line)
+{
+    (void)ctx;
+    if (level == MILL_LOG_WARN) snprintf(said, sizeof said, "%s", line);
+}
+
+void test_csv_write__the_name_says_what_stands_between_fields(void **state)
+{
+    static const struct {
+        const char *name;
+        char delimiter;
+        bool is_warned;
+    } of[] = {{"t.csv", ',', false},  {"t.txt", ',', false},     {"t", ',', false},
+              {"t.tsv", '\t', false}, {"t.tsv.gz", '\t', false}, {"t.csv.zst", ',', false},
+              {"t.gz", ',', false},   {".tsv", ',', false},      {"tsv", ',', false},
+              {"t.xlsx", ',', true},  {"t.json.gz", ',', true},  {"t.tsv.tmp", ',', true}};
+    mill_table *t = sample(20), *back;
+
+    (void)state;
+    mill_log_set(keep_words, NULL, MILL_LOG_WARN);
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        *said = 0;
+        assert_ok(mill_table_write(t, in_dir(of[i].name), false, NULL));
+        assert_int_equal(csv_name_delimiter(path), of[i].delimiter);
+        assert_int_equal(strstr(said, of[i].name) && strstr(said, ": written as CSV;"),
+                         of[i].is_warned);
+        const csv_options o = {.header = 1, .delimiter = of[i].delimiter};
+        assert_ok(mill_table_read(&back, path, &o, NULL));
+        assert_int_equal(back->n_cols, t->n_cols);
+        mill_table_free(back);
+        unlink(path);
+    }
+    mill_log_set(NULL, NULL, MILL_LOG_WARN);
     mill_table_free(t);
     clean();
 }
