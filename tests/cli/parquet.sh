@@ -1,5 +1,6 @@
 #!/bin/bash
 # parquet.sh - Parquet in and out of every command, against pyarrow's files and the same tables as CSV.
+# shellcheck disable=SC2154  # serve NAME sets $NAME
 . tests/lib/cli.sh
 T=$TABMILL
 PY=$ROOT/build/arrow/bin/python
@@ -118,12 +119,8 @@ holds records_same_counts cmp out lines
 holds records_same_verdicts cmp lines.jsonl rows.jsonl
 
 # A run of records: in from Parquet and out to it, the same as lines; with nested members, which a table's file holds as JSON text.
-need_mock
-"$MOCK" --port 0 >mock.url 2>mock.err &
-mock=$!
-trap 'kill "$mock" 2>/dev/null' EXIT
-wait_until [ -s mock.url ]
-read -r url <mock.url
+. "$ROOT/tests/lib/mock.sh"
+serve url
 python3 - >sums.jsonl <<'END'
 import json
 for i in range(40):

@@ -3,7 +3,7 @@
 # answers by arithmetic in place of vLLM.
 . tests/lib/cli.sh
 export TABMILL
-need_mock
+. "$ROOT/tests/lib/mock.sh"
 export TABMILL_SERVE="$MOCK --port {port} --log $PWD/asked" TABMILL_MODEL=mock
 : >out
 mkdir bin && ln -s "$(command -v python3)" bin/python

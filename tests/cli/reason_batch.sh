@@ -1,13 +1,10 @@
 #!/bin/bash
 # reason_batch.sh - a run through batch files: the same final file as through requests.
+# shellcheck disable=SC2154  # serve NAME sets $NAME
 . tests/lib/cli.sh
 T=$TABMILL
-need_mock
-"$MOCK" >mock.url 2>mock.err &
-mock=$!
-trap 'kill "$mock" 2>/dev/null' EXIT
-wait_until [ -s mock.url ]
-read -r url <mock.url
+. "$ROOT/tests/lib/mock.sh"
+serve url
 
 python3 - <<'END'
 import json

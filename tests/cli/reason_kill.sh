@@ -2,21 +2,15 @@
 # reason_kill.sh - a run is killed at each call that changes a file of it: write, fsync, ftruncate, rename, unlink of the store (SQLite's file
 # and WAL), of the folder's other files and of the final file; before the call, after half of its bytes, and after it.  --resume then ends in the
 # same bytes, and asks for nothing that was stored.  `make check` takes a seeded sample, the full tests every call, three ways each.
+# shellcheck disable=SC2154  # serve NAME sets $NAME
 . tests/lib/cli.sh
 T=$TABMILL
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
-[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+. "$ROOT/tests/lib/mock.sh"
 case $TEST_BUILD in *asan* | *tsan*) echo "SKIP: sanitizers want to be loaded before anything else"; exit 0 ;; esac
 "${CC:-gcc}" -D_GNU_SOURCE -shared -fPIC -o kill.so "$ROOT/tests/cli/reason_kill.c" -ldl 2>err || { echo "SKIP: no compiler for the library that kills"; exit 0; }
 # The run that is killed has a server of its own, so that requests are counted apart.
-"$MOCK" --port 0 --latency 0.02 >first.url 2>/dev/null &
-mock=$!
-"$MOCK" --port 0 --latency 0.02 --log asked >url 2>/dev/null &
-mock="$mock $!"
-# shellcheck disable=SC2086
-trap 'kill $mock 2>/dev/null' EXIT
-wait_until test -s first.url -a -s url
+serve first --latency 0.02
+serve second --latency 0.02 --log asked
 : >out
 : >err
 python3 - <<'END'
@@ -26,7 +20,7 @@ with open("d.jsonl", "w") as f:
         f.write(json.dumps({"id": f"r{i}", "problem": f"What is {i} + {3 * i}?", "answer": str(4 * i)}) + "\n")
 END
 run() { "$T" reason --dataset d.jsonl -o k.jsonl --batch-size 3 --max-iterations 1 -q "$@"; }
-hooked() { KILL_UNDER=/k.jsonl LD_PRELOAD=$PWD/kill.so run --server "$(cat first.url)"; }
+hooked() { KILL_UNDER=/k.jsonl LD_PRELOAD=./kill.so run --server "$first"; }
 durable() { # responses in the store, counted in a copy: looking would mend it
     rm -rf seen
     [ -e k.jsonl.run/results.sqlite ] || { echo 0; return; }
@@ -58,7 +52,7 @@ one() { # CALL HOW
         *) verdict "call $1 $2" 1 "neither killed nor done"; bad=1; return ;;
     esac
     kept=$(durable)
-    run --resume --server "$(cat url)" >out 2>err || { verdict "call $1 $2" 1 "cannot go on"; bad=1; return; }
+    run --resume --server "$second" >out 2>err || { verdict "call $1 $2" 1 "cannot go on"; bad=1; return; }
     cmp -s k.jsonl want.jsonl || { verdict "call $1 $2" 1 "other bytes"; bad=1; return; }
     # What is in the store is not asked for again; the rest of one pass is.
     paid=$(($(wc -l <asked) - before))

@@ -1,10 +1,9 @@
 #!/bin/bash
 # reason_look.sh - looking at a run: status, export, and what the page refuses.
+# shellcheck disable=SC2154  # serve NAME sets $NAME
 . tests/lib/cli.sh
 T=$TABMILL
-need_mock
-started=()
-trap 'kill "${started[@]}" 2>/dev/null' EXIT
+. "$ROOT/tests/lib/mock.sh"
 
 python3 - <<'END'
 import json
@@ -15,10 +14,7 @@ with open("d.jsonl", "w") as f:
             del r["problem"]
         f.write(json.dumps(r) + "\n")
 END
-"$MOCK" >mock.url 2>mock.err &
-started+=($!)
-wait_until [ -s mock.url ]
-read -r url <mock.url
+serve url
 "$T" reason --dataset d.jsonl -o out.jsonl --server "$url" -q --samples-per-example 2 2>err || cat err
 
 # ---- status ----
@@ -51,10 +47,8 @@ expect status_words 0 "" "$T" reason status out.jsonl.run
 holds status_words_are_right grep -q "^80 of 80 chains (100.0%): .* 2 failed, 0 open" out
 holds status_reasons grep -q "^failed 2: .*problem" out
 # While it runs: rates, and when it will end; what has come can be had.
-"$MOCK" --latency 0.5 >slow.url 2>slow.err &
-started+=($!)
-wait_until [ -s slow.url ]
-"$T" reason --dataset d.jsonl -o going.jsonl --server "$(cat slow.url)" --batch-size 4 --samples-per-example 50 -q & # minutes, if it is let
+serve slow --latency 0.5
+"$T" reason --dataset d.jsonl -o going.jsonl --server "$slow" --batch-size 4 --samples-per-example 50 -q & # minutes, if it is let
 going=$!
 goes() {
     "$T" reason status going.jsonl --json >out && python3 -c '
@@ -103,7 +97,6 @@ expect export_without_data 1 "gone.jsonl" "$T" reason export other.run -o g.json
 # ---- the page ----
 "$T" reason watch out.jsonl --port 0 >page 2>err &
 watcher=$!
-started+=("$watcher")
 wait_until [ -s page ]
 cat >ask.py <<'END'
 """Who may ask for what; prints ok or what was wrong."""

@@ -3,9 +3,7 @@
 # the kind that people write: threads that ask, go on when a request fails, and append what came to one file.
 . tests/lib/cli.sh
 T=$TABMILL
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
-[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+. "$ROOT/tests/lib/mock.sh"
 : >out
 : >err
 server=

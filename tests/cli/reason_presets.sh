@@ -4,9 +4,7 @@
 # The real ones have not been run by this; llama-cpp-python is, in `make parity-reason`.
 . tests/lib/cli.sh
 T=$TABMILL
-case $TEST_BUILD in /*) MOCK=$TEST_BUILD ;; *) MOCK=$ROOT/$TEST_BUILD ;; esac
-MOCK=$MOCK/tests/mock/mock_server
-[ -x "$MOCK" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
+. "$ROOT/tests/lib/mock.sh"
 export TABMILL_NVML=/nonexistent/libnvidia-ml.so.1 STAND_IN=$MOCK HERE=$PWD
 : >out
 : >err

@@ -3,23 +3,11 @@
 # shellcheck disable=SC2154,SC2086  # serve NAME sets $NAME; a status is a number
 . tests/lib/cli.sh
 T=$TABMILL
-need_mock
-mocks=()
-trap 'kill "${mocks[@]}" 2>/dev/null' EXIT
+. "$ROOT/tests/lib/mock.sh"
 
-serve() { # NAME ARGUMENTS...: its URL becomes $NAME
-    local name=$1
-    shift
-    rm -f "$name.url"
-    "$MOCK" "$@" >"$name.url" 2>"$name.err" &
-    mocks+=($!)
-    wait_until [ -s "$name.url" ]
-    read -r "${name?}" <"$name.url"
-}
 fact() { # FILE EXPRESSION-OF-m: of a run's manifest
     python3 -c "import json,sys; m=json.load(open(sys.argv[1])); print($2)" "$1"
 }
-same() { if cmp -s "$2" "$3"; then verdict "$1" 0; else verdict "$1" 1 "$2 and $3 differ"; fi; }
 
 python3 - <<'END2'
 import json, random

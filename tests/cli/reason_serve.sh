@@ -1,12 +1,12 @@
 #!/bin/bash
 # reason_serve.sh - runs that start their servers: whatever happens to those, the final file is that of a quiet run, and none is left.
+# shellcheck disable=SC2154  # serve NAME sets $NAME
 . tests/lib/cli.sh
 T=$TABMILL
-need_mock
+. "$ROOT/tests/lib/mock.sh"
 export TABMILL_NVML=/nonexistent/libnvidia-ml.so.1
 HERE=$PWD
 : >out
-same() { if cmp -s "$2" "$3"; then verdict "$1" 0; else verdict "$1" 1 "$2 and $3 differ"; fi; }
 none_left() { # of what has our folder in its command line; a moment for what SIGKILL is still ending
     wait_until sh -c "! pgrep -f '^$MOCK.*$HERE/asked' >/dev/null"
     verdict "$1" "$(pgrep -cf "$HERE/asked")" "$(pgrep -af "$HERE/asked")"
@@ -63,13 +63,11 @@ none_left hangs_ended
 
 # ---- how long that is, and how long the pause before the next life, as the flags say ----
 rm -f err
-"$MOCK" --port 0 --latency 0.2 --log "$HERE/asked" >hung.url 2>/dev/null &
-hung=$!
-wait_until [ -s hung.url ]
-(while ! grep -q "is ready" err 2>/dev/null; do sleep 0.02; done; kill -STOP "$hung") &
-expect hang_timeout 1 "is down: it answers no more" timeout -s INT 20 "$T" reason --dataset d.jsonl -o hung.jsonl --server "$(cat hung.url)" \
+serve hung --latency 0.2 --log "$HERE/asked"
+(while ! grep -q "is ready" err 2>/dev/null; do sleep 0.02; done; kill -STOP "$mock") &
+expect hang_timeout 1 "is down: it answers no more" timeout -s INT 20 "$T" reason --dataset d.jsonl -o hung.jsonl --server "$hung" \
     --batch-size 2 --hang-timeout 0.5 --start-timeout 1
-kill -KILL "$hung"
+kill -KILL "$mock"
 rm -f mark-*
 FIRST="nth=7 crash" expect restart_pause 0 "it is started again in 0.25 s (1 of 5)" run pause.jsonl --num-gpus 1 --restart-pause 0.25 \
     --serve "$HERE/first.sh $HERE/mark-{gpu} {port} $quiet"

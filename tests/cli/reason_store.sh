@@ -3,44 +3,14 @@
 # shellcheck disable=SC2154  # serve NAME sets $NAME
 . tests/lib/cli.sh
 T=$TABMILL
-need_mock
-bin=$(dirname "$(find /usr/lib/postgresql -name initdb 2>/dev/null | sort | tail -1)")
-[ -x "$bin/initdb" ] || { echo "SKIP: there is no PostgreSQL (Debian's package postgresql)"; exit 0; }
-as=()
-if [ "$(id -u)" = 0 ]; then # initdb and postgres refuse to be root
-    id postgres >/dev/null 2>&1 || { echo "SKIP: there is no user postgres"; exit 0; }
-    as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
-fi
-near=$TEST_TMP # which the runner removes even when this is killed; a socket's name has 107 bytes
-[ ${#near} -lt 60 ] && "${as[@]}" test -x "$near" || near=/tmp
-db=$(mktemp -d "$near/t_store_XXXXXX")
-[ "${#as[@]}" = 0 ] || chown postgres "$db"
-mocks=() base=
-leave() {
-    kill "${mocks[@]}" 2>/dev/null
-    [ -z "$base" ] || { kill -INT "$base" && wait "$base"; } 2>/dev/null
-    rm -rf "$db"
-}
-trap leave EXIT
-serve() { # NAME ARGUMENTS...: its URL becomes $NAME
-    local name=$1
-    shift
-    "$MOCK" --port 0 "$@" >"$name.url" 2>"$name.err" &
-    mocks+=($!)
-    wait_until [ -s "$name.url" ]
-    read -r "${name?}" <"$name.url"
-}
-same() { if cmp -s "$2" "$3"; then verdict "$1" 0; else verdict "$1" 1 "$2 and $3 differ"; fi; }
-
+. "$ROOT/tests/lib/mock.sh"
+. "$ROOT/tests/lib/postgres.sh"
+trap 'end_mocks; end_postgres' EXIT
 : >out
 : >err
-(cd / && "${as[@]}" "$bin/initdb" -D "$db/data" -A trust -U tester -N -E UTF8 --locale=C) >init 2>&1 ||
-    { echo "FAIL initdb: $(tail -1 init)"; exit 1; }
 for _ in 1 2 3 4 5; do # the port may be another's by then
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    (cd / && exec "${as[@]}" "$bin/postgres" -D "$db/data" -k "$db" -h 127.0.0.1 -p "$port" -c fsync=off -c shared_buffers=16MB) >log 2>&1 &
-    base=$!
-    for _ in $(seq 1000); do "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" && break 2; kill -0 $base 2>/dev/null || break; sleep 0.05; done
+    start_postgres 127.0.0.1 "$port" && break
 done
 store="postgresql://tester@127.0.0.1:$port/postgres"
 

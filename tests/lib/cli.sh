@@ -58,12 +58,3 @@ in_some_try() { # FUNCTION
     done
     cat tried
 }
-
-# The server that answers by arithmetic becomes $MOCK: a path without a space, since it is written into commands.
-need_mock() {
-    local built=$TEST_BUILD/tests/mock/mock_server
-    case $built in /*) ;; *) built=$ROOT/$built ;; esac
-    [ -x "$built" ] || { echo "FAIL mock_server: it is not built"; exit 1; }
-    ln -s "$built" mock_server
-    MOCK=$PWD/mock_server
-}
