@@ -143,6 +143,9 @@ static mill_err add_option(word_list *l, const opt_row *r, const void *field)
     case OPT_REAL:
         text[mill_format_f64(text, *(const double *)field)] = 0;
         return add_value(l, r->name, text);
+    case OPT_CHAR:
+        snprintf(text, sizeof text, "%c", *(const char *)field);
+        return add_value(l, r->name, text);
     case OPT_FLAG:
         return *(const bool *)field ? add_value(l, r->name, NULL) : MILL_OK;
     case OPT_BOOL:

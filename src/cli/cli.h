@@ -113,8 +113,8 @@ mill_err cli_input_keep(const char *path); /* "-": spools stdin now, for a model
 bool cli_is_pipe(const char *path);        /* a named one, or the shell's <(...) */
 mill_err cli_hash_file(char hash[33], int64_t *bytes, const char *path);
 /* `p` says whether --header was given. */
-mill_err cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags *csv,
-                         const column_options *columns);
+void cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags *csv,
+                     const column_options *columns);
 /* MILL_EINPUT if the file exists (unless force) or cannot be made there; "-" is fine. */
 mill_err cli_check_output(const char *path, bool force);
 /* MILL_EINPUT if the output is the very file that is read, by whatever name: --force is meant for
@@ -152,12 +152,13 @@ typedef struct {
     const column_options *columns;
     talk_options *talk;
     const char *input;
-    const char *output; /* what must not be overwritten; names the run folder too */
-    bool model_in_run;  /* the model is only a step on the way: it lies in the run folder */
-    bool after_on_all;  /* what follows the fit is done by all ranks */
-    int64_t rows;       /* of the result, where they are a part of the configuration; else 0 */
-    const void *ctx;    /* of what follows the fit */
-    rank_group *group;  /* that trains together; NULL: this process alone */
+    const char *output;    /* what must not be overwritten; names the run folder too */
+    bool model_in_run;     /* the model is only a step on the way: it lies in the run folder */
+    bool after_on_all;     /* what follows the fit is done by all ranks */
+    int64_t rows;          /* of the result, where they are a part of the configuration; else 0 */
+    const opt_list *where; /* conditions on it: what no table can meet is refused before training */
+    const void *ctx;       /* of what follows the fit */
+    rank_group *group;     /* that trains together; NULL: this process alone */
 } fitting;
 typedef struct {
     bool was_finished; /* --resume found everything done */
@@ -204,6 +205,8 @@ typedef struct {
     bool is_interrupted;
     bool went_away; /* nobody reads the output any more */
 } draw_work;
+/* Whether each has the form of a condition; 0 or 2. */
+int cli_check_where(const opt_set *set, const opt_list *where);
 mill_err cli_draw_shared(draw_work *w, int64_t rows, mill_pool *pool, rank_group *group);
 /* The ranks of `group` together, each with the same arguments; NULL: this process alone.  Exit
  * status. */

@@ -16,6 +16,17 @@
 #include <stdio.h>
 #include <string.h>
 
+int cli_check_where(const opt_set *set, const opt_list *where)
+{
+    for (int i = 0; i < where->n; i++)
+        if (!strpbrk(where->item[i], "=<>"))
+            return opt_usage_error(set,
+                                   "--where \"%s\": a condition is COLUMN=VALUE, or with one of "
+                                   "!= < <= > >=",
+                                   where->item[i]);
+    return 0;
+}
+
 /* Rank 0 alone looks after the output. */
 static mill_err open_all(draw_work *w, mill_pool *pool, bool has_output)
 {

@@ -137,7 +137,7 @@ static mill_err read_or_assume(mill_table **t, const opt_parsed *p, estimate_opt
     csv_options csv;
 
     if (!o->estimate.input) return assumed_table(t, o->estimate.n_columns);
-    TRY(cli_csv_options(&csv, p, &o->csv, &o->columns));
+    cli_csv_options(&csv, p, &o->csv, &o->columns);
     return mill_table_read(t, o->estimate.input, &csv, pool);
 }
 
@@ -153,6 +153,10 @@ static int estimate(const opt_parsed *p, estimate_options *o, mill_pool *pool)
     mill_err err = read_or_assume(&t, p, o, pool);
     if (!err) err = synth_choose(&o->synth.method, why, o->estimate.method, t);
     if (!err && (status = cli_check_used(p, o->synth.method))) goto done;
+    if (!err && synth_config_check(&o->synth)) {
+        status = opt_usage_error(&estimate_set, "%s", mill_error());
+        goto done;
+    }
     if (!err) synth_config_settle(&o->synth, opt_is_given(p, &o->synth.probe_every));
     if (!err) err = synth_schema_fit(&s, t, &o->synth);
     if (!err && !o->estimate.input) {

@@ -113,7 +113,7 @@ static mill_err note_input(json_t *to, const char *key, const char *path, const 
 
 static mill_err csv_like(csv_options *csv, const evaluate_work *w)
 {
-    TRY(cli_csv_options(csv, w->p, &w->o->csv, &w->o->columns));
+    cli_csv_options(csv, w->p, &w->o->csv, &w->o->columns);
     csv->like = w->real;
     csv->types = NULL; /* they are the real table's by now */
     csv->discrete = NULL;
@@ -142,7 +142,7 @@ static mill_err read_real(evaluate_work *w)
     const char *path = w->p->arg[0], *holdout = w->o->evaluate.holdout;
     csv_options csv;
 
-    TRY(cli_csv_options(&csv, w->p, &w->o->csv, &w->o->columns));
+    cli_csv_options(&csv, w->p, &w->o->csv, &w->o->columns);
     TRY(mill_table_read(&w->real, path, &csv, w->pool));
     if (!(w->run = json_object())) return no_memory();
     if (json_object_set_new(w->run, "version", json_string(MILL_VERSION))) return no_memory();
@@ -165,7 +165,7 @@ static mill_err score_rows(double **out, const evaluate_work *w, const synth_mod
     if (!strcmp(path, "-") || cli_is_pipe(path))
         return mill_fail(MILL_EINPUT, "with --model the real table and the holdout are files: they "
                                       "are read twice");
-    TRY(cli_csv_options(&csv, w->p, &w->o->csv, NULL));
+    cli_csv_options(&csv, w->p, &w->o->csv, NULL);
     csv.like = like;
     TRY(mill_table_read(&t, path, &csv, w->pool));
     mill_err err = MILL_OK;

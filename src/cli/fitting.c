@@ -71,6 +71,22 @@ static bool is_follower(const work *w)
     return w->f->group && rank_of(w->f->group) > 0;
 }
 
+/* Whether the options of a method go together for so many ranks; 0 or 2. */
+static int check_together(const fitting *f, const char *method, int world)
+{
+    synth_config c = *f->synth;
+    mill_err err = MILL_OK;
+
+    c.method = method;
+    if (c.virtual_shards)
+        err = rank_tree_check((int)c.virtual_shards, world);
+    else if (world > 1)
+        c.virtual_shards = world;
+    if (!err) err = synth_config_check(&c);
+    if (!err) return 0;
+    return f->group && rank_of(f->group) ? 2 : opt_usage_error(f->p->set, "%s", mill_error());
+}
+
 /* Refusals before anything is read, or one of n ranks is started. */
 static int check_flags(const fitting *f)
 {
@@ -80,7 +96,8 @@ static int check_flags(const fitting *f)
 
     if ((status = cli_check_method(set, f->run->method))) return status;
     if ((status = cli_check_device(set, f->run->device))) return status;
-    if (strcmp(f->run->method, "auto") != 0 && (status = cli_check_used(f->p, f->run->method)))
+    if (strcmp(f->run->method, "auto") != 0 && ((status = cli_check_used(f->p, f->run->method)) ||
+                                                (status = check_together(f, f->run->method, 1))))
         return status;
     if (strcmp(amp, "off") != 0 && strcmp(amp, "bf16") != 0)
         return opt_usage_error(set, "--amp %s: neither off nor bf16", amp);
@@ -105,7 +122,7 @@ static mill_err read_table(work *w)
 {
     const fitting *f = w->f;
 
-    TRY(cli_csv_options(&w->csv, f->p, f->csv, f->columns));
+    cli_csv_options(&w->csv, f->p, f->csv, f->columns);
     if (f->run->memory_limit) w->csv.memory_bytes = f->run->memory_limit / 2;
     TRY(cli_input_open(&w->in, f->input));
     TRY(mill_table_read(&w->table, w->in.path, &w->csv, w->pool));
@@ -119,9 +136,9 @@ static int choose_shards(work *w)
     synth_config *c = w->f->synth;
     const int world = w->f->group ? rank_world(w->f->group) : 1;
 
-    if (synth_option_check("virtual-shards", c->method)) return 0; /* it has no use for them */
-    if (c->virtual_shards && rank_tree_check((int)c->virtual_shards, world))
-        return cli_error(set_of(w));
+    const int status = check_together(w->f, c->method, world);
+
+    if (status || synth_option_check("virtual-shards", c->method)) return status;
     if (world == 1 || c->virtual_shards) return 0;
     c->virtual_shards = world;
     cli_say("%d ranks make %d virtual shards: the batch normalisation of each is its own, so the "
@@ -208,7 +225,18 @@ static mill_err look_at_run(work *w)
     return MILL_OK;
 }
 
-static mill_err check_memory(work *w)
+/* A condition on what follows the fit names a column and a value of the table. */
+static mill_err check_where(const work *w)
+{
+    const opt_list *where = w->f->where;
+    synth_where parsed;
+
+    for (int i = 0; where && i < where->n; i++)
+        TRY(synth_where_parse(&parsed, w->schema, where->item[i]));
+    return MILL_OK;
+}
+
+static mill_err check_memory(const work *w)
 {
     const int64_t limit = w->f->run->memory_limit;
     const int ranks = w->f->group ? rank_who(w->f->group)->local_world : 1;
@@ -216,7 +244,6 @@ static mill_err check_memory(work *w)
     int64_t fit_bytes, sample_bytes;
     char a[32], b[32];
 
-    TRY(synth_schema_fit(&w->schema, w->table, w->f->synth));
     if (!limit) return MILL_OK;
     TRY(w->method->estimate(&fit_bytes, &sample_bytes, w->schema, w->f->synth,
                             mill_pool_threads(w->pool)));
@@ -322,7 +349,9 @@ static int fit_table(fitted *out, const fitting *f, mill_pool *pool)
     if (!err && f->group)
         err = rank_broadcast(f->group, &out->was_finished, sizeof out->was_finished, 0);
     if (!err && !out->was_finished) {
-        err = check_memory(&w);
+        err = synth_schema_fit(&w.schema, w.table, w.f->synth);
+        if (!err) err = check_where(&w);
+        if (!err) err = check_memory(&w);
         if (!err && train_signal_received())
             out->is_interrupted = true; /* nothing to save yet */
         else if (!err)
@@ -386,6 +415,7 @@ int cli_fit_and(fitting *f, int (*after)(const fitted *done, const fitting *f, m
     if ((status = cli_ranks_count(&n, set, f->run->nproc)) || (status = check_flags(f)))
         return status;
     if (n > 1 && !strcmp(f->run->nproc, "auto")) n = fit_ranks(f, n);
+    if (n > 1 && (status = check_together(f, f->run->method, n))) return status;
     if (!cli_ranks_start(&status, set, n, f->input)) return status;
     if (!(status = cli_ranks_meet(&r, set, f->talk))) {
         f->group = r.group;

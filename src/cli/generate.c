@@ -81,8 +81,10 @@ int cmd_generate(int argc, char **argv)
     f.model_in_run = true;
     f.after_on_all = true;
     f.rows = o.generate.rows;
+    f.where = &o.generate.where;
     f.ctx = &o;
-    status = cli_fit_and(&f, draw_and_finish);
+    if (!(status = cli_check_where(&generate_set, f.where)))
+        status = cli_fit_and(&f, draw_and_finish);
     opt_free(&p);
     return status;
 }

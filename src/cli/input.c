@@ -105,25 +105,18 @@ mill_err cli_input_open(cli_input *in, const char *path)
                      path);
 }
 
-mill_err cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags *csv,
-                         const column_options *columns)
+void cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags *csv,
+                     const column_options *columns)
 {
-    const char *d = csv->delimiter;
-
     *out = CSV_DEFAULTS;
-    if (d && !strcmp(d, "tab")) d = "\t";
-    if (d && !strcmp(d, "\\t")) d = "\t";
-    if (d && (!*d || d[1]))
-        return mill_fail(MILL_EINPUT, "--delimiter: \"%s\" is not one character", d);
-    out->delimiter = *(d ? d : "");
+    out->delimiter = csv->delimiter;
     out->header = opt_is_given(p, &csv->header) ? csv->header : -1;
     out->na = csv->na;
-    if (!columns) return MILL_OK;
+    if (!columns) return;
     out->columns = columns->columns;
     out->drop = columns->drop;
     out->types = columns->types;
     out->discrete = (const char *const *)columns->discrete.item;
-    return MILL_OK;
 }
 
 static mill_err check_folder(const char *path)

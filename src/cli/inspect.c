@@ -132,7 +132,7 @@ static mill_err inspect_table(const opt_parsed *p, const inspect_options *o, mil
     mill_table *t = NULL;
     char *json = NULL;
 
-    TRY(cli_csv_options(&csv, p, &o->csv, &o->columns));
+    cli_csv_options(&csv, p, &o->csv, &o->columns);
     TRY(mill_table_read(&t, p->arg[0], &csv, pool));
     const mill_err err = mill_table_types_json(&json, t);
     if (!err) {

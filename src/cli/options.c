@@ -143,6 +143,13 @@ static mill_err list_add(opt_list *list, const char *s)
     return MILL_OK;
 }
 
+static bool parse_delimiter(char *out, const char *s)
+{
+    if (!strcmp(s, "tab") || !strcmp(s, "\\t")) s = "\t";
+    *out = *s;
+    return *s && !s[1] && !strchr("\"\r\n", *s);
+}
+
 /* MILL_EINPUT with words without the option's name. */
 static mill_err set_value(void *field, const opt_row *r, const char *s)
 {
@@ -179,6 +186,10 @@ static mill_err set_value(void *field, const opt_row *r, const char *s)
         TRY(option_dims(dim, &n_dims, OPTION_MAX_DIMS, s));
         *(const char **)field = s;
         return MILL_OK;
+    case OPT_CHAR:
+        if (parse_delimiter(field, s)) return MILL_OK;
+        return mill_fail(MILL_EINPUT, "\"%s\" is not one character that can stand between fields",
+                         s);
     case OPT_TEXT:
         *(const char **)field = s;
         return MILL_OK;

@@ -5,8 +5,8 @@
  *     OPT(kind, field, "long-name", 'x', default, least, most, "VALUE", "help")
  *
  * One .def file per table.  Kinds: INT int64_t, REAL double, SIZE int64_t bytes ("2GB"), TEXT and
- * DIMS const char *, FLAG bool (--x only), BOOL bool (--x and --no-x), AUTO a BOOL
- * without a default, LIST opt_list (repeats). A
+ * DIMS const char *, CHAR char (a delimiter: one byte, or "tab"; 0 without a default), FLAG bool
+ * (--x only), BOOL bool (--x and --no-x), AUTO a BOOL without a default, LIST opt_list (repeats). A
  * command's options are several groups, each a table whose fields lie in a part of the command's
  * struct.
  */
@@ -25,6 +25,7 @@ typedef enum {
     OPT_SIZE,
     OPT_TEXT,
     OPT_DIMS,
+    OPT_CHAR,
     OPT_FLAG,
     OPT_BOOL,
     OPT_LIST,
@@ -41,6 +42,7 @@ typedef struct {
 #define OPT_FIELD_SIZE(f) int64_t f
 #define OPT_FIELD_TEXT(f) const char *f
 #define OPT_FIELD_DIMS(f) const char *f
+#define OPT_FIELD_CHAR(f) char f
 #define OPT_FIELD_FLAG(f) bool f
 #define OPT_FIELD_BOOL(f) bool f
 #define OPT_FIELD_AUTO(f) bool f
@@ -52,6 +54,7 @@ typedef struct {
 #define OPT_DEF_SIZE(d) d
 #define OPT_DEF_TEXT(d) d
 #define OPT_DEF_DIMS(d) d
+#define OPT_DEF_CHAR(d) d
 #define OPT_DEF_FLAG(d) #d
 #define OPT_DEF_BOOL(d) #d
 #define OPT_DEF_AUTO(d) NULL

@@ -74,7 +74,7 @@ static mill_err predict(predict_work *w, const opt_parsed *p, const predict_opti
     char path[4096];
     size_t cells;
 
-    TRY(cli_csv_options(&csv, p, &o->csv, NULL));
+    cli_csv_options(&csv, p, &o->csv, NULL);
     TRY(cli_check_apart(o->predict.output, o->predict.input));
     TRY(cli_check_output(o->predict.output, o->predict.force));
     TRY(find_model(path, p->arg[0]));

@@ -51,6 +51,7 @@ static int run(const sample_options *o, const char *model, talk_options *talk)
     int status, n;
 
     cli_talk(&sample_set, talk->quiet);
+    if ((status = cli_check_where(&sample_set, d.where))) return status;
     if ((status = cli_ranks_count(&n, &sample_set, o->sample.nproc))) return status;
     if (!rank_is_spawned() && cli_input_keep(model)) return cli_error(&sample_set);
     if (!cli_ranks_start(&status, &sample_set, n, model)) return status;

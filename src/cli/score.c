@@ -53,7 +53,7 @@ static mill_err score(score_work *w, const opt_parsed *p, const score_options *o
     csv_options csv;
     double sum = 0;
 
-    TRY(cli_csv_options(&csv, p, &o->csv, NULL));
+    cli_csv_options(&csv, p, &o->csv, NULL);
     TRY(cli_check_apart(o->score.output, o->score.input));
     TRY(cli_check_apart(o->score.output, p->arg[0]));
     TRY(cli_check_output(o->score.output, o->score.force));

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,16 @@ static int check_ranks(train_command *o, int *nproc)
     return 0;
 }
 
+/* Ranks that others have started know their number when they meet. */
+static int check_shards(const train_command *o, int nproc)
+{
+    const int64_t parts = o->cls.virtual_shards * o->cls.accum_steps;
+    const int world = nproc > 1 && !is_rank() ? nproc : 1;
+
+    if (!parts || parts > INT_MAX || !rank_tree_check((int)parts, world)) return 0;
+    return opt_usage_error(&train_set, "%s", mill_error());
+}
+
 /* How many of the files are stdin. */
 static int count_stdin(const train_flags *f)
 {
@@ -131,6 +142,7 @@ static int check_flags(train_work *w, int *nproc)
     o->cls.workers = (int)o->run.num_workers;
     o->cls.encoder_path = o->run.encoder_path;
     if (cls_config_check(&o->cls)) return opt_usage_error(&train_set, "%s", mill_error());
+    if ((status = check_shards(o, *nproc))) return status;
     if ((status = cli_check_used(w->p, o->cls.arch))) return status;
     if ((status = cli_check_device(&train_set, o->run.device))) return status;
     if (o->run.val_data && opt_is_given(w->p, &o->cls.val_fraction))

@@ -141,7 +141,7 @@ mill_err train_read(train_work *w)
     const train_flags *f = &w->o->run;
     parts s = {0};
 
-    TRY(cli_csv_options(&w->csv, w->p, &w->o->csv, &w->o->columns));
+    cli_csv_options(&w->csv, w->p, &w->o->csv, &w->o->columns);
     TRY(cli_input_open(&w->in[TRAIN], f->data));
     TRY(cls_source_read(&w->source[TRAIN], w->in[TRAIN].path, &w->csv, NULL, w->pool));
     TRY(cls_encoder_new(&w->encoder, &w->source[TRAIN], f->target, task_of(w->o->cls.task),

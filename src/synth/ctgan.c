@@ -19,10 +19,10 @@
 static mill_err check_config(const synth_config *c)
 {
     if (c->batch_size % 2)
-        return mill_fail(MILL_EINPUT, "--batch-size %lld: ctgan needs an even number of rows",
+        return mill_fail(MILL_EINPUT, "a batch of %lld rows: ctgan needs an even number",
                          (long long)c->batch_size);
     if (c->batch_size % c->pac)
-        return mill_fail(MILL_EINPUT, "--batch-size %lld is not a multiple of --pac %lld",
+        return mill_fail(MILL_EINPUT, "a batch of %lld rows is not a multiple of --pac %lld",
                          (long long)c->batch_size, (long long)c->pac);
     if (strcmp(c->amp, "off") != 0 && strcmp(c->amp, "bf16") != 0)
         return mill_fail(MILL_EINPUT, "--amp %s: off or bf16", c->amp);
@@ -357,6 +357,7 @@ done:
 const synth_method synth_ctgan = {
     .name = "ctgan",
     .about = "conditional GAN with mode-specific normalisation (Xu et al. 2019)",
+    .check = check_config,
     .fit_open = fit_open,
     .fit_job = fit_job,
     .fit_write = fit_write,

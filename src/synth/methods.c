@@ -45,6 +45,12 @@ mill_err synth_choose(const char **method, char why[256], const char *name, cons
     return MILL_OK;
 }
 
+mill_err synth_config_check(const synth_config *c)
+{
+    const synth_method *m = synth_method_find(c->method);
+    return m && m->check ? m->check(c) : MILL_OK;
+}
+
 int synth_most_ranks(const synth_config *c, const char *method, int n)
 {
     const bool packs = !strcmp(method, synth_ctgan.name);

@@ -35,6 +35,8 @@ synth_config synth_config_default(void);
  * was.
  */
 mill_err synth_config_set(synth_config *c, const char *name, const char *value);
+/* MILL_EINPUT if the method's options do not go together, as a batch that is no multiple of pac. */
+mill_err synth_config_check(const synth_config *c);
 /* MILL_EINPUT if the method does not use the option. */
 mill_err synth_option_check(const char *name, const char *method);
 /* The largest number of ranks up to n that can share the steps of a fit by these options. */
@@ -120,6 +122,7 @@ bool synth_where_holds(const synth_where *w, const mill_table *t, int64_t row);
 /* A method: one row of synth_methods[]. */
 typedef struct {
     const char *name, *about;
+    mill_err (*check)(const synth_config *c); /* synth_config_check; NULL: any options do */
     /* Training. `fit` owns everything it needs of the table when fit_open returns (codes,
      * transforms), so the table can go. */
     mill_err (*fit_open)(void **fit, const mill_table *t, const synth_schema *s,

@@ -539,6 +539,7 @@ done:
 const synth_method synth_tvae = {
     .name = "tvae",
     .about = "variational autoencoder with mode-specific normalisation (Xu et al. 2019)",
+    .check = check_config,
     .fit_open = fit_open,
     .fit_job = fit_job,
     .fit_write = fit_write,

@@ -62,7 +62,28 @@ expect device_unknown 2 "neither cpu, auto nor cuda" "$T" fit -i x.csv -o m.mill
 expect option_of_another_method 2 "does nothing with the method mixture" "$T" fit -i x.csv -o m.mill -m mixture -e 3
 expect option_of_another_method_by_auto 2 "does nothing with the method mixture" "$T" fit -i "$PENGUINS" -o m.mill -e 3
 expect amp_unknown 2 "neither off nor bf16" "$T" fit -i x.csv -o m.mill --amp fp8
-expect delimiter_long 1 "is not one character" "$T" fit -i "$PENGUINS" -o m.mill --delimiter ab
+expect delimiter_long 2 '--delimiter: "ab" is not one character' "$T" fit -i x.csv -o m.mill --delimiter ab
+expect delimiter_quote 2 "is not one character that can stand between" "$T" inspect x.csv --delimiter '"'
+# Options that do not go together are told before anything is read, whatever they are called.
+together() { # NAME WORDS COMMAND OPTION...: fit, generate and estimate alike
+    local name=$1 words=$2
+    shift 2
+    expect "${name}_fit" 2 "$words" "$T" fit -i x.csv -o m.mill "$@"
+    expect "${name}_generate" 2 "$words" "$T" generate -i x.csv -o s.csv "${@/--batch-size/--train-batch-size}"
+    expect "${name}_estimate" 2 "$words" "$T" estimate -i "$PENGUINS" "$@"
+}
+together odd_batch "a batch of 7 rows: ctgan needs an even number" -m ctgan --batch-size 7
+together pac "a batch of 70 rows is not a multiple of --pac 20" -m ctgan --batch-size 70 --pac 20
+together packs_of_shards "a batch of 640 can" -m ctgan --virtual-shards 64
+expect where_sample 2 '--where "species": a condition is COLUMN=VALUE' "$T" sample none.mill --where species
+expect where_generate 2 '--where "species": a condition is COLUMN=VALUE' "$T" generate -i x.csv -o s.csv --where species
+expect where_before_training 1 'there is no column "spezies"' "$T" generate -i "$PENGUINS" -o s.csv -m ctgan --where spezies=Gentoo
+holds where_before_training_starts_nothing sh -c '! grep -q epoch err && test ! -e s.csv.run'
+expect odd_shards 2 "3 virtual shards: a power of two" "$T" fit -i x.csv -o m.mill -m tvae --virtual-shards 3
+expect shards_for_ranks 2 "not enough for 4 ranks" "$T" fit -i x.csv -o m.mill -m tvae --virtual-shards 2 --nproc 4
+expect batch_for_ranks 2 "a batch of 6 or 8 can" "$T" fit -i x.csv -o m.mill -m tvae --batch-size 7 --nproc 2
+expect odd_shards_of_train 2 "3 virtual shards: a power of two" "$T" train --data x.csv --target y --virtual-shards 3
+expect train_shards_for_ranks 2 "not enough for 4 ranks" "$T" train --data x.csv --target y --multi-gpu ddp --virtual-shards 2 --nproc 4
 
 # Both spellings of a name, = or a space, a number like 1e2.
 expect underscores 0 "*" "$T" fit -i "$PENGUINS" -o u.mill --trim_rare=1 --checkpoint_every 1e2
