@@ -121,6 +121,11 @@ mill_err cli_check_output(const char *path, bool force);
  * results of an earlier run.  NULL and "-" are fine. */
 mill_err cli_check_apart(const char *output, const char *input);
 
+/* model.c */
+/* MILL_EINPUT if the path is a folder: what it is, and which command takes it. */
+mill_err cli_check_not_folder(const char *path);
+mill_err cli_model_open(synth_model **out, const char *path, mill_pool *pool); /* of a fit */
+
 /* method.c */
 extern const char
     *const cli_refused[]; /* options of document 2 that are not there yet, with the reasons */

@@ -35,7 +35,7 @@ static mill_err open_all(draw_work *w, mill_pool *pool, bool has_output)
 
     if (has_output) TRY(cli_check_apart(d->output, d->model));
     if (has_output) TRY(cli_check_output(d->output, d->force));
-    TRY(synth_model_open(&w->model, d->model, pool));
+    TRY(cli_model_open(&w->model, d->model, pool));
     w->where = mill_alloc((size_t)n + 1, sizeof *w->where);
     if (!w->where) return MILL_ENOMEM;
     for (int i = 0; i < n; i++)

@@ -185,7 +185,7 @@ static mill_err read_model(evaluate_work *w)
     mill_err err;
 
     if (!path) return MILL_OK;
-    TRY(synth_model_open(&m, path, w->pool));
+    TRY(cli_model_open(&m, path, w->pool));
     json_t *const config = json_object_get(store_meta(m->file), "config");
     w->model = json_pack("{s:s, s:s, s:O?, s:o}", "path", path, "method", m->method->name,
                          "options", config, "manifest", cli_fit_manifest(path, config));

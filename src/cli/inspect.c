@@ -59,11 +59,12 @@ static mill_err is_store(bool *yes, const char *path)
 
     *yes = false;
     if (cli_is_pipe(path)) return MILL_OK; /* of a table, then: a model is mapped */
+    TRY(cli_check_not_folder(path));
     TRY(cli_input_keep(path));
     TRY(file_open(&f, path));
     const mill_err err = file_pread(f, magic, sizeof magic, 0, &got);
     file_close(f);
-    *yes = !err && got == sizeof magic && !memcmp(magic, "TABMILL1", sizeof magic);
+    *yes = !err && got == sizeof magic && !memcmp(magic, STORE_MAGIC, sizeof magic);
     return err;
 }
 

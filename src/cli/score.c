@@ -58,7 +58,7 @@ static mill_err score(score_work *w, const opt_parsed *p, const score_options *o
     TRY(cli_check_apart(o->score.output, p->arg[0]));
     TRY(cli_check_output(o->score.output, o->score.force));
     TRY(cli_input_keep(p->arg[0]));
-    TRY(synth_model_open(&w->model, p->arg[0], pool));
+    TRY(cli_model_open(&w->model, p->arg[0], pool));
     if (!w->model->method->score)
         return mill_fail(MILL_EINPUT, "%s: a model of %s has no likelihood", p->arg[0],
                          w->model->method->name);

@@ -35,6 +35,17 @@ done:
     return err;
 }
 
+/* A checkpoint is known by the job that it is of; shards and the like have no kind. */
+static mill_err not_a_model(const char *path, const json_t *meta)
+{
+    const char *job = json_string_value(json_object_get(json_object_get(meta, "loop"), "job"));
+
+    if (job)
+        return mill_fail(MILL_EINPUT, "%s: is a checkpoint of %s, not the model of a fit", path,
+                         job);
+    return mill_fail(MILL_EINPUT, "%s: holds tensors, not the model of a fit", path);
+}
+
 mill_err synth_model_open(synth_model **out, const char *path, mill_pool *pool)
 {
     synth_model *m = mill_alloc(1, sizeof *m);
@@ -47,7 +58,7 @@ mill_err synth_model_open(synth_model **out, const char *path, mill_pool *pool)
     const char *kind = json_string_value(json_object_get(store_meta(m->file), "kind"));
     const char *name = json_string_value(json_object_get(store_meta(m->file), "method"));
     if (!kind || strcmp(kind, "model") != 0 || !name) {
-        err = mill_fail(MILL_EINPUT, "%s: not a model but %s", path, kind ? kind : "another file");
+        err = not_a_model(path, store_meta(m->file));
         goto fail;
     }
     if (!(m->method = synth_method_find(name))) {

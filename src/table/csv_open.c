@@ -5,6 +5,7 @@
 #include "table/csv_reader.h"
 #include "table/csv_sniff.h"
 #include "table/datetime.h"
+#include "table/store.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -43,6 +44,8 @@ static mill_err read_sample(csv_reader *r, csv_block *b, size_t *n)
         TRY(source_read(&r->src, buf, want, 0, &got));
         if (got >= 2 && (!memcmp(buf, "\xff\xfe", 2) || !memcmp(buf, "\xfe\xff", 2)))
             return mill_fail(MILL_EINPUT, "%s: this is UTF-16; it must be UTF-8", r->src.path);
+        if (got >= strlen(STORE_MAGIC) && !memcmp(buf, STORE_MAGIC, strlen(STORE_MAGIC)))
+            return mill_fail(MILL_EINPUT, "%s: is a .mill file, not a table", r->src.path);
         const size_t bom = bom_length(buf, got);
         r->layout.begin = (int64_t)bom;
         *n = got - bom;

@@ -17,7 +17,7 @@
 
 enum { ALIGN = 64, HEAD = 16, TAIL = 8, MAX_RANK = 4 };
 
-static const char magic_head[8] = "TABMILL1", magic_tail[4] = "LLIM";
+static const char magic_head[8] = STORE_MAGIC, magic_tail[4] = "LLIM";
 
 static const struct {
     const char *name;

@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define STORE_MAGIC "TABMILL1"
+
 typedef enum {
     STORE_F32,
     STORE_F64,

@@ -61,7 +61,7 @@ static mill_err make_head(char **out, const store_stream *s, const json_t *meta,
 
     if (head) {
         /* NOLINTBEGIN(bugprone-not-null-terminated-result): their lengths are known */
-        memcpy(head, "TABMILL1", 8);
+        memcpy(head, STORE_MAGIC, 8);
         memcpy(head + 8, &h, sizeof h);
         memset(head + HEAD, ' ', h);
         memcpy(head + HEAD, text, n);

@@ -81,6 +81,13 @@ holds broken_pipe_is_silent test ! -s err
 expect full_disk 1 "No space left" sh -c "'$T' sample m.mill -n 100000 -q >/dev/full"
 expect not_a_model 1 "penguins.csv" "$T" sample "$PENGUINS" -n 2
 expect no_model 1 "none.mill" "$T" sample none.mill -n 2
+expect model_is_a_run 1 "m.mill.run/: is the run folder of a fit; its model is m.mill" "$T" sample m.mill.run/ -n 2
+expect model_is_a_folder 1 "$PWD: is a folder, and a file is wanted" "$T" score "$PWD" -i "$PENGUINS"
+"$T" train --data "$PENGUINS" --target species --save-dir trained -e 1 -q
+expect model_is_a_trained_one 1 'trained: is a run of `tabmill train`, which `tabmill predict` takes' "$T" sample trained -n 2
+expect inspect_a_trained_one 1 'trained: is a run of `tabmill train`' "$T" inspect trained
+expect model_is_a_checkpoint 1 "trained/best.mill: is a checkpoint of mlp, not the model of a fit" "$T" sample trained/best.mill -n 2
+expect table_is_a_model 1 "m.mill: is a .mill file, not a table" "$T" fit -i m.mill -o n.mill
 head -c 3000 m.mill >cut.mill
 expect cut_model 1 "cut.mill" "$T" sample cut.mill -n 2
 cp m.mill flip.mill

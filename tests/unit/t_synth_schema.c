@@ -215,23 +215,29 @@ void test_model__holds_no_column(void **state)
     mill_pool_free(pool);
 }
 
-void test_model__of_another_kind_is_refused(void **state)
+void test_model__says_what_another_file_is(void **state)
 {
-    synth_model *m;
-    store_writer *w;
-    char path[64];
-    json_t *meta = json_pack("{s:s}", "kind", "checkpoint");
+    static const char *const words[] = {"holds tensors, not the model of a fit",
+                                        "is a checkpoint of mlp, not the model of a fit"};
+    json_t *const meta[] = {json_pack("{s:s}", "kind", "shard"),
+                            json_pack("{s:s,s:{s:s}}", "kind", "checkpoint", "loop", "job", "mlp")};
+    synth_model *m = NULL;
     const int64_t one = 1;
     const float x = 1;
+    char path[64];
 
     (void)state;
     planted_path(path, "kind");
-    assert_ok(store_writer_new(&w));
-    assert_ok(store_writer_add(w, "x", STORE_F32, 1, &one, &x));
-    assert_ok(store_writer_commit(w, path, meta));
-    store_writer_free(w);
-    json_decref(meta);
-    assert_fails(MILL_EINPUT, "not a model but checkpoint", synth_model_open(&m, path, NULL));
+    for (int k = 0; k < 2; k++) {
+        store_writer *w;
+        assert_ok(store_writer_new(&w));
+        assert_ok(store_writer_add(w, "x", STORE_F32, 1, &one, &x));
+        assert_ok(store_writer_commit(w, path, meta[k]));
+        store_writer_free(w);
+        json_decref(meta[k]);
+        assert_fails(MILL_EINPUT, words[k], synth_model_open(&m, path, NULL));
+    }
+    assert_null(m);
     assert_ok(file_remove(path));
 }
 
