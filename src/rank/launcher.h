@@ -7,7 +7,7 @@
 #ifndef MILL_RANK_LAUNCHER_H
 #define MILL_RANK_LAUNCHER_H
 
-#include "base/file.h"
+#include "base/rolling.h"
 #include "rank/board.h"
 #include "rank/guard.h"
 
@@ -15,17 +15,11 @@
 
 enum { LINE_MAX_BYTES = 8192, TAIL_BYTES = 65536, MOST_TIMES = 10000 /* of --max-restarts */ };
 
-typedef struct {
-    mill_file *file; /* NULL until the first byte, and after a failed write */
-    int64_t bytes;   /* that it has */
-    char path[512];  /* "": none */
-} log_file;
-
 /* One of the two streams of a rank, when it goes through a pipe. */
 typedef struct {
     int fd;      /* to read; -1: none or at its end */
     int console; /* 1 or 2; 0: not shown */
-    log_file log;
+    rolling_log log;
     char line[LINE_MAX_BYTES];
     int n_line;
     double second;       /* when the console's count of lines began */
@@ -69,14 +63,14 @@ typedef struct {
     char run_id[24], board_path[64], log_dir[300];
     int signal_fd;
     rank_guard guard;
-    int signal;        /* that asked us to end; 0: none */
-    int culprit;       /* the rank (of this host) that failed first; -1: none */
-    int verdict;       /* exit status that was decided; -1: not yet */
-    double kill_at;    /* when SIGKILL follows; 0: nobody was asked to end */
-    int fail_err;      /* mill_err of the last attempt's first failure, where a rank told it */
-    int64_t oom_kills; /* of our cgroup, before */
-    int64_t n_dropped; /* lines that no file took */
-    log_file merged;   /* run.log */
+    int signal;         /* that asked us to end; 0: none */
+    int culprit;        /* the rank (of this host) that failed first; -1: none */
+    int verdict;        /* exit status that was decided; -1: not yet */
+    double kill_at;     /* when SIGKILL follows; 0: nobody was asked to end */
+    int fail_err;       /* mill_err of the last attempt's first failure, where a rank told it */
+    int64_t oom_kills;  /* of our cgroup, before */
+    int64_t n_dropped;  /* lines that no file took */
+    rolling_log merged; /* run.log */
 } launcher;
 
 /* port.c: binds (and does not listen), so that nobody else is given the port; a rank that sets

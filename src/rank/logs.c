@@ -8,9 +8,8 @@
  * With --tee a rank that floods the console is held back there, never in its log; it is said how
  * many lines were.
  *
- * A log that grows beyond rank_job.log_bytes goes on under its name, the older part as NAME.1, so
- * that a rank keeps at most twice as much.  A disk that is full loses lines, which are counted and
- * told at the end; the ranks go on.
+ * A log that grows beyond rank_job.log_bytes goes on as a new one (base/rolling.h).  A disk that is
+ * full loses lines, which are counted and told at the end; the ranks go on.
  */
 #include "rank/launcher.h"
 
@@ -40,7 +39,15 @@ static bool is_listed(const char *list, int r)
     return false;
 }
 
-static mill_err open_stream(log_stream *s, int *child_fd, const char *folder, const char *name)
+static void name_log(rolling_log *f, const launcher *l, const char *folder, const char *name)
+{
+    snprintf(f->path, sizeof f->path, "%s/%s", folder, name);
+    f->most = l->job->log_bytes;
+}
+
+/* folder: "" for no log. */
+static mill_err open_stream(log_stream *s, int *child_fd, const launcher *l, const char *folder,
+                            const char *name)
 {
     int p[2];
 
@@ -48,7 +55,7 @@ static mill_err open_stream(log_stream *s, int *child_fd, const char *folder, co
     fcntl(p[0], F_SETFL, O_NONBLOCK);
     s->fd = p[0];
     *child_fd = p[1];
-    if (*folder) snprintf(s->log.path, sizeof s->log.path, "%s/%s", folder, name);
+    if (*folder) name_log(&s->log, l, folder, name);
     return MILL_OK;
 }
 
@@ -66,11 +73,11 @@ mill_err logs_open(launcher *l, int r, int child_fd[2])
     if (job->log_dir) {
         snprintf(folder, sizeof folder, "%s/attempt_%d/%d", l->log_dir, l->attempt, rank);
         TRY(file_mkdir(folder));
-        snprintf(l->merged.path, sizeof l->merged.path, "%s/run.log", l->log_dir);
+        name_log(&l->merged, l, l->log_dir, "run.log");
     }
-    if (all) TRY(open_stream(&c->out, &child_fd[0], folder, "stdout"));
+    if (all) TRY(open_stream(&c->out, &child_fd[0], l, folder, "stdout"));
     if (all || job->capture) {
-        TRY(open_stream(&c->err, &child_fd[1], folder, "stderr"));
+        TRY(open_stream(&c->err, &child_fd[1], l, folder, "stderr"));
         if (!(c->err.tail = mill_alloc(1, TAIL_BYTES))) return MILL_ENOMEM;
     }
     c->out.console = shown ? 1 : 0;
@@ -78,34 +85,11 @@ mill_err logs_open(launcher *l, int r, int child_fd[2])
     return MILL_OK;
 }
 
-/* The file becomes NAME.1, over an older one.  Where it cannot, it grows on. */
-static void rotate(log_file *f)
+/* What the file does not take is dropped. */
+static void put_file(launcher *l, rolling_log *f, const char *p, size_t n)
 {
-    char old[sizeof f->path + 2];
-
-    snprintf(old, sizeof old, "%s.1", f->path);
-    file_close(f->file);
-    f->file = NULL;
-    f->bytes = 0;
-    if (file_rename(f->path, old)) mill_log(MILL_LOG_WARN, "%s", mill_error());
-}
-
-/* To a file that is opened at its first byte; what it does not take is dropped. */
-static void put_file(launcher *l, log_file *f, const char *p, size_t n)
-{
-    const int64_t most = l->job->log_bytes;
-
-    if (!*f->path) return;
-    if (f->file && most > 0 && f->bytes + (int64_t)n > most) rotate(f);
-    if (!f->file && file_open_append(&f->file, f->path)) {
-        l->n_dropped++;
-        return;
-    }
-    f->bytes += (int64_t)n;
-    if (!file_write(f->file, p, n) && !file_flush(f->file)) return;
-    if (!l->n_dropped++) mill_log(MILL_LOG_WARN, "%s; lines of the logs are lost", mill_error());
-    file_close(f->file);
-    f->file = NULL;
+    if (rolling_put(f, p, n) && !l->n_dropped++)
+        mill_log(MILL_LOG_WARN, "%s; lines of the logs are lost", mill_error());
 }
 
 static void put_console(log_stream *s, const char *p, size_t n)
@@ -189,7 +173,7 @@ static void close_stream(launcher *l, int r, log_stream *s)
     if (s->n_line) put_line(l, r, s);
     tell_held(l, r, s);
     if (s->fd >= 0) close(s->fd);
-    file_close(s->log.file);
+    rolling_close(&s->log);
     mill_free(s->tail);
     *s = (log_stream){.fd = -1};
 }

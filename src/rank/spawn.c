@@ -103,11 +103,11 @@ static void drop_launcher(launcher *l)
         int fds[] = {c->out.fd, c->err.fd, c->pidfd, c->error_fd};
         for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
             if (fds[i] >= 0) close(fds[i]);
-        file_close(c->out.log.file);
-        file_close(c->err.log.file);
+        rolling_close(&c->out.log);
+        rolling_close(&c->err.log);
         mill_free(c->err.tail);
     }
-    file_close(l->merged.file);
+    rolling_close(&l->merged);
     nodes_close(l);
     if (l->port_fd >= 0) close(l->port_fd);
     if (l->signal_fd >= 0) close(l->signal_fd);
@@ -558,7 +558,7 @@ mill_err rank_spawn(rank_side *side, int *status, const rank_job *job)
     if (l->signal_fd >= 0) close(l->signal_fd);
     if (l->port_fd >= 0) close(l->port_fd);
     nodes_close(l);
-    file_close(l->merged.file);
+    rolling_close(&l->merged);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     mill_free(l->c);
     mill_free(l);

@@ -1,8 +1,8 @@
 /*
  * server_child.c - a server as a process of ours.
  *
- * It leads a process group, reads nothing, and writes into a pipe that we carry to its log; the log
- * goes on as NAME.1 when it has grown beyond CHILD_LOG_BYTES.  It dies with us (PR_SET_PDEATHSIG),
+ * It leads a process group, reads nothing, and writes into a pipe that we carry to its log, which
+ * rolls at CHILD_LOG_BYTES (base/rolling.h).  It dies with us (PR_SET_PDEATHSIG),
  * and what it started dies by the guard.  We may have threads: between fork and exec only what is
  * safe then is called, so words and environment are made before.
  */
@@ -105,8 +105,7 @@ void child_close(server_child *c)
     if (c->pidfd >= 0) close(c->pidfd);
     if (c->output >= 0) close(c->output);
     c->pidfd = c->output = -1;
-    file_close(c->log);
-    c->log = NULL;
+    rolling_close(&c->log);
 }
 
 /* Waits for news of those that are left; false when there are none. */
@@ -155,32 +154,12 @@ const char *child_describe(char buf[96], int status)
 
 /* ---- what it says ---- */
 
-/* The log becomes NAME.1, over an older one; where it cannot, it grows on. */
-static void rotate(server_child *c)
-{
-    char old[sizeof c->log_path + 2];
-
-    snprintf(old, sizeof old, "%s.1", c->log_path);
-    file_close(c->log);
-    c->log = NULL;
-    c->log_bytes = 0;
-    if (file_rename(c->log_path, old)) mill_log(MILL_LOG_WARN, "%s", mill_error());
-}
-
 /* A disk that is full loses lines; the server goes on. */
 static void put_log(server_child *c, const char *p, size_t n)
 {
-    if (!*c->log_path) return;
-    if (c->log && c->log_bytes + (int64_t)n > CHILD_LOG_BYTES) rotate(c);
-    if ((c->log || !file_open_append(&c->log, c->log_path)) && !file_write(c->log, p, n) &&
-        !file_flush(c->log)) {
-        c->log_bytes += (int64_t)n;
-        return;
-    }
+    if (!rolling_put(&c->log, p, n)) return;
     if (!c->has_lost) mill_log(MILL_LOG_WARN, "%s; lines of the log are lost", mill_error());
     c->has_lost = true;
-    file_close(c->log);
-    c->log = NULL;
 }
 
 bool child_read(server_child *c)

@@ -2,7 +2,7 @@
 #ifndef MILL_REASON_SERVER_CHILD_H
 #define MILL_REASON_SERVER_CHILD_H
 
-#include "base/file.h"
+#include "base/rolling.h"
 #include "rank/guard.h"
 
 #include <sys/types.h>
@@ -13,9 +13,8 @@ typedef struct {
     pid_t pid;  /* it leads a process group; 0: none */
     int pidfd;  /* -1: none */
     int output; /* read end of its stdout and stderr; -1: none */
-    mill_file *log;
-    int64_t log_bytes;
-    char log_path[600], tail[CHILD_TAIL]; /* a ring */
+    rolling_log log;
+    char tail[CHILD_TAIL]; /* a ring */
     int64_t n_tail;
     bool has_lost; /* lines of its log: said once */
 } server_child;

@@ -167,8 +167,9 @@ static mill_err set_ours(server *sv, int i)
 
     sv->is_ours = true;
     snprintf(sv->name, sizeof sv->name, "%s %d", who, i);
-    snprintf(sv->child.log_path, sizeof sv->child.log_path, "%s/logs/%s-%d.log", o->folder,
+    snprintf(sv->child.log.path, sizeof sv->child.log.path, "%s/logs/%s-%d.log", o->folder,
              o->is_judge ? "judge" : "server", i);
+    sv->child.log.most = CHILD_LOG_BYTES;
     if (!command_names(command, "port") && !command_names(command, "socket"))
         return mill_fail(MILL_EINPUT,
                          "--serve \"%s\": neither a preset (%s) nor a command with "
@@ -293,7 +294,7 @@ mill_err servers_check(const servers *s)
     return mill_fail(MILL_EIO, "no %s is left%s; %s: %s%s%s",
                      s->o.is_judge ? "judge server" : "server",
                      s->n > 1 ? ", the last of them" : "", last->name, last->why,
-                     last->is_ours ? "; its log: " : "", last->is_ours ? last->child.log_path : "");
+                     last->is_ours ? "; its log: " : "", last->is_ours ? last->child.log.path : "");
 }
 
 int servers_n(const servers *s)
