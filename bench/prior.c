@@ -19,6 +19,7 @@
 #include "base/cpu.h"
 #include "base/gemm.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/vrow.h"
 #include "prior/draw.h"
 
@@ -170,8 +171,9 @@ static void report(timing *t, int64_t n, uint64_t seed)
            1e3 * t[n / 2].seconds, 1e3 * t[n - 1 - n / 100].seconds,
            1e3 * t[n - 1 - n / 1000].seconds);
     for (int64_t k = n - 1; k >= 0 && k >= n - SLOWEST; k--)
-        printf("  %8.2f ms  index %" PRId64 ", %" PRId64 " rows, %d features, %d attempts\n",
-               1e3 * t[k].seconds, t[k].index, t[k].rows, t[k].features, t[k].attempts);
+        printf("  %8.2f ms  index %" PRId64 ", %" PRId64 " rows, %d features, %d attempt%s\n",
+               1e3 * t[k].seconds, t[k].index, t[k].rows, t[k].features, t[k].attempts,
+               mill_s(t[k].attempts));
 }
 
 int main(int argc, char **argv)

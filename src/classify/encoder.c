@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "classify/inner.h"
 
 #include <math.h>
@@ -204,8 +205,8 @@ static mill_err set_target(cls_encoder *e, const cls_source *s, const char *name
         if (e->task == CLS_NUMBER)
             return mill_fail(MILL_EINPUT, "%s: \"%s\" holds words: no regression", s->path, name);
         if (e->target.type == MILL_IDENTIFIER || e->target.n_values > CLS_MAX_CLASSES)
-            return mill_fail(MILL_EINPUT, "%s: \"%s\" has %d different values: no classes", s->path,
-                             name, e->target.n_values);
+            return mill_fail(MILL_EINPUT, "%s: \"%s\" has %d different value%s: no classes",
+                             s->path, name, e->target.n_values, mill_s(e->target.n_values));
         e->task = CLS_CLASSES;
         return MILL_OK;
     }

@@ -123,8 +123,9 @@ static int check_work(const bench *b)
         if (path && cli_check_output(path, b->o->force)) return cli_error(&bench_set);
     }
     if (b->count[b->n_counts - 1] * b->o->threads > mill_cpu_count())
-        cli_say("%d ranks of %d threads on %d processors: they will take turns",
-                b->count[b->n_counts - 1], (int)b->o->threads, mill_cpu_count());
+        cli_say("%d rank%s of %d thread%s on %d processor%s: they will take turns",
+                b->count[b->n_counts - 1], mill_s(b->count[b->n_counts - 1]), (int)b->o->threads,
+                mill_s(b->o->threads), mill_cpu_count(), mill_s(mill_cpu_count()));
     return check_weak(b);
 }
 

@@ -8,6 +8,7 @@
 #include "cli/bench.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "report/svg.h"
 
 #include <math.h>
@@ -64,8 +65,9 @@ static void add_dots(const panel *p)
 
         if (!isnan(half))
             svg_line(p->t, "axis", x, svg_at(&p->y, y - half), x, svg_at(&p->y, y + half));
-        snprintf(hint, sizeof hint, "%d ranks: %.2f times as fast, efficiency %.1f %%%s", at->ranks,
-                 y, 100 * at->efficiency.mean, is_odd ? "; more than is possible" : "");
+        snprintf(hint, sizeof hint, "%d rank%s: %.2f times as fast, efficiency %.1f %%%s",
+                 at->ranks, mill_s(at->ranks), y, 100 * at->efficiency.mean,
+                 is_odd ? "; more than is possible" : "");
         svg_dot(p->t, is_odd ? "s5" : "s0", x, svg_at(&p->y, y), hint);
     }
 }

@@ -241,8 +241,8 @@ static int run(const opt_parsed *p, options *o)
         .version = MILL_VERSION,
     };
     if (file_mkdir(f->out_dir)) return cli_error(p->set);
-    note(o, 1, "Generating %lld datasets of %s into %s with %d workers", (long long)f->n_datasets,
-         f->prior, f->out_dir, workers);
+    note(o, 1, "Generating %lld datasets of %s into %s with %d worker%s", (long long)f->n_datasets,
+         f->prior, f->out_dir, workers, mill_s(workers));
     return finish(o, &result, cli_prior_run(&result, p->set, &run));
 }
 

@@ -152,8 +152,8 @@ static int fill_job(rank_job *job, const launch_options *o)
         return opt_usage_error(&launch_set, "--ranks %s: numbers from 0 to %d with commas between",
                                o->ranks, world - 1);
     if (n > mill_cpu_count())
-        mill_log(MILL_LOG_WARN, "%d ranks on %d processors: they will take turns", n,
-                 mill_cpu_count());
+        mill_log(MILL_LOG_WARN, "%d ranks on %d processor%s: they will take turns", n,
+                 mill_cpu_count(), mill_s(mill_cpu_count()));
     *job = (rank_job){
         .n = n,
         .node = is_alone ? 0 : (int)o->node,

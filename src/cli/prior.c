@@ -167,7 +167,7 @@ int cli_prior_workers(int *n, const opt_set *set, const char *nproc, int64_t num
         return opt_usage_error(set, "--num-gpus %lld: this machine has %d that may be used%s",
                                (long long)num_gpus, gpus, why);
     if (num_gpus < 0 && !gpus) {
-        cli_say("no GPU here%s: one worker for each of %d cores", why, *n);
+        cli_say("no GPU here%s: one worker for each of %d core%s", why, *n, mill_s(*n));
         return 0;
     }
     *n = num_gpus < 0 ? gpus : (int)num_gpus;

@@ -77,12 +77,12 @@ static int check_memory(const opt_set *set, const prior_stream_options *s, int64
     char a[32], b[32];
 
     if (!limit || prior_stream_memory(s) <= limit) return 0;
-    return opt_usage_error(set,
-                           "%d workers and %lld data sets ahead may take %s, above --memory-limit "
-                           "%s: fewer of either",
-                           s->workers, (long long)s->ahead,
-                           mill_format_size(a, (double)prior_stream_memory(s)),
-                           mill_format_size(b, (double)limit));
+    return opt_usage_error(
+        set,
+        "%d worker%s and %lld data set%s ahead may take %s, above --memory-limit "
+        "%s: fewer of either",
+        s->workers, mill_s(s->workers), (long long)s->ahead, mill_s(s->ahead),
+        mill_format_size(a, (double)prior_stream_memory(s)), mill_format_size(b, (double)limit));
 }
 
 static int send_sets(const opt_parsed *p, const options *o, prior_stream_options *s)

@@ -204,16 +204,16 @@ static void say_warnings(const train_work *w, const cls_plan *p)
     const cls_config *c = &w->o->cls;
 
     if (w->rows[0]->n < 1000 && p->world > 1)
-        cli_say("%lld rows are fewer than 1,000: more ranks will not help",
-                (long long)w->rows[0]->n);
+        cli_say("%lld row%s to train on, fewer than 1,000: more ranks will not help",
+                (long long)w->rows[0]->n, mill_s(w->rows[0]->n));
     if (p->parts > 1 && !strcmp(c->lr_scale, "none"))
         cli_say(
             "%lld batches make a step and the learning rate is not scaled (--lr-scale linear or "
             "sqrt would)",
             (long long)p->parts);
     if (w->who.local_world > mill_cpu_count())
-        cli_say("%d ranks share %d cores: they will wait for one another", w->who.local_world,
-                mill_cpu_count());
+        cli_say("%d ranks share %d core%s: they will wait for one another", w->who.local_world,
+                mill_cpu_count(), mill_s(mill_cpu_count()));
     if (!strcmp(c->amp, "bf16") && !mill_cpu_has_bf16())
         cli_say("--amp bf16: this processor has no bfloat16 products, so it will not be faster");
     if (w->encoder->task == CLS_CLASSES && w->encoder->target.n_values < 2)

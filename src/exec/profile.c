@@ -75,9 +75,10 @@ mill_err mill_exec_profile(char **text, const mill_exec *e)
         total += row[v].s;
     }
     qsort(row, (size_t)n, sizeof *row, by_time);
-    text_add(&out, "%lld runs of %.4f ms, %d threads, %d stages, %d meetings; busy %.0f %%\n",
+    text_add(&out, "%lld runs of %.4f ms, %d thread%s, %d stages, %d meetings; busy %.0f %%\n",
              (long long)e->n_runs, 1e3 * e->run_s / (double)e->n_runs, e->threads,
-             e->plan->n_stages, e->n_groups, 100 * total / (e->run_s * e->threads));
+             mill_s(e->threads), e->plan->n_stages, e->n_groups,
+             100 * total / (e->run_s * e->threads));
     text_add(&out, "   ms/run  share  GFLOP/s stage     tiles nodes\n");
     for (int32_t v = 0; v < n; v++) add_row(&out, e, &row[v], total);
     mill_free(row);

@@ -4,6 +4,7 @@
 #include "prior/check.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "prior/lines.h"
 #include "prior/shard.h"
 
@@ -123,8 +124,8 @@ mill_err prior_check(prior_checked *out, const char *dir, int64_t n_remade,
     const int64_t n = r.n;
     close_run(&r);
     if (!n_bad) return MILL_OK;
-    return mill_fail(MILL_EINPUT, "%s: %lld of %lld units are damaged", dir, (long long)n_bad,
-                     (long long)n);
+    return mill_fail(MILL_EINPUT, "%s: %lld damaged unit%s of %lld", dir, (long long)n_bad,
+                     mill_s(n_bad), (long long)n);
 }
 
 /* ---- each data set ---- */

@@ -262,7 +262,10 @@ static mill_err tend(crew *c, const prior_folder *f, train_progress *p, int64_t 
             first = err;
             snprintf(words, sizeof words, "%s", mill_error());
         }
-        if (c->n_died > n_died) folder_log(f, "%d workers were killed so far", n_died = c->n_died);
+        if (c->n_died > n_died) {
+            n_died = c->n_died;
+            folder_log(f, "worker%s killed so far: %d", mill_s(n_died), n_died);
+        }
         if (!*signal && (*signal = train_signal_received())) crew_stop(c);
         show(p, c, before);
         const bool is_ending = crew_must_stop(c->board) || c->board->n_done >= c->board->n;

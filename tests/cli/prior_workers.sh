@@ -26,7 +26,7 @@ says default_options "mix_scm 1024 2 100 10 0.1.4 True"
 export TABMILL_NVML=$PWD/absent.so
 # shellcheck disable=SC2086
 {
-expect no_gpu 0 "one worker for each of $(nproc) cores" "$T" prior -n 100 -o none $dummy
+expect no_gpu 0 "one worker for each of $(nproc) core" "$T" prior -n 100 -o none $dummy
 holds no_gpu_once once "no GPU here"
 holds no_gpu_workers grep -q "$(nproc) workers\?, at most" err
 expect zero_gpus 0 "$(nproc) worker" "$T" prior -n 100 -o zero $dummy --num-gpus 0

@@ -35,7 +35,7 @@ train -o sqrt --lr-scale sqrt --grad-accum-steps 4
 holds "linear is scaled once" results linear "r['plan']['lr'] == 4e-3 and r['config']['lr'] == 1e-3 and r['config']['lr-scale'] == 'linear'"
 holds "sqrt is scaled once" results sqrt "r['plan']['lr'] == 2e-3"
 expect "and said" 0 "learning rate 0.002 (scaled once)" "$T" train -i "$PENGUINS" -t species --epochs 1 -o said --lr-scale sqrt --grad-accum-steps 4
-expect "more ranks than cores" 0 "cores: they will wait for one another" "$T" train -i "$PENGUINS" -t species --epochs 1 -o crowd --multi-gpu ddp --nproc 9
+expect "more ranks than cores" 0 "they will wait for one another" "$T" train -i "$PENGUINS" -t species --epochs 1 -o crowd --multi-gpu ddp --nproc 9
 expect "memory that is not there" 1 "it will not fit" bash -c "ulimit -v 4000000; exec '$T' train -i '$PENGUINS' -t species --epochs 1 -o vast --hidden-dims 300000,300000"
 
 # ---- validation and test rows of their own files
