@@ -150,7 +150,7 @@ void board_unmap(board_map *m)
     m->at = NULL;
 }
 
-void board_wake(board *b)
+static void wake_all(board *b)
 {
     for (int r = 0; r < b->world; r++) {
         board_rouse(&b->seat[r].arrived);
@@ -169,7 +169,7 @@ void board_fail(board *b, int rank, mill_err err, const char *words)
     b->fail_step = b->seat[rank].step;
     snprintf(b->fail_words, sizeof b->fail_words, "%s", words);
     atomic_store(&b->failed, FAIL_THERE);
-    board_wake(b);
+    wake_all(b);
 }
 
 bool board_has_failed(board *b)

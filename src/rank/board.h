@@ -83,7 +83,6 @@ void board_fail(board *b, int rank, mill_err err, const char *words);
 bool board_has_failed(board *b);
 /* mill_fail() with the words of the first failure. */
 mill_err board_failure(board *b);
-void board_wake(board *b);
 
 /* FUTEX_WAIT while *word is `seen`, at most so long; and waking all of its waiters.  Across
  * processes. */

@@ -133,15 +133,6 @@ mill_err rank_barrier(rank_group *g)
     return g->methods->exchange(g, "", 0);
 }
 
-mill_err rank_vote(rank_group *g, uint64_t *all, uint64_t mine)
-{
-    TRY(rank_wait(g));
-    TRY(g->methods->exchange(g, &mine, sizeof mine));
-    *all = 0;
-    for (int r = 0; r < g->who.world; r++) *all |= *(const uint64_t *)g->methods->block(g, r);
-    return MILL_OK;
-}
-
 typedef struct {
     int64_t err;
     char words[RANK_WORDS];

@@ -107,11 +107,6 @@ void rank_set_pool(rank_group *g, mill_pool *pool)
     g->pool = pool;
 }
 
-void rank_fail(rank_group *g, mill_err err, const char *words)
-{
-    g->methods->fail(g, err, words);
-}
-
 void rank_beat(rank_group *g, int64_t step, rank_phase phase)
 {
     count_phase(g);
@@ -210,11 +205,6 @@ mill_err rank_start(rank_buffer *b, rank_kind kind, int64_t begin, int64_t end)
     rank_work *w = &g->open[g->n_open++];
     *w = (rank_work){b, kind, begin, end, g->seq++};
     return g->methods->start(g, w);
-}
-
-mill_err rank_progress(rank_group *g)
-{
-    return g->methods->progress(g, false);
 }
 
 mill_err rank_wait(rank_group *g)

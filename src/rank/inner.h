@@ -73,7 +73,6 @@ struct rank_methods {
     /* Nothing is open.  n <= RANK_SMALL; all blocks can be read until the next exchange. */
     mill_err (*exchange)(rank_group *g, const void *mine, size_t n);
     const void *(*block)(const rank_group *g, int rank);
-    void (*fail)(rank_group *g, mill_err err, const char *words);
     void (*beat)(rank_group *g, int64_t step, rank_phase phase);
     void (*close)(rank_group *g, mill_err err);
 };

@@ -399,11 +399,6 @@ static void mpi_buffer_free(rank_buffer *b)
     mill_free(b->data);
 }
 
-static void mpi_fail(rank_group *g, mill_err err, const char *words)
-{
-    keep_failure(g->body, g->who.rank, err, words);
-}
-
 static void mpi_beat(rank_group *g, int64_t step, rank_phase phase)
 {
     (void)phase;
@@ -446,7 +441,6 @@ static const rank_methods methods = {
     .progress = mpi_progress,
     .exchange = mpi_exchange,
     .block = mpi_block,
-    .fail = mpi_fail,
     .beat = mpi_beat,
     .close = mpi_close,
 };

@@ -89,6 +89,7 @@ const rank_identity *rank_who(const rank_group *g);
 int rank_of(const rank_group *g);
 int rank_world(const rank_group *g);
 const char *rank_body(const rank_group *g); /* "self", "shm", "threads", "mpi" */
+/* As rank_options.pool; ranks that are threads have a pool each, and one rank_options. */
 void rank_set_pool(rank_group *g, mill_pool *pool);
 
 /*
@@ -139,13 +140,12 @@ typedef enum { RANK_ALL_REDUCE, RANK_REDUCE_SCATTER, RANK_ALL_GATHER } rank_kind
 
 /*
  * Non-blocking: the span of this rank is complete and may be read by others from now on.  Never
- * waits; does a share of the work if all others have come.  At most RANK_MAX_OPEN are open at a
- * time (MILL_EINPUT above).  The span is this rank's again after rank_wait().
+ * waits; does this rank's share of what all others have come to.  At most RANK_MAX_OPEN are open at
+ * a time (MILL_EINPUT above).  The span is this rank's again after rank_wait().
  */
 enum { RANK_MAX_OPEN = 64 };
 mill_err rank_start(rank_buffer *b, rank_kind kind, int64_t begin, int64_t end);
-mill_err rank_progress(rank_group *g); /* what can be done without waiting */
-mill_err rank_wait(rank_group *g);     /* until everything that was started is done */
+mill_err rank_wait(rank_group *g); /* until everything that was started is done */
 
 /* Blocking; what was started before is waited for as well. */
 mill_err rank_all_reduce(rank_buffer *b, int64_t begin, int64_t end);
@@ -170,10 +170,6 @@ mill_err rank_barrier(rank_group *g);
 /* How did it go on every rank?  All MILL_OK: MILL_OK.  Otherwise, on all ranks, the code and words
  * of the lowest rank that failed, as "rank 1: words".  The group stays good. */
 mill_err rank_agree(rank_group *g, mill_err mine);
-/* *all: the bits that any rank set (a signal that came, a step that was not finite, ...). */
-mill_err rank_vote(rank_group *g, uint64_t *all, uint64_t mine);
-/* This rank cannot go on: the others' waits end with its words.  rank_close(g, err) does it too. */
-void rank_fail(rank_group *g, mill_err err, const char *words);
 
 /* ---- heartbeat: where am I; for the launcher's watchdog; a few nanoseconds ---- */
 

@@ -45,11 +45,6 @@ static const void *self_block(const rank_group *g, int rank)
     return ((const self_body *)g->body)->block;
 }
 
-static void self_fail(rank_group *g, mill_err err, const char *words)
-{
-    (void)g, (void)err, (void)words;
-}
-
 static void self_beat(rank_group *g, int64_t step, rank_phase phase)
 {
     (void)g, (void)step, (void)phase;
@@ -69,7 +64,6 @@ static const rank_methods rank_self = {
     .progress = self_progress,
     .exchange = self_exchange,
     .block = self_block,
-    .fail = self_fail,
     .beat = self_beat,
     .close = self_close,
 };

@@ -235,11 +235,6 @@ static void shm_buffer_free(rank_buffer *b)
 
 /* ---- coming and going ---- */
 
-static void shm_fail(rank_group *g, mill_err err, const char *words)
-{
-    board_fail(((shm_body *)g->body)->b, g->who.rank, err, words);
-}
-
 static void shm_beat(rank_group *g, int64_t step, rank_phase phase)
 {
     board_seat *me = ((shm_body *)g->body)->me;
@@ -280,6 +275,6 @@ static void shm_close(rank_group *g, mill_err err)
     {                                                                                 \
         .name = (body), .buffer_new = shm_buffer_new, .buffer_free = shm_buffer_free, \
         .start = shm_start, .progress = shm_progress, .exchange = shm_exchange,       \
-        .block = shm_block, .fail = shm_fail, .beat = shm_beat, .close = shm_close,   \
+        .block = shm_block, .beat = shm_beat, .close = shm_close,                     \
     }
 const rank_methods shm_of_processes = METHODS("shm"), shm_of_threads = METHODS("threads");

@@ -45,12 +45,12 @@ static mill_err train(rank_group *g, act odd)
 
     TRY(rank_buffer_new(&b, g, 100, RANK_EACH));
     for (int step = 0; step < 40; step++) {
-        uint64_t stop;
+        int64_t stop = asked != 0;
         rank_beat(g, step, RANK_COMPUTING);
         if (odd) odd(g, step);
         usleep(5000);
         TRY(rank_all_reduce(b, 0, 100));
-        TRY(rank_vote(g, &stop, asked != 0));
+        TRY(rank_combine(g, &stop, 1, RANK_I64, RANK_MAX));
         stage->steps_done[rank_of(g)] = step;
         if (stop) _exit((rank_close(g, MILL_OK), 75));
     }
