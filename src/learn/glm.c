@@ -172,11 +172,11 @@ static double find_step(glm *g, const double *w, const double *d, double loss, d
     return 0;
 }
 
-static void newton(double *w, glm_outcome *how, glm *g, const vectors *q, mill_pool *pool)
+static void newton(double *w, glm *g, const vectors *q, mill_pool *pool)
 {
     double first = 0;
 
-    for (how->iterations = 0; how->iterations < g->p->max_iterations; how->iterations++) {
+    for (int i = 0; i < g->p->max_iterations; i++) {
         run_pass(g, GLM_AT_POINT, w, pool);
         add_chunks(q->grad, g, g->partial, 1);
         add_chunks(q->diag, g, g->partial_diag, 2);
@@ -190,17 +190,15 @@ static void newton(double *w, glm_outcome *how, glm *g, const vectors *q, mill_p
             if (!(q->diag[j] > 1e-300)) q->diag[j] = 1;
             norm += q->grad[j] * q->grad[j] / q->diag[j];
         }
-        if (how->iterations == 0) first = norm;
-        how->converged = norm <= 1e-30 * first || norm == 0;
-        if (how->converged) return;
+        if (i == 0) first = norm;
+        if (norm <= 1e-30 * first || norm == 0) return;
 
         const double share = fmin(0.1, sqrt(sqrt(norm / first)));
         solve_step(g, q, share, pool);
         const double slope = dot(q->grad, q->d, g->size);
         const double step = slope < 0 ? find_step(g, w, q->d, loss, slope, pool) : 0;
         for (int64_t j = 0; j < g->size; j++) w[j] += step * q->d[j];
-        how->converged = -slope <= g->p->tolerance * (fabs(loss) + 1) || step == 0;
-        if (how->converged) return;
+        if (-slope <= g->p->tolerance * (fabs(loss) + 1) || step == 0) return;
     }
 }
 
@@ -232,8 +230,7 @@ static void glm_deinit(glm *g)
     mill_free(g->scaled);
 }
 
-mill_err glm_solve(double *w, glm_outcome *how, const design_rows *x, const glm_problem *p,
-                   mill_pool *pool)
+mill_err glm_solve(double *w, const design_rows *x, const glm_problem *p, mill_pool *pool)
 {
     glm g = {.p = p};
     double *block = NULL;
@@ -253,7 +250,7 @@ mill_err glm_solve(double *w, glm_outcome *how, const design_rows *x, const glm_
     double *part[7];
     for (int i = 0; i < 7; i++) part[i] = block + i * g.size;
     const vectors q = {part[0], part[1], part[2], part[3], part[4], part[5], part[6]};
-    newton(w, how, &g, &q, pool);
+    newton(w, &g, &q, pool);
     err = MILL_OK;
 done:
     mill_free(block);

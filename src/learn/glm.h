@@ -17,14 +17,9 @@ typedef struct {
     double tolerance;
 } glm_problem;
 
-typedef struct {
-    int iterations;
-    bool converged;
-} glm_outcome;
-
-/* w: (width + 1, k), the intercepts last; in: where to start; out: the minimum. */
-mill_err glm_solve(double *w, glm_outcome *how, const design_rows *x, const glm_problem *p,
-                   mill_pool *pool);
+/* w: (width + 1, k), the intercepts last; in: where to start; out: the minimum, or where
+ * max_iterations led. */
+mill_err glm_solve(double *w, const design_rows *x, const glm_problem *p, mill_pool *pool);
 
 /* z: (rows, k) = X w + b. */
 mill_err glm_scores(double *z, const double *w, const design_rows *x, int k, mill_pool *pool);

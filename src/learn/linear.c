@@ -38,8 +38,7 @@ mill_err ridge_fit(mill_ridge **out, const design_rows *x, const double *y, doub
                                .penalty = alpha,
                                .max_iterations = 20,
                                .tolerance = 1e-15};
-        glm_outcome how;
-        err = glm_solve(m->w, &how, x, &p, pool);
+        err = glm_solve(m->w, x, &p, pool);
     }
     if (err) {
         ridge_free(m);

@@ -8,7 +8,6 @@
 struct mill_logistic {
     int n_classes, k, width;
     double *w;
-    glm_outcome how;
 };
 
 void logistic_free(mill_logistic *m)
@@ -41,7 +40,7 @@ mill_err logistic_fit(mill_logistic **out, const design_rows *x, const int32_t *
                                .penalty = 1 / o->c,
                                .max_iterations = o->max_iterations,
                                .tolerance = o->tolerance};
-        err = glm_solve(m->w, &m->how, x, &p, pool);
+        err = glm_solve(m->w, x, &p, pool);
     }
     if (err) {
         logistic_free(m);
@@ -73,9 +72,4 @@ mill_err logistic_predict(double *p, const mill_logistic *m, const design_rows *
 const double *logistic_weights(const mill_logistic *m)
 {
     return m->w;
-}
-
-bool logistic_converged(const mill_logistic *m)
-{
-    return m->how.converged;
 }

@@ -33,6 +33,5 @@ void logistic_free(mill_logistic *m);
 /* Weights, (width + 1, k), the intercept last; k is 1 for two classes. Indicator j counts unit[j].
  */
 const double *logistic_weights(const mill_logistic *m);
-bool logistic_converged(const mill_logistic *m);
 
 #endif

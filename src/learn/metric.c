@@ -114,14 +114,6 @@ double metric_log_loss(const double *p, const int32_t *label, int64_t n, int k)
     return n ? sum / (double)n : (double)NAN;
 }
 
-double metric_brier(const double *p, const uint8_t *positive, int64_t n)
-{
-    double sum = 0;
-
-    for (int64_t i = 0; i < n; i++) sum += (p[i] - positive[i]) * (p[i] - positive[i]);
-    return n ? sum / (double)n : (double)NAN;
-}
-
 static double squared_error(const double *guess, const double *y, int64_t n)
 {
     double sum = 0;

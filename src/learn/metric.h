@@ -24,7 +24,6 @@ mill_err metric_f1_macro(double *out, const int32_t *guess, const int32_t *label
 
 /* Mean -log p[label], p clipped to [2^-52, 1 - 2^-52]. */
 double metric_log_loss(const double *p, const int32_t *label, int64_t n, int k);
-double metric_brier(const double *p, const uint8_t *positive, int64_t n);
 
 double metric_r2(const double *guess, const double *y, int64_t n);
 double metric_rmse(const double *guess, const double *y, int64_t n);

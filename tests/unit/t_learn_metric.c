@@ -82,14 +82,11 @@ void test_regression_metrics__match_hand_counted_ones(void **state)
     (void)state;
     const double y[] = {1, 2, 3, 6}, guess[] = {1, 3, 2, 5};
     const double constant[] = {2, 2, 2, 2};
-    const uint8_t positive[] = {1, 0};
-    const double p[] = {.5, .2};
 
     assert_near(metric_rmse(guess, y, 4), sqrt(3.0 / 4), 1e-15);
     assert_near(metric_mae(guess, y, 4), 0.75, 1e-15);
     assert_near(metric_r2(guess, y, 4), 1 - 3.0 / 14, 1e-15); /* mean 3: 4 + 1 + 0 + 9 */
     assert_true(isnan(metric_r2(guess, constant, 4)));
-    assert_near(metric_brier(p, positive, 2), (.25 + .04) / 2, 1e-15);
 }
 
 void test_order__is_stable_and_ascending(void **state)
