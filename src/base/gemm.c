@@ -124,19 +124,6 @@ void gemm_f64(const gemm_args_f64 *g)
     own_f64[mill_cpu_level()](g);
 }
 
-void gemm_f32_batch(const gemm_args *g, int64_t batch, int64_t a_stride, int64_t b_stride,
-                    int64_t c_stride)
-{
-    gemm_args one = *g;
-    for (int64_t i = 0; i < batch; i++) {
-        gemm_f32(&one);
-        one.a += a_stride;
-        one.b += b_stride;
-        if (one.from && one.ld_from) one.from += c_stride;
-        one.c += c_stride;
-    }
-}
-
 const char *gemm_provider(void)
 {
     pthread_once(&once, start);

@@ -69,11 +69,6 @@ void gemm_pack_panels(void *panels, const gemm_panels *p, int64_t begin, int64_t
 /* For the gradient tests and for statistics: one chain of FMA in the order of k, not fast. */
 void gemm_f64(const gemm_args_f64 *g);
 
-/* `batch` products; matrix i is at a + i a_stride and so on, in elements; `from` like C, or a row
- * for all. */
-void gemm_f32_batch(const gemm_args *g, int64_t batch, int64_t a_stride, int64_t b_stride,
-                    int64_t c_stride);
-
 /* Is this product ours, hence the same bytes on every machine?  (gemm_f32; bf16 ones never promise
  * it.) */
 bool gemm_is_reproducible(const gemm_args *g);

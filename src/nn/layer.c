@@ -16,11 +16,6 @@
 
 static const char *const names[] = {"relu", "gelu", "silu", "tanh"}; /* ORDER nn_activation */
 
-const char *nn_activation_name(nn_activation a)
-{
-    return names[a];
-}
-
 bool nn_activation_find(nn_activation *out, const char *name)
 {
     for (int i = 0; i < NN_N_ACTIVATION; i++) {

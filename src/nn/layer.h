@@ -11,7 +11,6 @@
 #include "nn/param.h"
 
 typedef enum { NN_RELU, NN_GELU, NN_SILU, NN_TANH, NN_N_ACTIVATION } nn_activation;
-const char *nn_activation_name(nn_activation a);
 bool nn_activation_find(nn_activation *out, const char *name);
 mill_ref nn_activate(mill_graph *g, mill_ref x, nn_activation a);
 

@@ -34,9 +34,6 @@ int64_t ops_tiles(int64_t rows);
 mill_split ops_split_src0(const mill_graph *g, const mill_node *node);
 mill_ref ops_tile_finish(mill_graph *g, mill_ref partials); /* (T, ..) -> (1, ..) */
 
-/* The gradient of a slice: zeros, and dy from `begin` on along `axis`. */
-mill_ref ops_pad(mill_graph *g, mill_ref dy, const mill_shape *like, int axis, int64_t begin);
-
 /* A shape in attributes i[0..4], for nodes whose sources do not say it. ORDER SHAPE ATTR */
 mill_attr ops_shape_attr(const mill_shape *s);
 mill_shape ops_attr_shape(const mill_attr *a);

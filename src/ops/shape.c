@@ -78,6 +78,9 @@ mill_ref mill_reshape(mill_graph *g, mill_ref x, mill_shape shape)
 
 /* ---- slice and pad ---- */
 
+/* The gradient of a slice: zeros, and dy from `begin` on along `axis`. */
+static mill_ref pad(mill_graph *g, mill_ref dy, const mill_shape *like, int axis, int64_t begin);
+
 static void slice_view_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc)
 {
     const mill_shape *x = mill_shape_of(g, mill_src(g, y, 0));
@@ -85,7 +88,7 @@ static void slice_view_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsr
     const int axis = (int)(attr->i[1] >> 3);
     int64_t behind = (int64_t)sizeof(real);
     for (int i = axis + 1; i < x->rank; i++) behind *= x->dim[i];
-    dsrc[0] = ops_pad(g, dy, x, axis, attr->i[0] / behind);
+    dsrc[0] = pad(g, dy, x, axis, attr->i[0] / behind);
 }
 
 static const mill_op op_slice_view = {
@@ -109,8 +112,8 @@ static mill_err shape_along(mill_shape *out, mill_dtype *dtype, const mill_graph
 static void slice_vjp(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc)
 {
     const mill_attr *attr = &mill_get(g, y)->attr;
-    dsrc[0] = ops_pad(g, dy, mill_shape_of(g, mill_src(g, y, 0)), (int)attr->i[AT_AXIS],
-                      attr->i[AT_BEGIN]);
+    dsrc[0] =
+        pad(g, dy, mill_shape_of(g, mill_src(g, y, 0)), (int)attr->i[AT_AXIS], attr->i[AT_BEGIN]);
 }
 
 DECLARE_KERNELS(op_slice);
@@ -165,7 +168,7 @@ static const mill_op op_pad = {
     .run = KERNELS(op_pad),
 };
 
-mill_ref ops_pad(mill_graph *g, mill_ref dy, const mill_shape *like, int axis, int64_t begin)
+static mill_ref pad(mill_graph *g, mill_ref dy, const mill_shape *like, int axis, int64_t begin)
 {
     const mill_attr attr = {{begin, axis, like->dim[axis]}, {0}, NULL};
     return MILL_APPLY(g, &op_pad, &attr, dy);
@@ -191,7 +194,7 @@ mill_ref ops_merge_pads(mill_graph *g, mill_ref a, mill_ref b)
     const mill_shape whole = na->shape;
     const mill_ref joined = mill_concat(g, 2, (mill_ref[]){na->src[0], nb->src[0]}, axis);
     if (mill_shape_equal(mill_shape_of(g, joined), &whole)) return joined;
-    return ops_pad(g, joined, &whole, axis, begin);
+    return pad(g, joined, &whole, axis, begin);
 }
 
 /* ---- concat ---- */

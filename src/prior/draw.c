@@ -94,11 +94,6 @@ static double log_gamma_variable(prior_draw *d, double shape)
     return mill_log_f64(gamma_from_one(d, shape + 1.0)) + log_u / shape;
 }
 
-double draw_gamma(prior_draw *d, double shape)
-{
-    return mill_exp_f64(log_gamma_variable(d, shape));
-}
-
 double draw_beta(prior_draw *d, double a, double b)
 {
     const double x = log_gamma_variable(d, a), y = log_gamma_variable(d, b);
@@ -145,18 +140,6 @@ void draw_zipf_cdf(double *cdf, double a, int most)
     cdf[most - 1] = 1.0;
 }
 
-int draw_zipf(prior_draw *d, double a, int most)
-{
-    const double target = draw_u01(d) * zeta(a);
-    double sum = 0;
-
-    for (int k = 1; k < most; k++) {
-        sum += mill_pow_f64(k, -a);
-        if (target < sum) return k;
-    }
-    return most;
-}
-
 int draw_weighted(prior_draw *d, const double *weight, int n)
 {
     double sum = 0, target = draw_u01(d);
@@ -174,20 +157,15 @@ int draw_weighted(prior_draw *d, const double *weight, int n)
     return last;
 }
 
-void draw_shuffle(prior_draw *d, int32_t *p, int64_t n)
+void draw_permutation(prior_draw *d, int32_t *p, int64_t n)
 {
+    for (int64_t i = 0; i < n; i++) p[i] = (int32_t)i;
     for (int64_t i = n - 1; i > 0; i--) {
         const int64_t j = draw_below(d, i + 1);
         const int32_t t = p[i];
         p[i] = p[j];
         p[j] = t;
     }
-}
-
-void draw_permutation(prior_draw *d, int32_t *p, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) p[i] = (int32_t)i;
-    draw_shuffle(d, p, n);
 }
 
 static void fill(prior_draw *d, void *y, int64_t n, mill_vrand kind)

@@ -39,18 +39,15 @@ int64_t draw_int(prior_draw *d, int64_t least, int64_t most); /* both included *
 double draw_normal(prior_draw *d);                            /* by the quantile */
 double draw_exponential(prior_draw *d, double mean);
 double draw_cauchy(prior_draw *d);                   /* standard */
-double draw_gamma(prior_draw *d, double shape);      /* scale 1 */
 double draw_beta(prior_draw *d, double a, double b); /* any a, b > 0, however small */
 /* N(mu, sigma^2) within [low, high], by the quantile; low below mu + 8 sigma. */
 double draw_truncated_normal(prior_draw *d, double mu, double sigma, double low, double high);
-/* 1, 2, ... with probability k^-a / zeta(a), a > 1; `most` and all above it come out as most. */
-int draw_zipf(prior_draw *d, double a, int most);
-/* cdf[k - 1] = P(X <= k), k < most; cdf[most - 1] = 1: for many draws. */
+/* cdf[k - 1] = P(X <= k) where X is 1, 2, ... with probability k^-a / zeta(a), a > 1; `most` and
+ * all above it count as most: cdf[most - 1] = 1. */
 void draw_zipf_cdf(double *cdf, double a, int most);
 /* Index by weight; weights >= 0 with a positive sum. */
 int draw_weighted(prior_draw *d, const double *weight, int n);
 void draw_permutation(prior_draw *d, int32_t *p, int64_t n); /* of 0 .. n - 1 */
-void draw_shuffle(prior_draw *d, int32_t *p, int64_t n);     /* of what stands there */
 
 /* Arrays: n elements of a fresh stream each, at the machine's level. */
 void draw_normals(prior_draw *d, float *y, int64_t n);

@@ -15,7 +15,6 @@ enum { FOLDERS_ABOVE = 100000 }; /* npy: data sets in one folder at most */
 /* Of DIR/name. */
 mill_err folder_read_json(json_t **out, const char *dir, const char *name);
 mill_err folder_write_json(const char *dir, const char *name, const json_t *o);
-bool folder_has(const char *dir, const char *name);
 
 /* Writes the manifest, or compares it with the one that is there. */
 mill_err folder_begin(prior_folder *f);

@@ -57,7 +57,7 @@ static void standardise(float *y, scm *s, const float *x, const mat *m)
     s->k->graph_affine(y, x, m->n, (float)moments[0], (float)(1.0 / (moments[1] + 1e-4)));
 }
 
-void graph_standardise(const mat *x, scm *s)
+static void standardise_all(const mat *x, scm *s)
 {
     for (int k = 0; k < x->d; k++) standardise(x->x + k * x->ld, s, x->x + k * x->ld, x);
 }
@@ -86,7 +86,7 @@ mill_err graph_activate(const mat *x, scm *s)
         float *const spare = prior_alloc(s->arena, (int64_t)x->d * 16, sizeof *spare);
         if (!spare) return MILL_ENOMEM;
         s->k->graph_act_row(x, c.act, spare);
-        graph_standardise(x, s);
+        standardise_all(x, s);
     }
     prior_arena_release(s->arena, mark);
     return MILL_OK;

@@ -154,7 +154,6 @@ void graph_product(const mat *y, const float *m, const mat *x);
 /* ---- graph_activate.c ---- */
 mill_err graph_activate(const mat *x, scm *s); /* standardise, rescale, activate, standardise */
 mill_err graph_activate_plain(float *x, scm *s, int64_t batch, int64_t n); /* rows of n */
-void graph_standardise(const mat *x, scm *s);
 
 /* ---- graph_function.c ---- */
 mill_err graph_function(const mat *y, scm *s, const mat *x);

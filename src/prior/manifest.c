@@ -42,7 +42,7 @@ mill_err folder_write_json(const char *dir, const char *name, const json_t *o)
     return err;
 }
 
-bool folder_has(const char *dir, const char *name)
+static bool has_file(const char *dir, const char *name)
 {
     char path[PRIOR_PATH];
 
@@ -63,7 +63,7 @@ mill_err prior_manifest_read(prior_manifest *m, const char *dir)
     json_t *first, *n;
 
     *m = (prior_manifest){.config = prior_config_default()};
-    if (!folder_has(dir, "manifest.json"))
+    if (!has_file(dir, "manifest.json"))
         return mill_fail(MILL_EINPUT, "%s: holds no run of a prior (no manifest.json)", dir);
     TRY(folder_read_json(&m->manifest, dir, "manifest.json"));
     const char *format = json_string_value(json_object_get(m->manifest, "format"));
@@ -78,7 +78,7 @@ mill_err prior_manifest_read(prior_manifest *m, const char *dir)
     m->first = json_integer_value(first);
     m->n = json_integer_value(n);
     m->csv = json_is_true(json_object_get(m->manifest, "csv"));
-    m->is_complete = folder_has(dir, "index.json");
+    m->is_complete = has_file(dir, "index.json");
     if (err) prior_manifest_free(m);
     return err;
 }
@@ -195,7 +195,7 @@ static mill_err write_metadata(const prior_run_options *o)
 mill_err folder_begin(prior_folder *f)
 {
     json_t *config = NULL, *was = NULL, *manifest = NULL;
-    const bool is_there = folder_has(f->o.dir, "manifest.json");
+    const bool is_there = has_file(f->o.dir, "manifest.json");
     char path[PRIOR_PATH];
     mill_err err = MILL_OK;
 

@@ -91,8 +91,4 @@ void prior_maker_free(prior_maker *m);
  */
 mill_err prior_make(prior_set *out, prior_maker *m, int64_t index, bool describe);
 
-/* What the block and the group of a data set fix, without making it: for a reader that wants to
- * know sizes ahead.  rows, train_rows, width and kind of *out; the rest is zero. */
-mill_err prior_sizes(prior_set *out, const prior_config *c, int64_t index);
-
 #endif

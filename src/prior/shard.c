@@ -17,22 +17,23 @@
 enum { LINE = 16 /* floats */, MOST_SETS = 1 << 16, META_ROOM = 16 << 10 };
 static const int64_t target_bytes = 64 << 20;
 
-const char *const shard_columns[SHARD_N_COLUMN] = {"index",
-                                                   "rows",
-                                                   "train_rows",
-                                                   "features",
-                                                   "width",
-                                                   "classes",
-                                                   "attempts",
-                                                   "rejected_empty",
-                                                   "rejected_labels",
-                                                   "rejected_filter",
-                                                   "rejected_trivial",
-                                                   "x_at",
-                                                   "y_at",
-                                                   "levels_at",
-                                                   "text_at",
-                                                   "text_bytes"};
+/* ORDER COLUMN */
+static const char *const column_names[SHARD_N_COLUMN] = {"index",
+                                                         "rows",
+                                                         "train_rows",
+                                                         "features",
+                                                         "width",
+                                                         "classes",
+                                                         "attempts",
+                                                         "rejected_empty",
+                                                         "rejected_labels",
+                                                         "rejected_filter",
+                                                         "rejected_trivial",
+                                                         "x_at",
+                                                         "y_at",
+                                                         "levels_at",
+                                                         "text_at",
+                                                         "text_bytes"};
 
 typedef struct {
     store_stream file;
@@ -112,7 +113,7 @@ static json_t *make_meta(const prior_sink *s)
     json_t *names = json_array();
 
     for (int k = 0; k < SHARD_N_COLUMN; k++)
-        json_array_append_new(names, json_string(shard_columns[k]));
+        json_array_append_new(names, json_string(column_names[k]));
     return json_pack("{s:s, s:I, s:I, s:I, s:o, s:O}", "kind", "prior-shard", "unit",
                      (json_int_t)s->unit.unit, "first", (json_int_t)s->unit.first, "count",
                      (json_int_t)s->unit.count, "columns", names, "config", s->config_json);
@@ -220,7 +221,7 @@ static mill_err find_tensors(shard *s, const char *path)
         return mill_fail(MILL_EINPUT, "%s: holds no data sets of a prior", path);
     for (int k = 0; k < SHARD_N_COLUMN; k++) {
         const char *name = json_string_value(json_array_get(columns, (size_t)k));
-        if (!name || strcmp(name, shard_columns[k]) != 0)
+        if (!name || strcmp(name, column_names[k]) != 0)
             return mill_fail(MILL_EINPUT, "%s: another version of tabmill wrote this shard", path);
     }
     for (int k = 0; k < 6; k++)

@@ -23,6 +23,7 @@
 #include "prior/sink.h"
 #include "table/store.h"
 
+/* What `sets` says of a data set, a column each.  ORDER COLUMN */
 enum {
     SHARD_INDEX,
     SHARD_ROWS,
@@ -39,7 +40,6 @@ enum {
     SHARD_TEXT_BYTES,
     SHARD_N_COLUMN
 };
-extern const char *const shard_columns[SHARD_N_COLUMN];
 
 /* A shard that is open for reading; data sets point into the mapping.  All checksums and bounds are
  * checked when it is opened. */

@@ -127,17 +127,3 @@ void prior_place_of(prior_place *out, const prior_config *c, int64_t index)
         p.ratio = draw_between(&of_set, c->min_imbalance_ratio, c->max_imbalance_ratio);
     *out = p;
 }
-
-mill_err prior_sizes(prior_set *out, const prior_config *c, int64_t index)
-{
-    prior_place p;
-
-    if (index < 0) return mill_fail(MILL_EINPUT, "data set %lld: count from 0", (long long)index);
-    prior_place_of(&p, c, index);
-    *out = (prior_set){.index = index,
-                       .rows = p.rows,
-                       .train_rows = p.train_rows,
-                       .width = p.width,
-                       .kind = p.kind};
-    return MILL_OK;
-}

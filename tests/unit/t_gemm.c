@@ -369,21 +369,6 @@ void test_gemm__no_terms_give_zero_or_leave_c(void **state)
     assert_true(c[2] == 3);
 }
 
-void test_gemm__a_batch_is_its_products(void **state)
-{
-    problem p = make(12, 10, 8, 0, 21), q = make(12, 10, 8, 0, 21);
-
-    (void)state;
-    assert_ok(mill_cpu_init());
-    p.g.m = q.g.m = 4;
-    gemm_f32_batch(&p.g, 3, 4 * p.g.lda, 0, 4 * p.g.ldc);
-    q.g.m = 12;
-    gemm_f32(&q.g);
-    assert_memory_equal(p.c, q.c, (size_t)p.c_size * sizeof *p.c);
-    release(&p);
-    release(&q);
-}
-
 void test_gemm__doubles_are_one_chain_of_fma(void **state)
 {
     double a[35], b[35], c[49], want[49];

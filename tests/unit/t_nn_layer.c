@@ -139,13 +139,15 @@ void test_reglu__is_one_half_gated_by_the_other(void **state)
     mill_graph_free(g);
 }
 
-void test_activation__names_are_found_again(void **state)
+void test_activation__is_found_by_its_name(void **state)
 {
+    const char *const names[] = {
+        [NN_RELU] = "relu", [NN_GELU] = "gelu", [NN_SILU] = "silu", [NN_TANH] = "tanh"};
     nn_activation a;
     (void)state;
 
     for (int i = 0; i < NN_N_ACTIVATION; i++) {
-        assert_true(nn_activation_find(&a, nn_activation_name((nn_activation)i)));
+        assert_true(nn_activation_find(&a, names[i]));
         assert_int_equal(a, i);
     }
     assert_false(nn_activation_find(&a, "relux"));

@@ -110,39 +110,39 @@ void test_prior_sizes__belong_to_block_and_group(void **state)
 void test_prior_sizes__equal_bounds_mean_that_value(void **state)
 {
     prior_config c = small_config("mlp_scm");
-    prior_set s;
+    prior_place p;
 
     (void)state;
     c.min_seq = c.max_seq = 77;
     c.min_train_size = c.max_train_size = 40;
     c.log_seq = true;
-    assert_ok(prior_sizes(&s, &c, 123456789));
-    assert_int_equal(s.rows, 77);
-    assert_int_equal(s.train_rows, 40);
-    assert_int_equal(s.width, 20);
+    prior_place_of(&p, &c, 123456789);
+    assert_int_equal(p.rows, 77);
+    assert_int_equal(p.train_rows, 40);
+    assert_int_equal(p.width, 20);
 }
 
 void test_prior_sizes__fewer_features_with_many_rows(void **state)
 {
     prior_config c = small_config("mlp_scm");
-    prior_set s;
+    prior_place p;
 
     (void)state;
     c.seq_len_per_gp = true;
     c.max_features = 200;
     c.max_seq = 10240;
-    assert_ok(prior_sizes(&s, &c, 0));
-    assert_int_equal(s.width, 100);
+    prior_place_of(&p, &c, 0);
+    assert_int_equal(p.width, 100);
     c.compat = "2.2.0";
-    assert_ok(prior_sizes(&s, &c, 0));
-    assert_int_equal(s.width, 200);
+    prior_place_of(&p, &c, 0);
+    assert_int_equal(p.width, 200);
     c.max_seq = 50001;
-    assert_ok(prior_sizes(&s, &c, 0));
-    assert_int_equal(s.width, 20);
+    prior_place_of(&p, &c, 0);
+    assert_int_equal(p.width, 20);
     c.max_seq = 65001;
     c.max_features = 5;
-    assert_ok(prior_sizes(&s, &c, 0));
-    assert_int_equal(s.width, 10); /* the official cap, even above the maximum */
+    prior_place_of(&p, &c, 0);
+    assert_int_equal(p.width, 10); /* the official cap, even above the maximum */
 }
 
 static uint64_t hash_set(const prior_set *s)
