@@ -4,6 +4,12 @@
  * A .def file has a row for each field, OPT(kind, field, "long-name", short, default, least, most,
  * "who uses it", "help"); who includes it makes the struct, the defaults and the rows of it:
  *
+ *     typedef struct {
+ *     #define OPT MILL_FIELD
+ *     #include "synth/options.def"
+ *     #undef OPT
+ *     } synth_config;
+ *
  *     static const mill_option options[] = {
  *     #define OPT MILL_OPTION
  *     #define OPTION_STRUCT synth_config
@@ -22,7 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* int64_t, double, bool, const char *, and const char * that says "256,256" */
+/* int64_t, double, bool, const char *, and const char * that says "256,256"; a FLAG is a bool that
+ * the command alone sets. */
 typedef enum { OPTION_INT, OPTION_REAL, OPTION_BOOL, OPTION_TEXT, OPTION_DIMS } option_kind;
 
 typedef struct {
@@ -32,6 +39,14 @@ typedef struct {
     double least, most; /* of numbers, included */
     const char *who;    /* what it is an option of: words, or "all" */
 } mill_option;
+
+#define MILL_FIELD_INT(f)                                                  int64_t f
+#define MILL_FIELD_REAL(f)                                                 double f
+#define MILL_FIELD_BOOL(f)                                                 bool f
+#define MILL_FIELD_TEXT(f)                                                 const char *f
+#define MILL_FIELD_DIMS(f)                                                 const char *f
+#define MILL_FIELD_FLAG(f)                                                 bool f
+#define MILL_FIELD(kind, field, name, letter, def, least, most, who, help) MILL_FIELD_##kind(field);
 
 #define MILL_OPTION(kind, field, name, letter, def, least, most, who, help) \
     {OPTION_##kind, name, offsetof(OPTION_STRUCT, field), least, most, who},

@@ -11,17 +11,13 @@
 #ifndef MILL_CLASSIFY_CLASSIFY_H
 #define MILL_CLASSIFY_CLASSIFY_H
 
+#include "base/option.h"
 #include "classify/data.h"
 #include "rank/rank.h"
 #include "train/loop.h"
 
-#define FIELD_INT(f)  int64_t f
-#define FIELD_REAL(f) double f
-#define FIELD_TEXT(f) const char *f
-#define FIELD_DIMS(f) const char *f
-#define FIELD_FLAG(f) bool f
 typedef struct {
-#define OPT(kind, field, name, letter, def, least, most, who, help) FIELD_##kind(field);
+#define OPT MILL_FIELD
 #include "classify/options.def"
 #undef OPT
     uint64_t seed;

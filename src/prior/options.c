@@ -6,8 +6,6 @@
  */
 #include "prior/prior.h"
 
-#include "base/option.h"
-
 static const mill_option options[] = {
 #define OPT           MILL_OPTION
 #define OPTION_STRUCT prior_config

@@ -15,7 +15,7 @@
 #ifndef MILL_PRIOR_PRIOR_H
 #define MILL_PRIOR_PRIOR_H
 
-#include "base/err.h"
+#include "base/option.h"
 #include "base/text.h"
 #include <jansson.h>
 #include <stdbool.h>
@@ -23,11 +23,7 @@
 
 /* The options of options.def: every one of them is part of what a data set is a function of. */
 typedef struct {
-#define FIELD_INT(f)                                                int64_t f
-#define FIELD_REAL(f)                                               double f
-#define FIELD_BOOL(f)                                               bool f
-#define FIELD_TEXT(f)                                               const char *f
-#define OPT(kind, field, name, letter, def, least, most, who, help) FIELD_##kind(field);
+#define OPT MILL_FIELD
 #include "prior/options.def"
 #undef OPT
     uint64_t seed;

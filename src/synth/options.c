@@ -5,8 +5,6 @@
  */
 #include "synth/synth.h"
 
-#include "base/option.h"
-
 #include <string.h>
 
 static const mill_option options[] = {

@@ -8,6 +8,7 @@
 #ifndef MILL_SYNTH_SYNTH_H
 #define MILL_SYNTH_SYNTH_H
 
+#include "base/option.h"
 #include "base/pool.h"
 #include "rank/rank.h"
 #include "table/store.h"
@@ -16,12 +17,7 @@
 
 /* The options of options.def. DIMS are text; option_dims() reads them. */
 typedef struct {
-#define FIELD_INT(f)                                                int64_t f
-#define FIELD_REAL(f)                                               double f
-#define FIELD_BOOL(f)                                               bool f
-#define FIELD_TEXT(f)                                               const char *f
-#define FIELD_DIMS(f)                                               const char *f
-#define OPT(kind, field, name, letter, def, least, most, who, help) FIELD_##kind(field);
+#define OPT MILL_FIELD
 #include "synth/options.def"
 #undef OPT
     const char *method; /* "mixture", ... never "auto" here */
