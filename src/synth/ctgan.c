@@ -24,9 +24,7 @@ static mill_err check_config(const synth_config *c)
     if (c->batch_size % c->pac)
         return mill_fail(MILL_EINPUT, "a batch of %lld rows is not a multiple of --pac %lld",
                          (long long)c->batch_size, (long long)c->pac);
-    if (strcmp(c->amp, "off") != 0 && strcmp(c->amp, "bf16") != 0)
-        return mill_fail(MILL_EINPUT, "--amp %s: off or bf16", c->amp);
-    return net_check_parts(c, c->pac > 1 ? c->pac : 2); /* one row has no variance */
+    return net_check(c, c->pac > 1 ? c->pac : 2); /* one row has no variance */
 }
 
 /* What a graph is built from. */
@@ -82,7 +80,7 @@ static mill_err build_sample(mill_graph *g, const void *ctx)
 }
 
 typedef struct {
-    net_fit f;
+    net_fit f; /* first, as net.h wants it */
     ctgan_draw probe_draw;
     double loss_g, loss_d; /* of the last step in parts */
     mill_exec *e;          /* of the pass in parts that runs, and its number */
@@ -106,7 +104,7 @@ static mill_err fit_open(void **fit, const mill_table *t, const synth_schema *s,
     TRY(check_config(c));
     ctgan_fit *f = mill_alloc(1, sizeof *f);
     if (!f) return MILL_ENOMEM;
-    if ((err = net_fit_open(&f->f, t, s, c, pool))) goto fail;
+    if ((err = net_fit_open(&f->f, &synth_ctgan, t, s, c, pool))) goto fail;
     if ((err = ctgan_draw_init(&f->probe_draw, f->f.s, NULL))) goto fail;
     f->f.steps_per_epoch = f->f.rows.n / c->batch_size > 1 ? f->f.rows.n / c->batch_size : 1;
     const net_parts p = {&f->f.c, f->f.s, &f->f.draw, NULL, NULL};
@@ -135,12 +133,6 @@ static mill_err fit_share(void *fit, rank_group *g)
     p.hook = f->f.shards.hook;
     TRY(net_fit_compile(&f->f, 0, build_discriminator, &p));
     return net_fit_compile(&f->f, 1, build_generator, &p);
-}
-
-/* Nobody shares it: this process does all parts. */
-static mill_err get_ready(ctgan_fit *f)
-{
-    return net_in_parts(&f->f.c) && !f->f.flat ? fit_share(f, NULL) : MILL_OK;
 }
 
 static mill_err run_part(void *ctx, int64_t part)
@@ -176,7 +168,7 @@ static mill_err job_step(void *ctx, int64_t step)
 {
     ctgan_fit *f = ctx;
 
-    TRY(get_ready(f));
+    TRY(net_fit_ready(&f->f));
     return f->f.flat ? step_in_parts(f, step) : mill_exec_run(f->f.e[0], (uint32_t)step);
 }
 
@@ -195,60 +187,23 @@ static mill_err job_probe(void *ctx, int64_t step, double *quality)
     return net_fit_probe(&f->f, build_sample, &p, quality);
 }
 
-static mill_err job_save(void *ctx, store_writer *w, json_t *meta)
-{
-    ctgan_fit *f = ctx;
-    (void)meta;
-    TRY(get_ready(f));
-    return net_fit_save(&f->f, w);
-}
-
-static mill_err job_load(void *ctx, const store *s)
-{
-    ctgan_fit *f = ctx;
-    TRY(get_ready(f));
-    return net_fit_load(&f->f, s);
-}
-
-static mill_err fit_sync(void *fit)
-{
-    return shards_sync(&((ctgan_fit *)fit)->f.shards);
-}
-
-static mill_err fit_collect(void *fit)
-{
-    return shards_collect(&((ctgan_fit *)fit)->f.shards);
-}
-
 static void fit_job(train_job *job, void *fit)
 {
-    const ctgan_fit *f = fit;
-    *job = (train_job){
-        .ctx = fit,
-        .name = "ctgan",
-        .n_steps = f->f.c.epochs * f->f.steps_per_epoch,
-        .steps_per_epoch = f->f.steps_per_epoch,
-        .n_metrics = 2,
-        .metric = {"loss_g", "loss_d"},
-        .step = job_step,
-        .metrics = job_metrics,
-        .probe = f->f.probe ? job_probe : NULL,
-        .save = job_save,
-        .load = job_load,
-    };
+    net_fit *f = fit;
+
+    net_fit_job(job, f);
+    job->n_metrics = 2;
+    job->metric[0] = "loss_g";
+    job->metric[1] = "loss_d";
+    job->step = job_step;
+    job->metrics = job_metrics;
+    job->probe = f->probe ? job_probe : NULL;
 }
 
 static mill_err fit_write(void *fit, store_writer *w, json_t *meta)
 {
-    ctgan_fit *f = fit;
-    json_t *net = json_pack("{s:I, s:s}", "embedding_dim", (json_int_t)f->f.c.embedding_dim,
-                            "generator_dim", f->f.c.generator_dim);
-
-    if (!net || json_object_set_new(meta, "ctgan", net))
-        return mill_fail(MILL_ENOMEM, "no memory for the model's header");
-    TRY(get_ready(f));
-    TRY(spans_write(f->f.s, w, meta));
-    return net_fit_write(&f->f, w, "g.");
+    net_fit *f = fit;
+    return net_fit_write(f, w, meta, "generator_dim", f->c.generator_dim, "g.");
 }
 
 /* ---- model ---- */
@@ -363,8 +318,8 @@ const synth_method synth_ctgan = {
     .fit_write = fit_write,
     .fit_close = fit_close,
     .fit_share = fit_share,
-    .fit_sync = fit_sync,
-    .fit_collect = fit_collect,
+    .fit_sync = net_fit_sync,
+    .fit_collect = net_fit_collect,
     .estimate = estimate,
     .model_open = model_open,
     .model_close = model_close,

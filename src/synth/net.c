@@ -145,13 +145,14 @@ mill_err net_sampler_rows(net_sampler *n, mill_table *out, int64_t first, int64_
 
 /* ---- a training run ---- */
 
-mill_err net_fit_open(net_fit *f, const mill_table *t, const synth_schema *s, const synth_config *c,
-                      mill_pool *pool)
+mill_err net_fit_open(net_fit *f, const synth_method *method, const mill_table *t,
+                      const synth_schema *s, const synth_config *c, mill_pool *pool)
 {
     mill_table *learn = NULL, *hold = NULL;
     mill_err err;
 
     memset(f, 0, sizeof *f);
+    f->method = method;
     f->c = *c;
     f->schema = s;
     f->pool = pool;
@@ -220,10 +221,12 @@ mill_err net_fit_compile(net_fit *f, int which, net_build build, const void *ctx
 
 /* ---- in parts ---- */
 
-mill_err net_check_parts(const synth_config *c, int64_t unit)
+mill_err net_check(const synth_config *c, int64_t unit)
 {
     const int64_t v = c->virtual_shards, all = v * unit;
 
+    if (strcmp(c->amp, "off") != 0 && strcmp(c->amp, "bf16") != 0)
+        return mill_fail(MILL_EINPUT, "--amp %s: neither off nor bf16", c->amp);
     if (!net_in_parts(c) || c->batch_size % all == 0) return MILL_OK;
     const int64_t below = c->batch_size / all * all;
     char other[32] = "";
@@ -291,19 +294,59 @@ static mill_err write_states(net_fit *f, store_writer *w, const char *prefix, bo
     return MILL_OK;
 }
 
-mill_err net_fit_save(net_fit *f, store_writer *w)
+mill_err net_fit_ready(net_fit *f)
 {
+    return net_in_parts(&f->c) && !f->flat ? f->method->fit_share(f, NULL) : MILL_OK;
+}
+
+static mill_err job_save(void *ctx, store_writer *w, json_t *meta)
+{
+    net_fit *f = ctx;
+    (void)meta;
+    TRY(net_fit_ready(f));
     return write_states(f, w, "", true);
 }
 
-mill_err net_fit_write(net_fit *f, store_writer *w, const char *prefix)
+static mill_err job_load(void *ctx, const store *s)
 {
+    net_fit *f = ctx;
+    TRY(net_fit_ready(f));
+    return f->flat ? shards_read(&f->shards, s) : read_states(f->e[0], s);
+}
+
+void net_fit_job(train_job *job, net_fit *f)
+{
+    *job = (train_job){
+        .ctx = f,
+        .name = f->method->name,
+        .n_steps = f->c.epochs * f->steps_per_epoch,
+        .steps_per_epoch = f->steps_per_epoch,
+        .save = job_save,
+        .load = job_load,
+    };
+}
+
+mill_err net_fit_write(net_fit *f, store_writer *w, json_t *meta, const char *key, const char *dims,
+                       const char *prefix)
+{
+    json_t *net =
+        json_pack("{s:I, s:s}", "embedding_dim", (json_int_t)f->c.embedding_dim, key, dims);
+
+    if (!net || json_object_set_new(meta, f->method->name, net))
+        return mill_fail(MILL_ENOMEM, "no memory for the model's header");
+    TRY(net_fit_ready(f));
+    TRY(spans_write(f->s, w, meta));
     return write_states(f, w, prefix, false);
 }
 
-mill_err net_fit_load(net_fit *f, const store *s)
+mill_err net_fit_sync(void *fit)
 {
-    return f->flat ? shards_read(&f->shards, s) : read_states(f->e[0], s);
+    return shards_sync(&((net_fit *)fit)->shards);
+}
+
+mill_err net_fit_collect(void *fit)
+{
+    return shards_collect(&((net_fit *)fit)->shards);
 }
 
 /* ---- the probe ---- */

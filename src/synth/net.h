@@ -68,9 +68,10 @@ int64_t net_fit_bytes(int64_t rows, int64_t steps, int64_t sampler, const synth_
 
 /*
  * In one piece (a step is a graph), or with --virtual-shards in parts, which any number of ranks
- * share (train/shards.h).
+ * share (train/shards.h).  A method's own run begins with its net_fit: `fit` points to both.
  */
 typedef struct {
+    const synth_method *method;
     synth_config c;
     const synth_schema *schema; /* borrowed until close */
     mill_pool *pool;
@@ -90,23 +91,32 @@ typedef struct {
 } net_fit;
 
 /* Encode the table (less the held-out rows), make the probe. */
-mill_err net_fit_open(net_fit *f, const mill_table *t, const synth_schema *s, const synth_config *c,
-                      mill_pool *pool);
+mill_err net_fit_open(net_fit *f, const synth_method *method, const mill_table *t,
+                      const synth_schema *s, const synth_config *c, mill_pool *pool);
 void net_fit_close(net_fit *f);
 mill_err net_fit_compile(net_fit *f, int which, net_build build, const void *ctx);
 mill_err net_fit_probe(net_fit *f, net_build build, const void *ctx, double *quality);
-mill_err net_fit_load(net_fit *f, const store *s);  /* all states; or none is changed */
-mill_err net_fit_save(net_fit *f, store_writer *w); /* borrowed until written */
-mill_err net_fit_write(net_fit *f, store_writer *w,
-                       const char *prefix); /* of the model: those so called, less Adam's moments */
+/* Before a step and before the state is asked for: a run in parts that nobody shares is done by
+ * this process alone. */
+mill_err net_fit_ready(net_fit *f);
+/* All of the job but what a step is, its metrics and its probe. */
+void net_fit_job(train_job *job, net_fit *f);
+/* The model: the header's entry that net_model_open reads, spans, and the states whose names begin
+ * with the prefix, less Adam's moments. */
+mill_err net_fit_write(net_fit *f, store_writer *w, json_t *meta, const char *key, const char *dims,
+                       const char *prefix);
+/* synth_method's. */
+mill_err net_fit_sync(void *fit);
+mill_err net_fit_collect(void *fit);
 
 /* Whether the step is to be in parts. */
 static inline bool net_in_parts(const synth_config *c)
 {
     return c->virtual_shards > 1;
 }
-/* MILL_EINPUT unless each part gets as many rows, a multiple of `unit` of them. */
-mill_err net_check_parts(const synth_config *c, int64_t unit);
+/* MILL_EINPUT unless --amp is one of those there are, and each part gets as many rows, a multiple
+ * of `unit` of them. */
+mill_err net_check(const synth_config *c, int64_t unit);
 /* Fills the layout; g is of no other use. */
 typedef mill_err (*net_layout)(nn_flat *f, mill_graph *g, const void *ctx, int64_t multiple);
 mill_err net_layout_new(nn_flat **out, net_layout layout, const void *ctx, int64_t multiple);

@@ -243,7 +243,7 @@ static mill_err build_sample(mill_graph *g, const void *ctx)
 /* ---- training ---- */
 
 typedef struct {
-    net_fit f;
+    net_fit f; /* first, as net.h wants it */
     int64_t step; /* that runs in parts */
 } tvae_fit;
 
@@ -257,9 +257,7 @@ static void fit_close(void *fit)
 
 static mill_err check_config(const synth_config *c)
 {
-    if (strcmp(c->amp, "off") != 0 && strcmp(c->amp, "bf16") != 0)
-        return mill_fail(MILL_EINPUT, "--amp %s: off or bf16", c->amp);
-    return net_check_parts(c, 1);
+    return net_check(c, 1);
 }
 
 static mill_err compile_steps(net_fit *f)
@@ -283,7 +281,7 @@ static mill_err fit_open(void **fit, const mill_table *t, const synth_schema *s,
     TRY(check_config(c));
     tvae_fit *f = mill_alloc(1, sizeof *f);
     if (!f) return MILL_ENOMEM;
-    if ((err = net_fit_open(&f->f, t, s, c, pool))) goto fail;
+    if ((err = net_fit_open(&f->f, &synth_tvae, t, s, c, pool))) goto fail;
     f->f.steps_per_epoch = (f->f.rows.n + c->batch_size - 1) / c->batch_size;
     if (!net_in_parts(c) && (err = compile_steps(&f->f))) goto fail;
     *fit = f;
@@ -325,12 +323,6 @@ static mill_err fit_share(void *fit, rank_group *g)
     return p.rows ? net_fit_compile(f, 1, build_part, &p) : MILL_OK;
 }
 
-/* Nobody shares it: this process does all parts. */
-static mill_err get_ready(tvae_fit *f)
-{
-    return net_in_parts(&f->f.c) && !f->f.flat ? fit_share(f, NULL) : MILL_OK;
-}
-
 static mill_err run_part(void *ctx, int64_t part)
 {
     tvae_fit *f = ctx;
@@ -361,7 +353,7 @@ static mill_err job_step(void *ctx, int64_t step)
 {
     tvae_fit *f = ctx;
 
-    TRY(get_ready(f));
+    TRY(net_fit_ready(&f->f));
     if (f->f.flat) return step_in_parts(f, step);
     const bool last = step % f->f.steps_per_epoch == f->f.steps_per_epoch - 1;
     return mill_exec_run(last && f->f.e[1] ? f->f.e[1] : f->f.e[0], (uint32_t)step);
@@ -384,60 +376,23 @@ static mill_err job_probe(void *ctx, int64_t step, double *quality)
     return net_fit_probe(f, build_sample, &p, quality);
 }
 
-static mill_err job_save(void *ctx, store_writer *w, json_t *meta)
-{
-    tvae_fit *f = ctx;
-    (void)meta;
-    TRY(get_ready(f));
-    return net_fit_save(&f->f, w);
-}
-
-static mill_err job_load(void *ctx, const store *s)
-{
-    tvae_fit *f = ctx;
-    TRY(get_ready(f));
-    return net_fit_load(&f->f, s);
-}
-
-static mill_err fit_sync(void *fit)
-{
-    return shards_sync(&((tvae_fit *)fit)->f.shards);
-}
-
-static mill_err fit_collect(void *fit)
-{
-    return shards_collect(&((tvae_fit *)fit)->f.shards);
-}
-
 static void fit_job(train_job *job, void *fit)
 {
-    const net_fit *f = &((tvae_fit *)fit)->f;
-    *job = (train_job){
-        .ctx = fit,
-        .name = "tvae",
-        .n_steps = f->c.epochs * f->steps_per_epoch,
-        .steps_per_epoch = f->steps_per_epoch,
-        .n_metrics = 2,
-        .metric = {"loss", "kl"},
-        .step = job_step,
-        .metrics = job_metrics,
-        .probe = f->probe ? job_probe : NULL,
-        .save = job_save,
-        .load = job_load,
-    };
+    net_fit *f = fit;
+
+    net_fit_job(job, f);
+    job->n_metrics = 2;
+    job->metric[0] = "loss";
+    job->metric[1] = "kl";
+    job->step = job_step;
+    job->metrics = job_metrics;
+    job->probe = f->probe ? job_probe : NULL;
 }
 
 static mill_err fit_write(void *fit, store_writer *w, json_t *meta)
 {
-    net_fit *f = &((tvae_fit *)fit)->f;
-    json_t *net = json_pack("{s:I, s:s}", "embedding_dim", (json_int_t)f->c.embedding_dim,
-                            "decompress_dims", f->c.decompress_dims);
-
-    if (!net || json_object_set_new(meta, "tvae", net))
-        return mill_fail(MILL_ENOMEM, "no memory for the model's header");
-    TRY(get_ready(fit));
-    TRY(spans_write(f->s, w, meta));
-    return net_fit_write(f, w, "v.");
+    net_fit *f = fit;
+    return net_fit_write(f, w, meta, "decompress_dims", f->c.decompress_dims, "v.");
 }
 
 /* ---- model ---- */
@@ -545,8 +500,8 @@ const synth_method synth_tvae = {
     .fit_write = fit_write,
     .fit_close = fit_close,
     .fit_share = fit_share,
-    .fit_sync = fit_sync,
-    .fit_collect = fit_collect,
+    .fit_sync = net_fit_sync,
+    .fit_collect = net_fit_collect,
     .estimate = estimate,
     .model_open = model_open,
     .model_close = model_close,

@@ -643,8 +643,8 @@ void test_nets__refuse_what_cannot_be_trained(void **state)
     assert_fails(MILL_EINPUT, "multiple of --pac", synth_ctgan.fit_open(&fit, t, s, &c, NULL));
     c.batch_size = 140;
     c.amp = "fp16";
-    assert_fails(MILL_EINPUT, "off or bf16", synth_ctgan.fit_open(&fit, t, s, &c, NULL));
-    assert_fails(MILL_EINPUT, "off or bf16", synth_tvae.fit_open(&fit, t, s, &c, NULL));
+    assert_fails(MILL_EINPUT, "neither off nor bf16", synth_ctgan.fit_open(&fit, t, s, &c, NULL));
+    assert_fails(MILL_EINPUT, "neither off nor bf16", synth_tvae.fit_open(&fit, t, s, &c, NULL));
     synth_schema_free(s);
     mill_table_free(t);
 }
