@@ -58,12 +58,10 @@ template <typename Body> shim_end guarded(char *words, Body body)
 
 /* ---- bytes ---- */
 
-/* The caller's bytes; any thread reads at any place. */
-class Input : public arrow::io::RandomAccessFile
+/* A stream of Arrow's over the caller's bytes: where it stands, and that closing does nothing. */
+template <typename Base> class Stream : public Base
 {
   public:
-    explicit Input(const shim_input *in) : in_(*in) {}
-
     Status Close() override
     {
         is_closed_ = true;
@@ -77,6 +75,20 @@ class Input : public arrow::io::RandomAccessFile
     {
         return at_;
     }
+
+  protected:
+    int64_t at_ = 0;
+
+  private:
+    bool is_closed_ = false;
+};
+
+/* Any thread reads at any place. */
+class Input : public Stream<arrow::io::RandomAccessFile>
+{
+  public:
+    explicit Input(const shim_input *in) : in_(*in) {}
+
     Status Seek(int64_t to) override
     {
         at_ = to;
@@ -119,28 +131,13 @@ class Input : public arrow::io::RandomAccessFile
 
   private:
     shim_input in_;
-    int64_t at_ = 0;
-    bool is_closed_ = false;
 };
 
-class Output : public arrow::io::OutputStream
+class Output : public Stream<arrow::io::OutputStream>
 {
   public:
     explicit Output(const shim_output *to) : to_(*to) {}
 
-    Status Close() override
-    {
-        is_closed_ = true;
-        return Status::OK();
-    }
-    bool closed() const override
-    {
-        return is_closed_;
-    }
-    Result<int64_t> Tell() const override
-    {
-        return at_;
-    }
     Status Write(const void *p, int64_t n) override
     {
         if (to_.write(to_.ctx, p, n)) return Status::IOError("the file cannot be written");
@@ -150,8 +147,6 @@ class Output : public arrow::io::OutputStream
 
   private:
     shim_output to_;
-    int64_t at_ = 0;
-    bool is_closed_ = false;
 };
 
 /* ---- reading ---- */
