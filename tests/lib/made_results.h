@@ -5,6 +5,7 @@
 #ifndef TESTS_LIB_MADE_RESULTS_H
 #define TESTS_LIB_MADE_RESULTS_H
 
+#include "lib/folder.h"
 #include "lib/test.h"
 
 #include "base/file.h"
@@ -15,21 +16,6 @@
 #include <math.h>
 #include <sqlite3.h>
 #include <unistd.h>
-
-static char results_folder[] = "/tmp/t_results_XXXXXX";
-
-static inline const char *path_of(const char *name)
-{
-    static bool is_made;
-    static char path[4][200];
-    static int i;
-
-    if (!is_made) assert_non_null(mkdtemp(results_folder));
-    is_made = true;
-    i = (i + 1) % 4;
-    snprintf(path[i], sizeof path[i], "%s/%s", results_folder, name);
-    return path[i];
-}
 
 #define HASH "0123456789abcdef0123456789abcdef"
 enum { RECORDS = 1000, RANGE = 64 };

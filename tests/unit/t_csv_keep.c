@@ -3,6 +3,7 @@
  * up behind the first block.  Two visits are made of tables above `memory_bytes`: the oracle.
  */
 /* TSAN */
+#include "lib/same_table.h"
 #include "lib/test.h"
 
 #include "base/file.h"
@@ -15,24 +16,6 @@
 static void path_of(char path[64])
 {
     snprintf(path, 64, "/tmp/tabmill-t_csv_keep-%d.csv", (int)getpid());
-}
-
-static void assert_same(const mill_table *a, const mill_table *b)
-{
-    assert_int_equal(a->rows, b->rows);
-    assert_int_equal(a->n_cols, b->n_cols);
-    for (int j = 0; j < a->n_cols; j++) {
-        const mill_column *x = &a->col[j], *y = &b->col[j];
-        assert_int_equal(x->type, y->type);
-        assert_int_equal(x->n_missing, y->n_missing);
-        assert_memory_equal(x->i64, y->i64, (size_t)a->rows * (column_has_codes(x) ? 4 : 8));
-        assert_int_equal(!x->valid, !y->valid);
-        if (x->valid) assert_memory_equal(x->valid, y->valid, (size_t)(a->rows + 7) / 8);
-        assert_int_equal(x->n_values, y->n_values);
-        if (!x->n_values) continue;
-        assert_memory_equal(x->offset, y->offset, ((size_t)x->n_values + 1) * 4);
-        assert_memory_equal(x->text, y->text, (size_t)x->offset[x->n_values]);
-    }
 }
 
 /* Small blocks, so that nearly all of the text lies behind the first. */
@@ -54,7 +37,7 @@ static void assert_as_two_visits(const char *text, csv_options o)
             assert_ok(mill_table_read_csv(&want, path, &o, pool));
             o.memory_bytes = 0;
             assert_ok(mill_table_read_csv(&got, path, &o, pool));
-            assert_same(want, got);
+            assert_same_table(want, got);
             mill_table_free(want);
             mill_table_free(got);
             mill_pool_free(pool);

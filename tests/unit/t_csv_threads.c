@@ -3,6 +3,7 @@
  * number of threads, quoted and odd, plain and compressed, in memory and in a spool file.
  */
 /* TSAN */
+#include "lib/same_table.h"
 #include "lib/test.h"
 
 #include "base/file.h"
@@ -91,22 +92,6 @@ static void assert_as_drawn(const mill_table *t, int style)
     assert_int_equal(t->col[3].n_missing, missing);
 }
 
-static void assert_same(const mill_table *a, const mill_table *b)
-{
-    assert_int_equal(a->n_cols, b->n_cols);
-    for (int j = 0; j < a->n_cols; j++) {
-        const mill_column *x = &a->col[j], *y = &b->col[j];
-        assert_int_equal(x->type, y->type);
-        assert_memory_equal(x->i64, y->i64, (size_t)a->rows * (column_has_codes(x) ? 4 : 8));
-        assert_int_equal(!x->valid, !y->valid);
-        if (x->valid) assert_memory_equal(x->valid, y->valid, (size_t)(a->rows + 7) / 8);
-        assert_int_equal(x->n_values, y->n_values);
-        if (!x->n_values) continue;
-        assert_memory_equal(x->offset, y->offset, ((size_t)x->n_values + 1) * 4);
-        assert_memory_equal(x->text, y->text, (size_t)x->offset[x->n_values]);
-    }
-}
-
 static void read_with_threads(int style)
 {
     char path[64];
@@ -127,15 +112,15 @@ static void read_with_threads(int style)
             first = t;
             continue;
         }
-        assert_same(first, t);
+        assert_same_table(first, t);
         mill_table_free(t);
     }
     const csv_options spooled = {.header = -1, .memory_bytes = 1};
     assert_ok(mill_table_read_csv(&t, path, &spooled, NULL));
     assert_non_null(t->spool);
-    assert_same(first, t);
+    assert_same_table(first, t);
     for (int j = 0; j < t->n_cols; j++) table_column_release(t, j);
-    assert_same(first, t); /* released pages come back */
+    assert_same_table(first, t); /* released pages come back */
     mill_table_free(t);
     mill_table_free(first);
     mill_free(text);

@@ -1,5 +1,6 @@
 /* t_parquet.c - Parquet through the plug-in: tables and rows there and back, bad files, other
  * types. */
+#include "lib/folder.h"
 #include "lib/test.h"
 
 #include "base/file.h"
@@ -15,7 +16,6 @@
 #include <math.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/t_parquet_XXXXXX";
 #define NEED_PLUGIN()                                                          \
     do {                                                                       \
         if (access(TEST_BUILD "/libtabmill_parquet.so", R_OK))                 \
@@ -27,17 +27,6 @@ static uint64_t random64(uint64_t seed, uint64_t i)
     uint32_t out[4];
     mill_philox(out, seed, 0, 0, i);
     return (uint64_t)out[0] << 32 | out[1];
-}
-
-static const char *path_of(const char *name)
-{
-    static bool is_made;
-    static char path[200];
-
-    if (!is_made) assert_non_null(mkdtemp(folder));
-    is_made = true;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
 }
 
 static mill_table *read_back(const char *name, const csv_options *o)
@@ -695,5 +684,5 @@ void test_column_decimals__are_those_that_it_takes(void **state)
 void test_zz__scratch_is_removed(void **state)
 {
     (void)state;
-    assert_ok(file_remove_tree(folder));
+    remove_folder();
 }

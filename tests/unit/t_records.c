@@ -1,4 +1,5 @@
 /* t_records.c - records out of lines, arrays and tables. */
+#include "lib/folder.h"
 #include "lib/test.h"
 
 #include "base/file.h"
@@ -11,19 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/t_records_XXXXXX";
-
-static const char *path_of(const char *name)
-{
-    static bool is_made;
-    static char path[200];
-
-    if (!is_made) assert_non_null(mkdtemp(folder));
-    is_made = true;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 static record_file *opened(const char *name, const char *text)
 {
@@ -201,5 +189,5 @@ void test_records__are_the_same_from_every_layout(void **state)
     text_free(&lines);
     text_free(&array);
     text_free(&csv);
-    assert_ok(file_remove_tree(folder));
+    remove_folder();
 }

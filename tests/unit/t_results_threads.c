@@ -136,5 +136,5 @@ void test_wal__is_emptied_while_somebody_reads(void **state)
 void test_zz__scratch_is_removed(void **state)
 {
     (void)state;
-    assert_ok(file_remove_tree(results_folder));
+    remove_folder();
 }
