@@ -20,7 +20,8 @@ typedef struct http_call http_call;
 /* How a request came to its end. */
 typedef enum {
     HTTP_DONE,          /* a whole response, whatever its status */
-    HTTP_NO_CONNECTION, /* refused, no such host or socket, or no connection in time */
+    HTTP_NO_CONNECTION, /* refused, no such host or socket, or no connection in time: nothing of
+                           the request was sent */
     HTTP_NO_FIRST_BYTE, /* the watchdogs */
     HTTP_IDLE,          /* between two pieces */
     HTTP_TOO_LONG,      /* in all */

@@ -74,6 +74,16 @@ static void finish(http_call *c, http_end end, const char *why)
     recycle(c); /* not before: the body is the call's, and the next one to start would take it */
 }
 
+/* By a kept connection that was closed before a byte came back, libcurl asks once more over a new
+ * one, and says then of this one that it was refused. */
+static bool was_sent(const http_call *c)
+{
+    long bytes = 0;
+
+    c->loop->curl.curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &bytes);
+    return bytes > 0;
+}
+
 static http_end end_of(const http_call *c, CURLcode code)
 {
     switch (code) {
@@ -84,7 +94,7 @@ static http_end end_of(const http_call *c, CURLcode code)
     case CURLE_COULDNT_CONNECT:
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
-        return HTTP_NO_CONNECTION;
+        return was_sent(c) ? HTTP_RESET : HTTP_NO_CONNECTION;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:

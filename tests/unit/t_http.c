@@ -252,6 +252,33 @@ void test_http__says_when_nobody_listens(void **state)
     close(fd);
 }
 
+/* Sent over a kept connection, it is lost with it; what comes later was never sent. */
+void test_http__tells_a_lost_request_from_one_that_was_refused(void **state)
+{
+    (void)state;
+    mock m;
+    http_loop *l;
+    outcome o = {0};
+    char url[300];
+
+    mock_start(&m, "--fault", "nth=2 hang", NULL);
+    snprintf(url, sizeof url, "%s%s", m.url, chat);
+    const http_request q = {.url = url, .body = body, .n = sizeof body - 1, .end = note, .ctx = &o};
+    assert_ok(http_open(&l));
+    assert_ok(http_start(NULL, l, &q));
+    finish_all(l);
+    assert_int_equal(o.r.end, HTTP_DONE);
+    assert_ok(http_start(NULL, l, &q));
+    for (int i = 0; i < 1000 && mock_count(&m, "running") < 1; i++) assert_ok(http_turn(l, .05));
+    mock_stop(&m);
+    finish_all(l);
+    assert_int_equal(o.r.end, HTTP_RESET);
+    assert_ok(http_start(NULL, l, &q));
+    finish_all(l);
+    assert_int_equal(o.r.end, HTTP_NO_CONNECTION);
+    http_close(l);
+}
+
 /* A listener that never accepts, and whose queue is full. */
 void test_http__limits_connecting(void **state)
 {
