@@ -16,12 +16,11 @@
 #include "train/progress.h"
 
 enum {
-    RANGE = 32,         /* records of a lease */
-    MOST_ATTEMPTS = 8,  /* of one request, before its chain fails */
-    MOST_GARBLED = 3,   /* answers that are none */
-    MOST_KILLED = 2,    /* servers, before a record is put aside */
-    N_GROUPS = 2,       /* of servers: those that reason, those that judge */
-    MOST_LEASED = 1024, /* ranges held at once */
+    RANGE = 32,        /* records of a lease */
+    MOST_ATTEMPTS = 8, /* of one request, before its chain fails */
+    MOST_GARBLED = 3,  /* answers that are none */
+    MOST_KILLED = 2,   /* servers, before a record is put aside */
+    N_GROUPS = 2,      /* of servers: those that reason, those that judge */
 };
 
 typedef struct runner runner;
@@ -60,7 +59,8 @@ struct active {
     int64_t most_tokens;   /* shortened to this; 0: as the chain says */
     int64_t asked_tokens;  /* servers_take */
     int64_t deaths_before; /* of the server, when the request was sent */
-    bool lost;             /* the last request ended with its connection */
+    bool lost;             /* the last request went out, and ended without a response; ... */
+    double lost_at;        /* ... with its connection, then; 0: that stood, or who knows */
     int killed;            /* servers that died with this one in flight */
     bool is_alone;         /* a suspect, in flight or until it is known whether its server died */
     chat_call *call;
@@ -78,7 +78,6 @@ struct runner {
     results *store;
 
     lease *leases;   /* the first is dealt from */
-    lease *dealt;    /* wholly looked at, chains under way */
     bool none_left;  /* nothing to lease now */
     int64_t left;    /* ranges that others hold */
     double asked_at; /* when the store said so */

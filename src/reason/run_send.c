@@ -12,11 +12,11 @@
  *
  * While a chain waits it holds no slot of a server.
  *
- * A request that loses its connection may have killed its server.  Whether the server died is known
- * a little later, when the pause is over; the chains that it had in flight are suspects then, and
- * go out one for each server, so that a second death has one author, who is put aside.  One that
- * loses its connection keeps its server to itself until that is known: the next one would find the
- * server dead and be blamed for it.
+ * A request that loses its connection may have killed its server.  Its chain waits until that is
+ * known: the process may live on for seconds with its sockets closed, and what went to another
+ * server meanwhile could kill that one too, unrecognised.  The chains that a server had in flight
+ * when it died are suspects then, and go out one for each server, so that a second death has one
+ * author, who is put aside.  One that was refused a connection killed nobody.
  */
 #include "reason/run_inner.h"
 
@@ -28,7 +28,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-static const double first_pause = 0.5, longest_pause = 30, longest_wish = 600;
+static const double first_pause = 0.5, longest_pause = 30, longest_wish = 600, next_look = 0.1;
 
 static void on_reply(void *ctx, const chat_reply *reply);
 
@@ -118,16 +118,24 @@ static double pause_of(const active *a, double wish)
     return pause > wish ? pause : wish * (1 + 0.1 * jitter);
 }
 
+static void on_due(void *ctx);
+
+static mill_err wait_for(active *a, double seconds)
+{
+    TRY(http_after(&a->timer, a->run->loop, seconds, on_due, a));
+    a->run->n_waiting++;
+    return MILL_OK;
+}
+
 static mill_err come_back(active *a)
 {
-    server_view v;
+    const servers *group = a->run->group[a->group];
+    const server_fate fate =
+        a->lost ? servers_fate(group, a->server, a->deaths_before, a->lost_at) : FATE_LIVES;
 
+    if (fate == FATE_UNKNOWN) return wait_for(a, next_look);
     leave_alone(a);
-    if (a->lost) {
-        servers_view(a->run->group[a->group], a->server, &v);
-        if (v.deaths > a->deaths_before) a->killed++;
-        if (a->killed >= MOST_KILLED) return fail_chain(a, "killed 2 servers");
-    }
+    if (fate == FATE_DIED && ++a->killed >= MOST_KILLED) return fail_chain(a, "killed 2 servers");
     return run_queue(a);
 }
 
@@ -144,9 +152,7 @@ static void on_due(void *ctx)
 
 static mill_err wait_and_retry(active *a, double wish)
 {
-    TRY(http_after(&a->timer, a->run->loop, pause_of(a, wish), on_due, a));
-    a->run->n_waiting++;
-    return MILL_OK;
+    return wait_for(a, pause_of(a, wish));
 }
 
 static mill_err fail_because(active *a, const char *what, const char *why)
@@ -200,7 +206,9 @@ static mill_err take_reply(active *a, const chat_reply *reply)
         mill_log(MILL_LOG_DEBUG, "record %lld, %s, attempt %d: %s",
                  (long long)data_index(a->run->o->data, a->record->number),
                  stage_name(a->flow.stage), a->attempts, reply->why);
-    a->lost = reply->is == CHAT_AGAIN && reply->end != HTTP_DONE;
+    a->lost =
+        reply->is == CHAT_AGAIN && reply->end != HTTP_DONE && reply->end != HTTP_NO_CONNECTION;
+    a->lost_at = reply->end == HTTP_RESET ? http_now() : 0;
     if (!a->lost) leave_alone(a);
     switch (reply->is) {
     case CHAT_OK:

@@ -42,6 +42,7 @@ struct one_server {
     const server_preset *preset; /* NULL: of unknown manners */
     char name[200], url[1024], socket[600], gpu[96];
     bool has_socket, is_ours, is_on_gpu, was_ready, is_lost;
+    bool refuses; /* connections, though it should be ready: it is dying, or full */
     char *listed; /* of /v1/models; NULL before */
     int64_t context;
 
@@ -53,13 +54,15 @@ struct one_server {
     chat_call *tried;
     http_timer *timer;
     void (*next)(server *sv); /* when the timer runs out */
+    double look_at;           /* while it is ready: when it does */
     server_has metrics, health;
     double pause;                        /* until it is asked or started again */
     double since;                        /* begins to be probed, or went down */
     double bad_since;                    /* answers, but not as a server of the model; 0: not */
     double ready_at, sign_at, answer_at; /* its last sign of life; request that it answered */
-    int64_t timeouts;                    /* without an answer in between */
-    char why[512];                       /* why it is not ready */
+    double alive_at;  /* when the latest request that it answered was sent: it lived then */
+    int64_t timeouts; /* without an answer in between */
+    char why[512];    /* why it is not ready */
 
     server_window window;
     server_metrics told;
@@ -83,7 +86,9 @@ struct servers {
 /* ---- server_life.c ---- */
 
 void life_begin(server *sv);
-void life_went_down(server *sv, const char *why); /* one by URL that answers no more */
+void life_sign(server *sv, double seconds); /* it answered what was sent so long ago */
+/* end: HTTP_NO_CONNECTION or HTTP_RESET.  It is looked at, or is down. */
+void life_lost_connection(server *sv, http_end end, const char *why);
 bool life_is_hopeless(const server *sv, double now);
 void life_stop(server *sv); /* cancels what is under way and watched; the process stays */
 

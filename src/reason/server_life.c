@@ -14,6 +14,9 @@
  * MANY_TIMEOUTS requests in a row timed out for hang_seconds, whatever its health says: the GPU may
  * be stuck behind a server that talks.
  *
+ * One of ours whose connections are lost is looked at once; one that refuses them gets no requests
+ * until it gives a sign, or is dead: that can take a process seconds after its sockets are closed.
+ *
  * A port can be another's before our server listens there.  It then ends with "address in use" and
  * is started with the next; until it ends, somebody else answers our probes, so that a server of
  * ours is called a wrong one only after ALIEN seconds of it.
@@ -70,6 +73,12 @@ static void after(server *sv, double seconds, void (*next)(server *sv))
     sv->next = next;
     if (http_after(&sv->timer, sv->all->loop, seconds, ring, sv))
         mill_log(MILL_LOG_ERROR, "%s: %s", sv->name, mill_error());
+}
+
+static void look_after(server *sv, double seconds)
+{
+    sv->look_at = http_now() + seconds;
+    after(sv, seconds, look);
 }
 
 static void cancel(server *sv)
@@ -323,7 +332,7 @@ static void be_ready(server *sv)
 
     sv->life = LIFE_READY;
     sv->was_ready = true;
-    sv->is_lost = false;
+    sv->is_lost = sv->refuses = false;
     sv->ready_at = sv->sign_at = now;
     sv->timeouts = 0;
     sv->ports_tried = 0;
@@ -332,7 +341,7 @@ static void be_ready(server *sv)
     if (!sv->is_ours) sv->pause = SOON;
     window_restart(&sv->window, now);
     mill_log(MILL_LOG_INFO, "%s is ready after %.1f s", sv->name, now - sv->since);
-    after(sv, SOON, look);
+    look_after(sv, SOON);
     tell(sv);
 }
 
@@ -459,7 +468,8 @@ static void ask_health(server *sv)
 
 /* ---- while it is ready ---- */
 
-void life_went_down(server *sv, const char *why)
+/* One by URL that answers no more. */
+static void went_down(server *sv, const char *why)
 {
     if (sv->life != LIFE_READY) return;
     cancel(sv);
@@ -489,13 +499,17 @@ static void look_again(server *sv)
     const double now = http_now(), hang = hang_seconds(sv);
 
     const char *how = hangs(sv, now);
+    if (!how && sv->refuses) {
+        look_after(sv, OFTEN);
+        return;
+    }
     if (!how) {
         const double often = window_is_sought(&sv->window) ? OFTEN : 1;
-        after(sv, sv->metrics == HAS ? fmin(often, hang / 6) : hang / 6, look);
+        look_after(sv, sv->metrics == HAS ? fmin(often, hang / 6) : hang / 6);
         return;
     }
     if (!sv->is_ours) {
-        life_went_down(sv, how);
+        went_down(sv, how);
         sv->is_lost = true;
         tell(sv);
         return;
@@ -505,17 +519,35 @@ static void look_again(server *sv)
     end_ours(sv);
 }
 
+static void accepts(server *sv)
+{
+    if (!sv->refuses) return;
+    sv->refuses = false;
+    tell(sv);
+}
+
+void life_sign(server *sv, double seconds)
+{
+    sv->sign_at = http_now();
+    sv->alive_at = fmax(sv->alive_at, sv->sign_at - seconds);
+    accepts(sv);
+}
+
 static void heard_look(void *ctx, const http_result *r)
 {
     server *sv = ctx;
 
     sv->asked = NULL;
     if (r->end == HTTP_NO_CONNECTION && !sv->is_ours) {
-        life_went_down(sv, r->why);
+        went_down(sv, r->why);
         tell(sv);
         return;
     }
-    if (r->end == HTTP_DONE && !is_busy(r)) sv->sign_at = http_now();
+    if (r->end == HTTP_NO_CONNECTION)
+        sv->refuses = true;
+    else
+        accepts(sv);
+    if (r->end == HTTP_DONE && !is_busy(r)) life_sign(sv, r->seconds);
     look_again(sv);
 }
 
@@ -547,4 +579,15 @@ static void look(server *sv)
     else if (sv->is_ours)
         ask(sv, "/v1/models", seconds, heard_look);
     /* else a hosted one: its answers are its signs of life */
+}
+
+void life_lost_connection(server *sv, http_end end, const char *why)
+{
+    if (!sv->is_ours) {
+        if (end == HTTP_NO_CONNECTION) went_down(sv, why);
+        return;
+    }
+    if (end == HTTP_NO_CONNECTION) sv->refuses = true;
+    const bool is_looked_at = sv->asked || sv->look_at < http_now() + SOON;
+    if (sv->life == LIFE_READY && !is_looked_at) look_after(sv, SOON);
 }

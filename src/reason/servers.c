@@ -17,6 +17,8 @@
 
 enum { SOCKET_PATH = sizeof((struct sockaddr_un *)0)->sun_path }; /* its NUL included */
 
+static const double LONGEST_DOUBT = 30;
+
 static const server_preset presets[] = {
 #define PRESET(name, command, fast, environment, health, owner, window, schema_as_object) \
     {name, command, fast, environment, health, owner, window, schema_as_object},
@@ -304,7 +306,7 @@ int servers_n(const servers *s)
 
 static bool has_room(const server *sv, int64_t tokens, double now)
 {
-    return sv->life == LIFE_READY && window_has_room(&sv->window, tokens, now);
+    return sv->life == LIFE_READY && !sv->refuses && window_has_room(&sv->window, tokens, now);
 }
 
 static double load(const server *sv)
@@ -340,14 +342,16 @@ static void count(server *sv, const chat_reply *r, int64_t used, double now)
     if (r->status == 200 && r->end == HTTP_DONE) {
         sv->done++;
         sv->restarts = sv->timeouts = 0;
-        sv->sign_at = sv->answer_at = now;
+        sv->answer_at = now;
+        life_sign(sv, r->seconds);
         sv->pause = sv->all->o.restart_seconds > 0 ? sv->all->o.restart_seconds : 1;
         return;
     }
     sv->failed++;
     if (!is_of_now) return;
     if (timed_out && !sv->timeouts++) sv->answer_at = fmax(sv->answer_at, now - r->seconds);
-    if (r->end == HTTP_NO_CONNECTION && !sv->is_ours) life_went_down(sv, r->why);
+    if (r->end == HTTP_NO_CONNECTION || r->end == HTTP_RESET)
+        life_lost_connection(sv, r->end, r->why);
 }
 
 void servers_give(servers *s, int i, int64_t tokens, const chat_reply *r, int64_t used)
@@ -383,6 +387,15 @@ double servers_wait(const servers *s)
     return least;
 }
 
+server_fate servers_fate(const servers *s, int i, int64_t deaths, double lost_at)
+{
+    const server *sv = &s->sv[i];
+
+    if (sv->deaths > deaths) return FATE_DIED;
+    if (!sv->is_ours || sv->alive_at >= lost_at) return FATE_LIVES;
+    return http_now() - lost_at < LONGEST_DOUBT ? FATE_UNKNOWN : FATE_LIVES;
+}
+
 void servers_view(const servers *s, int i, server_view *out)
 {
     const server *sv = &s->sv[i];
@@ -395,7 +408,7 @@ void servers_view(const servers *s, int i, server_view *out)
         .name = sv->name,
         .model = sv->listed,
         .schema_as_object = sv->preset && sv->preset->schema_as_object,
-        .is_ready = sv->life == LIFE_READY,
+        .is_ready = sv->life == LIFE_READY && !sv->refuses,
         .is_lost = sv->is_lost,
         .context = sv->context,
         .window = window_size(&sv->window),

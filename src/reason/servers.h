@@ -59,6 +59,15 @@ void servers_give_unused(servers *s, int i, int64_t tokens);
 double
 servers_wait(const servers *s); /* seconds until a limit leaves room; < 0: nothing to wait for */
 
+/* What became of server i, to which a connection was lost at `lost_at` (0: it was not), with a
+ * request in flight that was sent when it had died `deaths` times. */
+typedef enum {
+    FATE_LIVES,   /* it gave a sign of life since, or none was to be had for half a minute */
+    FATE_DIED,    /* or was given up as hung */
+    FATE_UNKNOWN, /* one of ours, silent since, whose process may be on its way out */
+} server_fate;
+server_fate servers_fate(const servers *s, int i, int64_t deaths, double lost_at);
+
 typedef struct {
     const char *url, *socket, *key, *name; /* borrowed; for chat_request.  name: for people */
     const char *model;     /* as the server lists it: what requests name; NULL before it is ready */

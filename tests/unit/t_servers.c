@@ -29,6 +29,7 @@ typedef struct {
     servers *s;
     servers_options o;
     int changes;
+    double lost_at; /* when a connection was */
     char folder[600], command[1500];
 } world;
 
@@ -540,6 +541,46 @@ void test_started__server_that_is_killed_is_started_again(void **state)
     assert_becomes(is_ready, 0);
     assert_int_equal(count_processes(w->folder, &other), 1);
     assert_int_not_equal(pid, other);
+    assert_int_equal(view(w, 0).deaths, 1);
+    free_world(w);
+}
+
+static bool is_fate_lives(const world *w, int i)
+{
+    return servers_fate(w->s, i, 1, w->lost_at) == FATE_LIVES;
+}
+
+/* The process lives on behind a socket that is closed, until it is let die. */
+void test_started__server_that_refuses_is_doubted_until_it_is_dead_or_answers(void **state)
+{
+    world *w = new_world(state);
+    const chat_reply reset = reply_of(HTTP_RESET, 0, .001);
+    char part[700], let_die[700];
+    pid_t pid = 0;
+
+    open_shell(w, MOCK " --port $1 --log $0/chats; while [ ! -e $0/die ]; do sleep .02; done");
+    assert_becomes(is_ready, 0);
+    snprintf(part, sizeof part, "--log %s/chats", w->folder);
+    assert_int_equal(count_processes(part, &pid), 1);
+    assert_int_equal(servers_take(w->s, 0, 1), 0);
+    kill(pid, SIGKILL);
+    assert_true(soon_no_process(part));
+    w->lost_at = http_now();
+    servers_give(w->s, 0, 1, &reset, 0);
+    assert_becomes(is_down, 0);
+    assert_int_equal(servers_take(w->s, 0, 1), -1);
+    assert_int_equal(servers_fate(w->s, 0, 0, w->lost_at), FATE_UNKNOWN);
+    snprintf(let_die, sizeof let_die, "%s/die", w->folder);
+    assert_ok(file_write_all(let_die, "", 0));
+    assert_becomes(has_died, 0);
+    assert_int_equal(servers_fate(w->s, 0, 0, w->lost_at), FATE_DIED);
+    /* One that merely closed a connection is known to live as soon as it answers. */
+    assert_becomes(is_ready, 0);
+    assert_int_equal(servers_take(w->s, 0, 1), 0);
+    w->lost_at = http_now();
+    servers_give(w->s, 0, 1, &reset, 0);
+    assert_int_equal(servers_fate(w->s, 0, 1, w->lost_at), FATE_UNKNOWN);
+    assert_becomes(is_fate_lives, 0);
     assert_int_equal(view(w, 0).deaths, 1);
     free_world(w);
 }
