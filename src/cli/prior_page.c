@@ -66,7 +66,7 @@ static svg_scale scale_of(const float *x, int64_t n, double at, double end)
         least = x[i] < least ? x[i] : least;
         most = x[i] > most ? x[i] : most;
     }
-    return (svg_scale){(double)least, (double)most, at, end, false};
+    return (svg_scale){(double)least, (double)most, at, end};
 }
 
 static void draw_axes(mill_text *t, const svg_scale *x, const svg_scale *y)
@@ -120,7 +120,7 @@ static void draw_scatter(mill_text *t, const prior_set *s)
 
 static void draw_histogram(mill_text *t, const float *v, int64_t n, const char *title)
 {
-    const svg_scale bin = scale_of(v, n, 0, N_BINS), x = {bin.from, bin.to, 30, 250, false};
+    const svg_scale bin = scale_of(v, n, 0, N_BINS), x = {bin.from, bin.to, 30, 250};
     int64_t count[N_BINS] = {0}, most = 1;
     char hint[64];
 
@@ -129,7 +129,7 @@ static void draw_histogram(mill_text *t, const float *v, int64_t n, const char *
         const int at = k < N_BINS ? k : N_BINS - 1;
         most = ++count[at] > most ? count[at] : most;
     }
-    const svg_scale y = {0, (double)most, 130, 30, false};
+    const svg_scale y = {0, (double)most, 130, 30};
     svg_open(t, &(svg_frame){.width = 270, .height = 160, .title = title});
     svg_words(t, "title", "start", 30, 18, title);
     draw_axes(t, &x, &y);

@@ -3,13 +3,12 @@
  *
  *     +-----------------------------+
  *     | title                       |
- *     | - measured  - ideal         |  names of the series, where there are several
- *     |  4 |            .           |
- *     |  2 |     .                  |  plot: `inner`
- *     |  1 | .                      |
+ *     | # real  # synthetic         |  names of the series, where there are several
+ *     | 40 | #          .           |
+ *     | 20 | #.    #    #.          |  the plot
+ *     |  0 | #.    #.   #.          |
  *     |    +----------------------- |
- *     |      1      2      4        |
- *     |         processes           |
+ *     |       a     b     c         |
  *     +-----------------------------+
  */
 #include "report/chart.h"
@@ -26,7 +25,7 @@ typedef struct {
     const chart_frame *f;
     double width, height;
     double left, top, right, bottom; /* the plot's edges */
-    svg_scale x, y;
+    svg_scale y;
 } plot;
 
 static int64_t length_of(const char *s)
@@ -36,33 +35,31 @@ static int64_t length_of(const char *s)
     return n;
 }
 
-/* The range of y (or x) over all series; from > to if there is no point. */
-static void range_of(double *from, double *to, const chart_series *s, int n_series, int64_t n,
-                     bool of_x, bool is_log)
+/* The range over all series; from > to if there is no value. */
+static void range_of(double *from, double *to, const chart_series *s, int n_series, int64_t n)
 {
     *from = INFINITY;
     *to = -INFINITY;
     for (int k = 0; k < n_series; k++) {
         for (int64_t i = 0; i < n; i++) {
-            const double v = of_x ? s[k].x[i] : s[k].y[i];
-            if (!isfinite(v) || (is_log && !(v > 0))) continue;
+            const double v = s[k].y[i];
+            if (!isfinite(v)) continue;
             *from = v < *from ? v : *from;
             *to = v > *to ? v : *to;
         }
     }
 }
 
-/* A range of one value becomes one around it; the y range is rounded up to its ticks. */
+/* A range of one value becomes one around it, and any is rounded up to its ticks. */
 static void widen(svg_scale *s)
 {
     double tick[SVG_MAX_TICKS];
 
     if (s->from == s->to) {
-        const double half = s->is_log ? 0 : s->from == 0 ? 1 : fabs(s->from) / 2;
-        s->from = s->is_log ? s->from / 2 : s->from - half;
-        s->to = s->is_log ? s->to * 2 : s->to + half;
+        const double half = s->from == 0 ? 1 : fabs(s->from) / 2;
+        s->from -= half;
+        s->to += half;
     }
-    if (s->is_log) return;
     const int n = svg_ticks(tick, s, 5);
     if (n < 2) return;
     const double step = tick[1] - tick[0];
@@ -102,8 +99,6 @@ static void lay_out(plot *p, int n_series)
     p->top = LINE - 2 + (f->title ? LINE : 0) + (n_series > 1 ? LINE : 0);
     p->y.at = p->bottom;
     p->y.end = p->top;
-    p->x.at = p->left;
-    p->x.end = p->right;
 }
 
 /* Opens the drawing, with its title and the names of the series. */
@@ -111,7 +106,7 @@ static void open_plot(mill_text *t, const plot *p, const chart_series *s, int n_
 {
     const chart_frame *f = p->f;
 
-    svg_open(t, &(svg_frame){p->width, p->height, f->title, f->about, f->is_file});
+    svg_open(t, &(svg_frame){p->width, p->height, f->title, f->about, false});
     if (f->title) svg_words(t, "title", "start", 4, LINE + 2, f->title);
     legend(t, p, s, n_series, LINE + 2 + (f->title ? LINE : 0));
 }
@@ -131,29 +126,9 @@ static void y_axis(mill_text *t, const plot *p)
         svg_words_up(t, "label", "middle", 12, (p->top + p->bottom) / 2, p->f->y_label);
 }
 
-static void x_axis(mill_text *t, const plot *p)
-{
-    double tick[SVG_MAX_TICKS];
-    char buf[32];
-    const int n = svg_ticks(tick, &p->x, (int)((p->right - p->left) / 70));
-
-    svg_line(t, "axis", p->left, p->bottom, p->right, p->bottom);
-    for (int i = 0; i < n; i++) {
-        const double x = svg_at(&p->x, tick[i]);
-        svg_line(t, "axis", x, p->bottom, x, p->bottom + 4);
-        svg_words(t, "label", "middle", x, p->bottom + LINE, svg_number(buf, tick[i]));
-    }
-}
-
-static void x_label(mill_text *t, const plot *p)
-{
-    if (p->f->x_label)
-        svg_words(t, "label", "middle", (p->left + p->right) / 2, p->height - 4, p->f->x_label);
-}
-
 static void nothing(mill_text *t, const chart_frame *f, double width, double height)
 {
-    svg_open(t, &(svg_frame){width, height, f->title, "no figures", f->is_file});
+    svg_open(t, &(svg_frame){width, height, f->title, "no figures", false});
     if (f->title) svg_words(t, "title", "start", 4, LINE + 2, f->title);
     svg_words(t, "label", "middle", width / 2, height / 2, "no figures");
     svg_close(t);
@@ -161,13 +136,10 @@ static void nothing(mill_text *t, const chart_frame *f, double width, double hei
 
 static plot plot_of(const chart_frame *f)
 {
-    plot p = {.f = f,
-              .width = f->width > 0 ? f->width : 420,
-              .height = f->height > 0 ? f->height : 260,
-              .x = {.is_log = f->log_x},
-              .y = {.is_log = f->log_y}};
+    plot p = {
+        .f = f, .width = f->width > 0 ? f->width : 420, .height = f->height > 0 ? f->height : 260};
 
-    p.bottom = p.height - LINE - 6 - (f->x_label ? LINE : 0);
+    p.bottom = p.height - LINE - 6;
     return p;
 }
 
@@ -177,54 +149,6 @@ static void hint_of(char hint[256], const chart_frame *f, const char *name, cons
     char number[32];
     snprintf(hint, 256, "%.80s%s%.80s: %s%s%.20s", name, *name && *at ? ", " : "", at,
              svg_number(number, value), f->unit ? " " : "", f->unit ? f->unit : "");
-}
-
-static void draw_series(mill_text *t, const plot *p, const chart_series *s, int k, int64_t n)
-{
-    enum { AT_ONCE = 256 };
-    double x[AT_ONCE], y[AT_ONCE];
-    char class[16], hint[256], at[32];
-
-    snprintf(class, sizeof class, "s%d", k);
-    /* In pieces that share an end: no memory for as many points as there are. */
-    for (int64_t from = 0; from < n; from += AT_ONCE - 1) {
-        const int64_t m = n - from < AT_ONCE ? n - from : AT_ONCE;
-        for (int64_t i = 0; i < m; i++) {
-            const double v = s->y[from + i], u = s->x[from + i];
-            const bool is_there = isfinite(v) && isfinite(u) && !(p->y.is_log && !(v > 0)) &&
-                                  !(p->x.is_log && !(u > 0));
-            x[i] = is_there ? svg_at(&p->x, u) : (double)NAN;
-            y[i] = is_there ? svg_at(&p->y, v) : (double)NAN;
-        }
-        svg_path(t, class, x, y, m);
-        for (int64_t i = from ? 1 : 0; n <= 64 && i < m; i++) {
-            hint_of(hint, p->f, s->name ? s->name : "", svg_number(at, s->x[from + i]),
-                    s->y[from + i]);
-            svg_dot(t, class, x[i], y[i], hint);
-        }
-    }
-}
-
-void chart_lines(mill_text *t, const chart_frame *f, const chart_series *s, int n_series, int64_t n)
-{
-    plot p = plot_of(f);
-
-    range_of(&p.x.from, &p.x.to, s, n_series, n, true, f->log_x);
-    range_of(&p.y.from, &p.y.to, s, n_series, n, false, f->log_y);
-    if (p.x.from > p.x.to || p.y.from > p.y.to) {
-        nothing(t, f, p.width, p.height);
-        return;
-    }
-    if (f->y_from_zero && !f->log_y && p.y.from > 0) p.y.from = 0;
-    widen(&p.y);
-    if (p.x.from == p.x.to) widen(&p.x);
-    lay_out(&p, n_series);
-    open_plot(t, &p, s, n_series);
-    y_axis(t, &p);
-    x_axis(t, &p);
-    x_label(t, &p);
-    for (int k = 0; k < n_series && k < SVG_N_SERIES; k++) draw_series(t, &p, &s[k], k, n);
-    svg_close(t);
 }
 
 enum { LABEL_MOST = 14 };
@@ -282,12 +206,11 @@ void chart_bars(mill_text *t, const chart_frame *f, const char *const *label, co
     plot p = plot_of(f);
     char class[16], hint[256];
 
-    range_of(&p.y.from, &p.y.to, s, n_series, n, false, false);
+    range_of(&p.y.from, &p.y.to, s, n_series, n);
     if (p.y.from > p.y.to) {
         nothing(t, f, p.width, p.height);
         return;
     }
-    p.y.is_log = false;
     if (p.y.from > 0) p.y.from = 0;
     if (p.y.to < 0) p.y.to = 0;
     widen(&p.y);
@@ -312,7 +235,6 @@ void chart_bars(mill_text *t, const chart_frame *f, const char *const *label, co
     }
     svg_line(t, "axis", p.left, zero, p.right, zero);
     (goes_up ? labels_up : bar_labels)(t, &p, label, n);
-    x_label(t, &p);
     svg_close(t);
 }
 
@@ -358,8 +280,7 @@ void chart_heat(mill_text *t, const chart_frame *f, const chart_cells *c)
 
     const double titled = f->title ? 12 + TITLE_WIDTH * (double)length_of(f->title) : 0;
     const double most = width > titled ? width : titled;
-    svg_open(
-        t, &(svg_frame){f->width > most ? f->width : most, height, f->title, f->about, f->is_file});
+    svg_open(t, &(svg_frame){f->width > most ? f->width : most, height, f->title, f->about, false});
     if (f->title) svg_words(t, "title", "start", 4, LINE + 2, f->title);
     for (int r = 0; r < c->n_rows; r++) {
         const double y = top + side * r;

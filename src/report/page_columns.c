@@ -121,12 +121,12 @@ static void draw_column(page *p, const char *name)
     }
     for (int i = 0; i < n; i++) labels[i] = label[i];
     shares_of(y[0], first, "real", n);
-    s[0] = (chart_series){"real", NULL, y[0]};
+    s[0] = (chart_series){"real", y[0]};
     for (int k = 0; k < p->n && n_series < SVG_N_SERIES; k++) {
         const json_t *c = column_at(p, k, name);
         if (!c) continue;
         shares_of(y[n_series], c, "synthetic", n);
-        s[n_series] = (chart_series){p->n > 1 ? p->name[k] : "synthetic", NULL, y[n_series]};
+        s[n_series] = (chart_series){p->n > 1 ? p->name[k] : "synthetic", y[n_series]};
         n_series++;
     }
     /* No row is among the others on any side: no bar for them. */

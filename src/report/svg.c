@@ -1,8 +1,6 @@
 /* svg.c - see svg.h. */
 #include "report/svg.h"
 
-#include "base/vmath.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,21 +9,14 @@
 
 static bool has_extent(const svg_scale *s)
 {
-    return isfinite(s->from) && isfinite(s->to) && s->to > s->from && (!s->is_log || s->from > 0);
+    return isfinite(s->from) && isfinite(s->to) && s->to > s->from;
 }
 
 double svg_at(const svg_scale *s, double value)
 {
-    double from = s->from, to = s->to, x = value;
-
     if (!has_extent(s) || isnan(value)) return (s->at + s->end) / 2;
-    x = x < from ? from : x > to ? to : x;
-    if (s->is_log) {
-        from = mill_log_f64(from);
-        to = mill_log_f64(to);
-        x = mill_log_f64(x);
-    }
-    return s->at + (x - from) / (to - from) * (s->end - s->at);
+    const double x = value < s->from ? s->from : value > s->to ? s->to : value;
+    return s->at + (x - s->from) / (s->to - s->from) * (s->end - s->at);
 }
 
 static double power10(int e)
@@ -45,15 +36,6 @@ static int decade(double x)
     return e;
 }
 
-static int log_ticks(double tick[SVG_MAX_TICKS], const svg_scale *s)
-{
-    int n = 0;
-
-    for (int e = decade(s->from); n < SVG_MAX_TICKS && power10(e) <= s->to && e < 308; e++)
-        if (power10(e) >= s->from) tick[n++] = power10(e);
-    return n;
-}
-
 int svg_ticks(double tick[SVG_MAX_TICKS], const svg_scale *s, int about)
 {
     static const double nice[] = {1, 2, 5, 10};
@@ -64,7 +46,6 @@ int svg_ticks(double tick[SVG_MAX_TICKS], const svg_scale *s, int about)
         if (isfinite(s->from)) tick[n++] = s->from;
         return n;
     }
-    if (s->is_log && (n = log_ticks(tick, s)) > 1) return n;
 
     const double least = (s->to - s->from) / about;
     const double unit = power10(decade(least));

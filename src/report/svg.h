@@ -38,17 +38,15 @@ void svg_open(mill_text *t, const svg_frame *f);
 void svg_close(mill_text *t);
 void svg_style(mill_text *t); /* rules of CSS, without the <style> around them */
 
-/* Values [from, to] to pixels [at, end]; is_log: both ends above 0.  Values beyond stay at the
- * ends; a range without extent, or one that is not finite, has everything in the middle. */
+/* Values [from, to] to pixels [at, end].  Values beyond stay at the ends; a range without extent,
+ * or one that is not finite, has everything in the middle. */
 typedef struct {
     double from, to, at, end;
-    bool is_log;
 } svg_scale;
 
 double svg_at(const svg_scale *s, double value);
 /* Round values within the scale, about as many as wanted (2 .. 30; if 4 or more, two at least): 1,
- * 2 or 5 times a power of ten; powers of ten, if there are two of them, on a logarithmic one. Their
- * number. */
+ * 2 or 5 times a power of ten.  Their number. */
 int svg_ticks(double tick[SVG_MAX_TICKS], const svg_scale *s, int about);
 /* A value as a label: at most four digits that mean something; 1,200,000 is "1.2M". */
 const char *svg_number(char buf[32], double x);
