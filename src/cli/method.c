@@ -20,7 +20,10 @@ const char *const cli_refused[] = {
 
 int cli_check_method(const opt_set *set, const char *name)
 {
-    static const char *const names[] = {"auto", "mixture", "ctgan", "tvae", "independent"};
+    enum { MOST = 16 };
+    const char *names[MOST] = {"auto"};
+    char all[200] = "auto";
+    int n = 1;
 
     if (!strcmp(name, "auto") || synth_method_find(name)) return 0;
     if (!strcmp(name, "gaussian_copula") || !strcmp(name, "gaussian-copula"))
@@ -28,15 +31,14 @@ int cli_check_method(const opt_set *set, const char *name)
                                "--method %s: there is no Gaussian copula yet; mixture is as fast "
                                "and closer to the table",
                                name);
-    for (int i = 1; i < OPT_COUNT(names); i++)
-        if (!strcmp(names[i], name))
-            return opt_usage_error(set, "--method %s: not in this build", name);
-    const char *nearest = mill_nearest(name, names, OPT_COUNT(names));
+    for (size_t at = strlen(all); synth_methods[n - 1] && n < MOST; n++) {
+        names[n] = synth_methods[n - 1]->name;
+        at += (size_t)snprintf(all + at, sizeof all - at, ", %s", names[n]);
+    }
+    const char *nearest = mill_nearest(name, names, n);
     if (nearest)
         return opt_usage_error(set, "--method %s: no such method; did you mean %s?", name, nearest);
-    return opt_usage_error(
-        set, "--method %s: no such method; there are auto, mixture, ctgan, tvae and independent",
-        name);
+    return opt_usage_error(set, "--method %s: no such method; there are %s", name, all);
 }
 
 int cli_check_device(const opt_set *set, const char *device)

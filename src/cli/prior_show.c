@@ -38,7 +38,7 @@ static const opt_group groups[] = {
     PRIOR_GROUP(offsetof(options, config)),
     {.title = "Everywhere", .row = prior_talk_rows, .base = offsetof(options, talk)},
 };
-const opt_set prior_show_set = {
+static const opt_set prior_show_set = {
     .command = "prior show",
     .usage = "prior show [FOLDER] -i I [options]",
     .about = "Make one data set again, and show what it is: of a run's folder, or of the options.",

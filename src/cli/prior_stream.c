@@ -40,7 +40,7 @@ static const opt_group groups[] = {
     PRIOR_GROUP(offsetof(options, config)),
     {.title = "Everywhere", .row = prior_talk_rows, .base = offsetof(options, talk)},
 };
-const opt_set prior_stream_set = {
+static const opt_set prior_stream_set = {
     .command = "prior stream",
     .usage = "prior stream [options] | READER",
     .about = "Send data sets to a training loop (examples/prior_stream.py), at its pace.",

@@ -57,7 +57,7 @@ static const opt_group export_groups[] = {
 static const opt_group stats_groups[] = {
     {.title = "Everywhere", .row = prior_talk_rows, .base = offsetof(stats_options, talk)},
 };
-const opt_set prior_verify_set = {
+static const opt_set prior_verify_set = {
     .command = "prior verify",
     .usage = "prior verify FOLDER [options]",
     .about = "Check every file of a complete run, and make some of it again.",
@@ -68,7 +68,7 @@ const opt_set prior_verify_set = {
     .most_args = 1,
     .args = "FOLDER",
 };
-const opt_set prior_export_set = {
+static const opt_set prior_export_set = {
     .command = "prior export",
     .usage = "prior export FOLDER -o FOLDER --format NAME [options]",
     .about = "The data sets of a complete run in another format.\n"
@@ -80,7 +80,7 @@ const opt_set prior_export_set = {
     .most_args = 1,
     .args = "FOLDER",
 };
-const opt_set prior_stats_set = {
+static const opt_set prior_stats_set = {
     .command = "prior stats",
     .usage = "prior stats FOLDER [options]",
     .about = "What the data sets of a complete run look like, as JSON.",

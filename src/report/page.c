@@ -68,7 +68,8 @@ static const char rules[] =
     ".cards{display:block}.cards figure{display:inline-block;width:48%;margin:0 1% 8px 0;"
     "box-sizing:border-box;vertical-align:top}}";
 
-const char *page_number(char buf[32], double x)
+/* A figure: four decimals, or six digits of what is large; NaN: a dash. */
+static const char *number(char buf[32], double x)
 {
     if (isnan(x))
         snprintf(buf, 32, "\xe2\x80\x93"); /* an en dash */
@@ -112,7 +113,7 @@ static void figure(page *p, int k, const char *path)
     if (json_is_integer(v))
         text_add(p->t, "%lld", (long long)json_integer_value(v));
     else
-        text_add(p->t, "%s", page_number(buf, page_value(v)));
+        text_add(p->t, "%s", number(buf, page_value(v)));
     text_add(p->t, "</span>");
 }
 
@@ -134,7 +135,7 @@ void page_figure(page *p, int k, const char *path)
         figure(p, k, path);
         return;
     }
-    text_add(p->t, "%s", page_number(buf, (double)NAN));
+    text_add(p->t, "%s", number(buf, (double)NAN));
     if (!(why = eval_why_not(p->report[k], path))) return;
     text_add(p->t, "<small class=\"why\">");
     page_escape(p, why);
@@ -182,7 +183,8 @@ void page_table_close(page *p)
     text_add(p->t, "</tbody></table></div>\n");
 }
 
-bool page_has_group(const page *p, const char *group)
+/* Whether any report has a figure of the group. */
+static bool has_group(const page *p, const char *group)
 {
     for (const eval_headline *h = eval_headlines; h->path; h++)
         for (int k = 0; !strcmp(h->group, group) && k < p->n; k++)
@@ -208,7 +210,8 @@ static void group_row(page *p, const eval_headline *h)
     text_add(p->t, " <em>%s.</em></td></tr>\n", aim[h->better]);
 }
 
-void page_group(page *p, const char *group)
+/* The figures of a group: label and a column for each table, and below them how to read them. */
+static void add_group(page *p, const char *group)
 {
     page_table_open(p, group);
     page_heads(p, "Metric", "Figure");
@@ -291,8 +294,8 @@ static void simple_section(page *p, const char *id, const char *title, const cha
                            const char *why_not)
 {
     page_section(p, id, title, about);
-    if (page_has_group(p, id))
-        page_group(p, id);
+    if (has_group(p, id))
+        add_group(p, id);
     else
         text_add(p->t, "<p>%s</p>\n", why_not);
     text_add(p->t, "</section>\n");
@@ -345,7 +348,7 @@ static mill_err body(page *p)
     page_section(p, "quality", "Quality",
                  "How alike the two tables are, column by column and "
                  "pair by pair.");
-    page_group(p, "quality");
+    add_group(p, "quality");
     text_add(p->t, "</section>\n");
     page_columns(p);
     TRY(page_pairs(p));

@@ -16,8 +16,6 @@ typedef struct {
     int n;
 } page;
 
-/* A figure: four decimals, or six digits of what is large; NaN: a dash. */
-const char *page_number(char buf[32], double x);
 const char *page_count(char buf[32], int64_t n); /* 12,345 */
 double page_value(const json_t *v);              /* NaN if it is no number */
 /* Opens a <td> with the figure at `path` of report k, or a dash and why there is none. */
@@ -33,10 +31,6 @@ void page_section(page *p, const char *id, const char *title, const char *about)
 /* A table that scrolls by itself where it is too wide. */
 void page_table_open(page *p, const char *label);
 void page_table_close(page *p);
-/* The figures of a group: label and a column for each table, and below them how to read them. */
-void page_group(page *p, const char *group);
-/* Whether any report has a figure of the group. */
-bool page_has_group(const page *p, const char *group);
 
 /* The parts. */
 void page_columns(page *p);

@@ -22,9 +22,6 @@ typedef struct {
     uint32_t keep; /* of 2^32: outcome i itself, else alias */
     int32_t alias;
 } alias_entry;
-/* weight: n, not negative, not all 0; work: 16 n bytes, aligned.  Outcomes of weight 0 never come.
- */
-void alias_fill(alias_entry *out, const double *weight, int32_t n, int32_t *work);
 
 /* The part of a code that meets the conditions: of a CODE_RANGE u in [from, to), of a CODE_POINTS
  * the marked ones. */
@@ -64,9 +61,6 @@ enum { MIXTURE_MANY_CODES = 4096 };
 mill_err mixture_plan_new(mixture_plan **out, const mixture_model *m, const synth_where *w, int n);
 void mixture_plan_free(mixture_plan *p, int n_cols);
 unsigned mixture_native(const void *model, const synth_where *w, int n);
-/* What of a code meets condition w. */
-code_part mixture_part(const synth_coder *c, const synth_column *s, int32_t code,
-                       const synth_where *w);
 mill_err mixture_sample(void *model, mill_table *out, int64_t first, int64_t n, uint64_t seed,
                         const synth_where *w, int n_where);
 mill_err mixture_score(void *model, double *out, const mill_table *t);

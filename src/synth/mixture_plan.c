@@ -19,7 +19,9 @@
 #include <math.h>
 #include <string.h>
 
-void alias_fill(alias_entry *out, const double *weight, int32_t n, int32_t *work)
+/* weight: n, not negative, not all 0; work: 16 n bytes, aligned.  Outcomes of weight 0 never come.
+ */
+static void alias_fill(alias_entry *out, const double *weight, int32_t n, int32_t *work)
 {
     int32_t *small = work, *large = work + n, n_small = 0, n_large = 0;
     double sum = 0;
@@ -105,8 +107,9 @@ static code_part range_part(const synth_coder *c, const synth_column *s, int32_t
     return p;
 }
 
-code_part mixture_part(const synth_coder *c, const synth_column *s, int32_t code,
-                       const synth_where *w)
+/* What of a code meets condition w. */
+static code_part part_of(const synth_coder *c, const synth_column *s, int32_t code,
+                         const synth_where *w)
 {
     const code_part all = {.share = 1, .to = 1, .points = UINT16_MAX}, none = {0};
 
@@ -218,7 +221,7 @@ static mill_err add_condition(mixture_plan *p, const mixture_model *m, const syn
         }
     }
     for (int32_t k = 0; k < c->n; k++) {
-        part[k] = both(part[k], mixture_part(c, &m->schema->col[j], k, w), c, k);
+        part[k] = both(part[k], part_of(c, &m->schema->col[j], k, w), c, k);
     }
     narrow(p, m, w);
     return MILL_OK;

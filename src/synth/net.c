@@ -23,8 +23,17 @@ static mill_err read_states(mill_exec *e, const store *f)
 
 /* ---- rows out of a graph ---- */
 
-mill_err net_sampler_open(net_sampler *n, net_build build, const void *ctx, const exec_options *o,
-                          const store *f)
+static void close_sampler(net_sampler *n)
+{
+    mill_exec_free(n->e);
+    mill_graph_free(n->g);
+    n->e = NULL;
+    n->g = NULL;
+}
+
+/* States come from the file, or where it is NULL from a training run: `o` says where they lie. */
+static mill_err open_sampler(net_sampler *n, net_build build, const void *ctx,
+                             const exec_options *o, const store *f)
 {
     exec_options all = o ? *o : (exec_options){0};
     mill_err err;
@@ -38,25 +47,17 @@ mill_err net_sampler_open(net_sampler *n, net_build build, const void *ctx, cons
     if (f && (err = read_states(n->e, f))) goto fail;
     return MILL_OK;
 fail:
-    net_sampler_close(n);
+    close_sampler(n);
     return err;
-}
-
-void net_sampler_close(net_sampler *n)
-{
-    mill_exec_free(n->e);
-    mill_graph_free(n->g);
-    n->e = NULL;
-    n->g = NULL;
 }
 
 mill_err net_sampler_seed(net_sampler *n, uint64_t seed, net_build build, const void *ctx,
                           const store *f)
 {
     if (n->e && n->seed == seed) return MILL_OK;
-    net_sampler_close(n);
+    close_sampler(n);
     n->seed = seed;
-    return net_sampler_open(n, build, ctx, NULL, f);
+    return open_sampler(n, build, ctx, NULL, f);
 }
 
 mill_err net_model_open(net_model *m, const char **dims, const char *kind, const char *key,
@@ -79,7 +80,7 @@ mill_err net_model_open(net_model *m, const char **dims, const char *kind, const
 
 void net_model_close(net_model *m)
 {
-    net_sampler_close(&m->sampler);
+    close_sampler(&m->sampler);
     spans_free(m->s);
 }
 
@@ -186,7 +187,7 @@ static void report_profile(const net_fit *f)
 void net_fit_close(net_fit *f)
 {
     report_profile(f);
-    net_sampler_close(&f->sampler);
+    close_sampler(&f->sampler);
     for (int i = 1; i >= 0; i--) { /* e[1] shares the states of e[0] */
         mill_exec_free(f->e[i]);
         mill_graph_free(f->g[i]);
@@ -363,7 +364,7 @@ mill_err net_fit_probe(net_fit *f, net_build build, const void *ctx, double *qua
         const exec_options o = {.share = f->flat ? NULL : f->e[0],
                                 .place = place,
                                 .n_place = f->flat ? shards_places(place, &f->shards, false) : 0};
-        TRY(net_sampler_open(&f->sampler, build, ctx, &o, NULL));
+        TRY(open_sampler(&f->sampler, build, ctx, &o, NULL));
     }
     TRY(synth_schema_table(&t, f->schema, synth_probe_rows(f->probe)));
     err = net_sampler_rows(&f->sampler, t, 0, t->rows);

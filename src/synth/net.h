@@ -28,11 +28,7 @@ typedef struct {
     uint64_t seed;
 } net_sampler;
 
-/* States come from the file, or where it is NULL from a training run: `o` says where they lie. */
-mill_err net_sampler_open(net_sampler *n, net_build build, const void *ctx, const exec_options *o,
-                          const store *f);
-void net_sampler_close(net_sampler *n);
-/* Open for `seed`, anew if it is open for another. */
+/* Open for `seed`, anew if it is open for another; states come from the file. */
 mill_err net_sampler_seed(net_sampler *n, uint64_t seed, net_build build, const void *ctx,
                           const store *f);
 /* Rows first .. first+count-1 of the sequence into rows [0, count) of `out`. */

@@ -1,5 +1,5 @@
 /*
- * options.c - the options of fitting: defaults, one option from text, all of them to JSON and back.
+ * options.c - the options of fitting: defaults, one option from text, all of them to JSON.
  *
  * Everything is read off options.def: a new option is one row there.
  */
@@ -68,29 +68,5 @@ mill_err synth_config_json(json_t **out, const synth_config *c)
         return mill_fail(MILL_ENOMEM, "no memory for the options");
     }
     *out = o;
-    return MILL_OK;
-}
-
-mill_err synth_config_read(synth_config *c, const json_t *o)
-{
-    synth_config next = *c;
-    const char *name;
-    json_t *v;
-
-    if (!json_is_object(o)) return mill_fail(MILL_EINPUT, "the options are not a JSON object");
-    json_object_foreach((json_t *)o, name, v)
-    {
-        const mill_option *known = option_find(options, N_OPTIONS, name);
-
-        if (json_is_string(v))
-            TRY(synth_config_set(&next, name, json_string_value(v)));
-        else if (option_same_name(name, "seed"))
-            TRY(option_read_seed(&next.seed, v));
-        else if (known)
-            TRY(option_read(&next, known, v));
-        else
-            return mill_fail(MILL_EINPUT, "there is no option \"%s\"", name);
-    }
-    *c = next;
     return MILL_OK;
 }

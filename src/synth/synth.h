@@ -42,10 +42,8 @@ int synth_most_ranks(const synth_config *c, const char *method, int n);
  * there are few: it has none unless probe-every, early-stop or holdout-fraction was given.
  */
 void synth_config_settle(synth_config *c, bool probe_is_given);
-/* All options as one object, keys by long name, with method and seed; and back (text borrowed from
- * o). */
+/* All options as one object, keys by long name, with method and seed. */
 mill_err synth_config_json(json_t **out, const synth_config *c);
-mill_err synth_config_read(synth_config *c, const json_t *o);
 /* "auto" -> a method and one line that says why; any other name must exist. */
 mill_err synth_choose(const char **method, char why[256], const char *name, const mill_table *t);
 

@@ -315,11 +315,6 @@ void parquet_rows_close(parquet_rows *r)
     mill_free(r);
 }
 
-int64_t parquet_rows_count(const parquet_rows *r)
-{
-    return r->file.facts.rows;
-}
-
 /* A row behind r->at; at the end of the file r->batch is released. */
 static mill_err need_batch(parquet_rows *r)
 {

@@ -32,7 +32,6 @@ typedef struct parquet_rows parquet_rows;
  * name.  MILL_EDEVICE: the plug-in is not there; one line says how to get it. */
 mill_err parquet_rows_open(parquet_rows **out, const source *in);
 void parquet_rows_close(parquet_rows *r); /* NULL allowed */
-int64_t parquet_rows_count(const parquet_rows *r);
 /* The next row as one line of JSON with LF behind it, borrowed until the next call; *line NULL
  * behind the last. */
 mill_err parquet_rows_next(parquet_rows *r, const char **line, size_t *n);

@@ -156,16 +156,6 @@ const char *column_value(const mill_column *c, int32_t code, int *len)
     return c->text + c->offset[code];
 }
 
-int32_t column_find_value(const mill_column *c, const char *s, size_t len)
-{
-    for (int32_t k = 0; k < c->n_values; k++) {
-        int n;
-        const char *value = column_value(c, k, &n);
-        if ((size_t)n == len && !memcmp(value, s, len)) return k;
-    }
-    return -1;
-}
-
 void table_column_release(const mill_table *t, int col)
 {
     const mill_column *c = &t->col[col];

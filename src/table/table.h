@@ -74,7 +74,6 @@ static inline bool column_has_codes(const mill_column *c)
 double column_f64(const mill_column *c, int64_t i);
 /* Dictionary entry: pointer and length. */
 const char *column_value(const mill_column *c, int32_t code, int *len);
-int32_t column_find_value(const mill_column *c, const char *s, size_t len); /* code, or -1 */
 void table_column_release(const mill_table *t, int col);
 
 const char *mill_coltype_name(

@@ -398,7 +398,6 @@ void test_parquet_rows__go_on_in_the_next_group(void **state)
     parquet_rows_writer_close(w);
     assert_ok(source_open(&in, path_of("many.parquet"), NULL));
     assert_ok(parquet_rows_open(&r, &in));
-    assert_int_equal(parquet_rows_count(r), ROWS);
     for (int i = 0;; i++) {
         const char *line;
         size_t n;
@@ -661,8 +660,8 @@ void test_column_retype__goes_by_the_text(void **state)
     assert_fails(MILL_EINPUT, "row 3: column \"x\": \"2.5\" is not an integer",
                  column_retype(&c, &(column_wish){.type = MILL_INTEGER, .path = "p"}));
     assert_ok(column_retype(&c, &(column_wish){.type = MILL_CATEGORY, .path = "p"}));
-    assert_int_equal(column_find_value(&c, "1.0", 3), 0);
-    assert_int_equal(column_find_value(&c, "2.5", 3), 2);
+    assert_int_equal(c.n_values, 3);
+    assert_memory_equal(c.text, "1.02.02.5", 9);
     assert_fails(MILL_EINPUT, "\"1.0\" is not a datetime",
                  column_retype(&c, &(column_wish){.type = MILL_DATETIME, .path = "p"}));
     column_deinit(&c);

@@ -45,8 +45,9 @@ void test_mixture__finds_the_planted_kinds(void **state)
         for (int64_t i = 0; i < d->rows; i++) {
             if (d->col[PLANTED_N].i64[i] / 20 != k) continue;
             n++;
-            letter += d->col[PLANTED_KIND].code[i] ==
-                      column_find_value(&d->col[PLANTED_KIND], &"abc"[k], 1);
+            int size;
+            letter += *column_value(&d->col[PLANTED_KIND], d->col[PLANTED_KIND].code[i], &size) ==
+                      "abc"[k];
             if (column_is_valid(&d->col[PLANTED_FLAG], i)) {
                 int len;
                 flags++;
