@@ -8,7 +8,9 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "classify/trainer.h"
+#include "rank/inner.h"
 
+#include <math.h>
 #include <unistd.h>
 
 /* Two clouds and a word that tells them apart now and then. */
@@ -193,6 +195,76 @@ void test_train__large_gradients_go_in_buckets_to_the_same_bits(void **state)
     assert_int_equal(one.buckets, 3);
     assert_true(run_on(&m, c, 2, 4).hash == one.hash);
     assert_true(run_on(&m, c, 4, 4).hash == one.hash);
+    free_data(&m);
+}
+
+/* What the backward pass has left of the gradient when a bucket is told. */
+typedef struct {
+    const cls_trainer *t;
+    flat_hook own[FLAT_ALL_BUCKETS];
+    int n_told, n_started;           /* collectives */
+    int n_torn;                      /* tensors of the bucket, or behind it, that are not there */
+    int n_missing[FLAT_ALL_BUCKETS]; /* tensors before the bucket that are not there yet */
+} watch;
+
+/* The test has filled it with NaN. */
+static bool is_left(const cls_trainer *t, const flat_entry *e)
+{
+    for (int64_t i = 0; i < e->count; i++)
+        if (isnan(t->shards.left[e->at + i])) return false;
+    return true;
+}
+
+static void look(void *ctx, int b)
+{
+    watch *w = ctx;
+    const nn_flat *f = &w->t->layout;
+
+    for (int i = 0; i < f->n; i++) {
+        const flat_entry *e = &f->entry[i];
+        if (e->at + e->count > f->bucket[b])
+            w->n_torn += !is_left(w->t, e);
+        else
+            w->n_missing[b] += !is_left(w->t, e);
+    }
+    const uint32_t before = w->t->group->seq;
+    w->own[b].ready(w->own[b].ctx, b);
+    w->n_started += (int)(w->t->group->seq - before);
+    w->n_told++;
+}
+
+void test_train__buckets_go_to_the_others_before_backward_has_ended(void **state)
+{
+    rank_group *g = alone();
+    cls_config c = small_config();
+    cls_trainer *t;
+    watch w = {0};
+    made m;
+    (void)state;
+
+    make_data(&m, 60, true, 3);
+    c.hidden_dims = "1000,1500,1200";
+    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    assert_int_equal(t->layout.n_buckets, 3);
+    w.t = t;
+    for (int b = 0; b < 3; b++) {
+        w.own[b] = t->shards.hook[b];
+        t->shards.hook[b] = (flat_hook){look, &w, b};
+    }
+    for (int i = 0; i < t->layout.n; i++)
+        for (int64_t k = 0; k < t->layout.entry[i].count; k++)
+            t->shards.left[t->layout.entry[i].at + k] = NAN;
+    assert_ok(cls_step(t, 0));
+    assert_int_equal(w.n_told, 3);
+    assert_int_equal(w.n_started, 3);
+    assert_int_equal(w.n_torn, 0);
+    /* Bucket 2 begins within the weights of the third layer, bucket 1 within those of the second.
+     */
+    assert_int_equal(w.n_missing[2], 5); /* codes, weights and bias of the first; of the second */
+    assert_int_equal(w.n_missing[1], 3);
+    assert_int_equal(w.n_missing[0], 0);
+    cls_trainer_close(t);
+    rank_close(g, MILL_OK);
     free_data(&m);
 }
 
