@@ -104,6 +104,17 @@ static void assert_metrics_are(int64_t n)
     assert_metrics_are_with(n, false);
 }
 
+/* From the beginning of a fresh job, or with o->resume from where the folder's run was. */
+static train_end run(toy *t, double peak, int64_t n_steps, const train_options *o)
+{
+    train_end end;
+
+    toy_init(t, peak);
+    const train_job job = toy_job(t, n_steps, 10);
+    assert_ok(train_loop(&end, &job, o));
+    return end;
+}
+
 /* A run of n_steps that fails at bad_step; what it has saved lies in the folder.  The job, to go on
  * with. */
 static train_job fail_at(toy *t, int64_t bad_step, int64_t n_steps, double peak,
@@ -122,13 +133,9 @@ void test_loop__runs_all_steps_and_leaves_only_metrics_and_manifest(void **state
 {
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
 
-    toy_init(&t, -1);
-    const train_job job = toy_job(&t, 50, 10);
-    assert_ok(train_loop(&end, &job, &o));
-    assert_int_equal(end, TRAIN_DONE);
+    assert_int_equal(run(&t, -1, 50, &o), TRAIN_DONE);
     assert_true(toy_hash(&t) == hash_after(50, -1));
     assert_int_equal(count_files("step_"), 2); /* rotation kept two of five */
     assert_metrics_are(50);
@@ -165,18 +172,13 @@ void test_loop__goes_on_after_an_error_where_the_checkpoint_was(void **state)
 {
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
 
     o.keep = 3;
-    toy_init(&t, -1);
-    t.bad_step = 37;
-    train_job job = toy_job(&t, 50, 10);
-    assert_fails(MILL_EINPUT, "bad step", train_loop(&end, &job, &o));
+    fail_at(&t, 37, 50, -1, &o);
     assert_int_equal(count_files("step_"), 3);
-    toy_init(&t, -1);
     o.resume = true;
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, -1, 50, &o);
     assert_int_equal(t.steps_run, 20); /* from step 30 */
     assert_true(toy_hash(&t) == hash_after(50, -1));
     assert_metrics_are(50);
@@ -192,13 +194,10 @@ void test_loop__starts_over_when_there_is_nothing_to_resume(void **state)
 {
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
 
     o.resume = true;
-    toy_init(&t, -1);
-    const train_job job = toy_job(&t, 20, 10);
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, -1, 20, &o);
     assert_int_equal(t.steps_run, 20);
     assert_non_null(strstr(log_text, "nothing to resume"));
     clean();
@@ -209,18 +208,16 @@ void test_loop__starts_over_without_a_manifest(void **state)
 {
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
     char path[200];
 
     o.keep = 0; /* means two: a best state and the newest */
-    const train_job job = fail_at(&t, 37, 50, -1, &o);
+    fail_at(&t, 37, 50, -1, &o);
     assert_int_equal(count_files("step_"), 2);
     snprintf(path, sizeof path, "%s/manifest.json", dir);
     assert_ok(file_remove(path));
-    toy_init(&t, -1);
     o.resume = true;
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, -1, 50, &o);
     assert_int_equal(t.steps_run, 50);
     assert_metrics_are(50);
     clean();
@@ -275,13 +272,11 @@ void test_loop__refuses_an_unfinished_run_without_resume_or_force(void **state)
     train_end end;
     toy t;
 
-    toy_init(&t, -1);
+    run(&t, -1, 20, &o);
     const train_job job = toy_job(&t, 20, 10);
-    assert_ok(train_loop(&end, &job, &o));
     assert_fails(MILL_EINPUT, "--resume goes on, --force starts over", train_loop(&end, &job, &o));
     o.force = true;
-    toy_init(&t, -1);
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, -1, 20, &o);
     assert_int_equal(t.steps_run, 20);
     assert_metrics_are(20);
     assert_int_equal(count_files("events.out.tfevents."), 1);
@@ -375,14 +370,12 @@ static void damage(const char *name, bool truncate_it)
 static void resume_past_damage(bool truncate_it)
 {
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
 
-    const train_job job = fail_at(&t, 37, 50, -1, &o);
+    fail_at(&t, 37, 50, -1, &o);
     damage("step_0000000030.mill", truncate_it);
-    toy_init(&t, -1);
     o.resume = true;
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, -1, 50, &o);
     assert_int_equal(t.steps_run, 30); /* from step 20 */
     assert_true(toy_hash(&t) == hash_after(50, -1));
     assert_non_null(strstr(log_text, "step_0000000030.mill"));
@@ -408,16 +401,12 @@ void test_loop__keeps_the_best_probed_state(void **state)
 {
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
 
     o.early_stop = 3;
     o.probe_steps = 10;
     o.checkpoint_seconds = 1e9; /* only the best states are saved on the way */
-    toy_init(&t, 30);
-    const train_job job = toy_job(&t, 200, 10);
-    assert_ok(train_loop(&end, &job, &o));
-    assert_int_equal(end, TRAIN_STOPPED_EARLY);
+    assert_int_equal(run(&t, 30, 200, &o), TRAIN_STOPPED_EARLY);
     assert_int_equal(t.steps_run, 60); /* probes at 40, 50, 60 were no better than at 30 */
     assert_true(toy_hash(&t) == hash_after(30, 30));
     clean();
@@ -430,16 +419,13 @@ void test_loop__stops_early_at_the_same_step_after_a_resume(void **state)
     (void)state;
     for (int bad = 5; bad < 60; bad += 5) {
         train_options o = fresh(NULL);
-        train_end end;
         toy t;
 
         o.early_stop = 3;
         o.probe_steps = 10;
-        const train_job job = fail_at(&t, bad, 200, 30, &o);
-        toy_init(&t, 30);
+        fail_at(&t, bad, 200, 30, &o);
         o.resume = true;
-        assert_ok(train_loop(&end, &job, &o));
-        assert_int_equal(end, TRAIN_STOPPED_EARLY);
+        assert_int_equal(run(&t, 30, 200, &o), TRAIN_STOPPED_EARLY);
         assert_true(toy_hash(&t) == hash_after(30, 30));
         assert_metrics_are_with(60, true);
         clean();
@@ -450,16 +436,14 @@ void test_loop__does_not_trust_a_checkpoint_whose_best_state_is_gone(void **stat
 {
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
 
     o.early_stop = 3;
     o.probe_steps = 10;
-    const train_job job = fail_at(&t, 55, 200, 30, &o);
+    fail_at(&t, 55, 200, 30, &o);
     damage("step_0000000030.mill", true);
-    toy_init(&t, 30);
     o.resume = true;
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, 30, 200, &o);
     assert_int_equal(t.steps_run, 60); /* 40 and 50 point at 30, so from the beginning */
     assert_true(toy_hash(&t) == hash_after(30, 30));
     clean();
@@ -474,12 +458,12 @@ void test_loop__saves_on_a_signal_and_goes_on_from_there(void **state)
 {
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
     int status;
 
     const pid_t child = fork();
     if (child == 0) {
+        train_end end;
         train_signals_install();
         o.checkpoint_seconds = 1e9;
         toy_init(&t, -1);
@@ -490,10 +474,8 @@ void test_loop__saves_on_a_signal_and_goes_on_from_there(void **state)
     }
     waitpid(child, &status, 0);
     assert_int_equal(exit_of(status), SIGTERM);
-    toy_init(&t, -1);
     o.resume = true;
-    const train_job job = toy_job(&t, 50, 10);
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, -1, 50, &o);
     assert_int_equal(t.steps_run, 33); /* steps 0..16 were saved */
     assert_true(toy_hash(&t) == hash_after(50, -1));
     assert_metrics_are(50);
@@ -584,7 +566,7 @@ void test_loop__refuses_a_folder_in_which_another_process_runs(void **state)
     assert_int_equal(write(done[1], "x", 1), 1);
     waitpid(child, &status, 0);
     assert_int_equal(exit_of(status), 0);
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, -1, 20, &o);
     clean();
 }
 
@@ -608,9 +590,8 @@ void test_loop__survives_failing_writes_with_the_same_result(void **state)
             if (err) { /* the manifest or the last checkpoint: the run says so and can be gone on
                           with */
                 assert_true(strlen(mill_error()) > 0);
-                toy_init(&t, -1);
                 o.resume = true;
-                assert_ok(train_loop(&end, &job, &o));
+                run(&t, -1, 50, &o);
             }
             assert_true(toy_hash(&t) == hash_after(50, -1));
             clean();
@@ -646,15 +627,11 @@ void test_loop__keeps_the_best_state_without_early_stop(void **state)
 {
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
 
-    toy_init(&t, 20);
     o.keep_best = true;
     o.probe_steps = 10;
-    const train_job job = toy_job(&t, 50, 10);
-    assert_ok(train_loop(&end, &job, &o));
-    assert_int_equal(end, TRAIN_DONE);
+    assert_int_equal(run(&t, 20, 50, &o), TRAIN_DONE);
     assert_true(toy_hash(&t) == hash_after(20, 20));
     clean();
 }
@@ -672,21 +649,17 @@ void test_loop__names_the_latest_checkpoint_and_the_best(void **state)
 {
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
 
-    toy_init(&t, 20);
     o.keep_best = o.links = o.keep_after = true;
     o.probe_steps = 10;
-    const train_job job = toy_job(&t, 50, 10);
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, 20, 50, &o);
     assert_links_to("latest.mill", "step_0000000050.mill");
     assert_links_to("best.mill", "step_0000000020.mill");
     assert_int_equal(count_files("step_"), 3); /* the newest two and the best */
     o.force = true;
-    toy_init(&t, -1);
     o.keep_best = false;
-    assert_ok(train_loop(&end, &job, &o)); /* a new run takes the old names away */
+    run(&t, -1, 50, &o); /* a new run takes the old names away */
     assert_links_to("best.mill", "step_0000000050.mill");
     clean();
 }
@@ -696,13 +669,10 @@ void test_loop__logs_within_epochs(void **state)
     static const int steps[] = {4, 8, 10, 12, 16, 20, 24, 28, 30};
     (void)state;
     train_options o = fresh(NULL);
-    train_end end;
     toy t;
 
-    toy_init(&t, -1);
     o.log_steps = 4;
-    const train_job job = toy_job(&t, 30, 10);
-    assert_ok(train_loop(&end, &job, &o));
+    run(&t, -1, 30, &o);
     char *text = slurp("metrics.jsonl"), *line = text;
     for (int i = 0; i < 9; i++) {
         json_t *j = json_loadb(line, strcspn(line, "\n"), 0, NULL);

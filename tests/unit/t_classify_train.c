@@ -89,6 +89,28 @@ static rank_group *alone(void)
     return g;
 }
 
+/* A trainer that is alone, with the data that it borrows. */
+typedef struct {
+    made m;
+    rank_group *g;
+    cls_trainer *t;
+} lone;
+
+static cls_trainer *open_alone(lone *l, const cls_config *c, int64_t n, int64_t n_val)
+{
+    l->g = alone();
+    make_data(&l->m, n, true, n_val);
+    assert_ok(cls_trainer_open(&l->t, c, &l->m.d, l->g, NULL));
+    return l->t;
+}
+
+static void close_alone(lone *l)
+{
+    cls_trainer_close(l->t);
+    rank_close(l->g, MILL_OK);
+    free_data(&l->m);
+}
+
 /* All parameters and moments, without what pads them. */
 static uint64_t hash_of(const cls_trainer *t)
 {
@@ -235,16 +257,13 @@ static void look(void *ctx, int b)
 
 void test_train__buckets_go_to_the_others_before_backward_has_ended(void **state)
 {
-    rank_group *g = alone();
     cls_config c = small_config();
-    cls_trainer *t;
     watch w = {0};
-    made m;
+    lone l;
     (void)state;
 
-    make_data(&m, 60, true, 3);
     c.hidden_dims = "1000,1500,1200";
-    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    cls_trainer *t = open_alone(&l, &c, 60, 3);
     assert_int_equal(t->layout.n_buckets, 3);
     w.t = t;
     for (int b = 0; b < 3; b++) {
@@ -263,9 +282,7 @@ void test_train__buckets_go_to_the_others_before_backward_has_ended(void **state
     assert_int_equal(w.n_missing[2], 5); /* codes, weights and bias of the first; of the second */
     assert_int_equal(w.n_missing[1], 3);
     assert_int_equal(w.n_missing[0], 0);
-    cls_trainer_close(t);
-    rank_close(g, MILL_OK);
-    free_data(&m);
+    close_alone(&l);
 }
 
 void test_train__four_batches_in_one_process_are_four_ranks(void **state)
@@ -329,14 +346,11 @@ void test_train__names_the_rank_whose_loss_is_not_finite(void **state)
 /* The loss is finite, the gradient is not: that of the layer nearest to the output is named. */
 void test_train__names_the_layer_whose_gradient_overflows(void **state)
 {
-    made m;
-    cls_config c = small_config();
-    rank_group *g = alone();
-    cls_trainer *t;
+    const cls_config c = small_config();
+    lone l;
     (void)state;
 
-    make_data(&m, 60, true, 0);
-    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    cls_trainer *t = open_alone(&l, &c, 60, 0);
     for (int i = 0; i < t->layout.n;
          i++) { /* huge, then small again: h0 times a gradient goes over */
         const flat_entry *p = &t->layout.entry[i];
@@ -352,9 +366,7 @@ void test_train__names_the_layer_whose_gradient_overflows(void **state)
             rank_buffer_data(rank_tree_buffer(t->shards.tree))[p->at] = (float)INFINITY;
     }
     assert_fails(MILL_EDEVICE, "step 1: the gradient of net.h1.w overflows", cls_not_finite(t, 0));
-    cls_trainer_close(t);
-    rank_close(g, MILL_OK);
-    free_data(&m);
+    close_alone(&l);
 }
 
 /* ---- one process ---- */
@@ -406,10 +418,9 @@ void test_train__learns(void **state)
 void test_train__goes_on_from_a_saved_state_to_the_bit(void **state)
 {
     char path[] = "/tmp/t_classify_train-XXXXXX";
-    made m;
     cls_config c = small_config();
-    rank_group *g = alone();
-    cls_trainer *t, *u;
+    cls_trainer *u;
+    lone l;
     train_job a, b;
     store_writer *w;
     store *f;
@@ -417,10 +428,9 @@ void test_train__goes_on_from_a_saved_state_to_the_bit(void **state)
     (void)state;
 
     close(mkstemp(path));
-    make_data(&m, 90, true, 20);
     c.accum_steps = 2;
     c.amp = "bf16";
-    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    cls_trainer *t = open_alone(&l, &c, 90, 20);
     cls_trainer_job(&a, t);
     for (int64_t i = 0; i < 13; i++) assert_ok(a.step(a.ctx, i));
     assert_ok(store_writer_new(&w));
@@ -429,7 +439,7 @@ void test_train__goes_on_from_a_saved_state_to_the_bit(void **state)
     store_writer_free(w);
     json_decref(meta);
 
-    assert_ok(cls_trainer_open(&u, &c, &m.d, g, NULL));
+    assert_ok(cls_trainer_open(&u, &c, &l.m.d, l.g, NULL));
     cls_trainer_job(&b, u);
     for (int64_t i = 0; i < 3; i++) assert_ok(b.step(b.ctx, i)); /* as if it had gone elsewhere */
     assert_ok(store_open(&f, path));
@@ -448,16 +458,14 @@ void test_train__goes_on_from_a_saved_state_to_the_bit(void **state)
 
     /* Another network's state is refused, and nothing has changed. */
     c.hidden_dims = "20,16";
-    assert_ok(cls_trainer_open(&u, &c, &m.d, g, NULL));
+    assert_ok(cls_trainer_open(&u, &c, &l.m.d, l.g, NULL));
     cls_trainer_job(&b, u);
     const uint64_t before = hash_of(u);
     assert_fails(MILL_EINPUT, "net.h1", b.load(b.ctx, f));
     assert_true(hash_of(u) == before);
     cls_trainer_close(u);
     store_close(f);
-    cls_trainer_close(t);
-    rank_close(g, MILL_OK);
-    free_data(&m);
+    close_alone(&l);
     assert_ok(file_remove(path));
     assert_int_equal(live_blocks(), 0);
 }
@@ -465,39 +473,32 @@ void test_train__goes_on_from_a_saved_state_to_the_bit(void **state)
 void test_train__steps_allocate_nothing(void **state)
 {
     mill_mem_stats before, after;
-    made m;
     cls_config c = small_config();
-    rank_group *g = alone();
-    cls_trainer *t;
+    lone l;
     (void)state;
 
-    make_data(&m, 90, true, 0);
     c.virtual_shards = 2;
-    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    cls_trainer *t = open_alone(&l, &c, 90, 0);
     for (int64_t i = 0; i < 3; i++) assert_ok(cls_step(t, i));
     mill_mem_get_stats(&before);
     for (int64_t i = 3; i < 60; i++) assert_ok(cls_step(t, i));
     mill_mem_get_stats(&after);
     assert_int_equal(after.calls, before.calls);
-    cls_trainer_close(t);
-    rank_close(g, MILL_OK);
-    free_data(&m);
+    close_alone(&l);
 }
 
 void test_train__frozen_layers_stay_as_they_were_loaded(void **state)
 {
     char path[] = "/tmp/t_classify_train-XXXXXX";
-    made m;
     cls_config c = small_config();
-    rank_group *g = alone();
-    cls_trainer *t, *u;
+    cls_trainer *u;
+    lone l;
     store_writer *w;
     json_t *meta = json_object();
     (void)state;
 
     close(mkstemp(path));
-    make_data(&m, 90, true, 0);
-    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    cls_trainer *t = open_alone(&l, &c, 90, 0);
     for (int64_t i = 0; i < 20; i++) assert_ok(cls_step(t, i));
     assert_ok(store_writer_new(&w));
     assert_ok(cls_state_save(t, w, meta));
@@ -507,7 +508,7 @@ void test_train__frozen_layers_stay_as_they_were_loaded(void **state)
     c.encoder_path = path;
     c.freeze_encoder = true;
     c.seed = 77;
-    assert_ok(cls_trainer_open(&u, &c, &m.d, g, NULL));
+    assert_ok(cls_trainer_open(&u, &c, &l.m.d, l.g, NULL));
     for (int64_t i = 0; i < 20; i++) assert_ok(cls_step(u, i));
     for (int i = 0; i < t->layout.n; i++)
         for (int k = 0; k < u->layout.n; k++) {
@@ -522,28 +523,23 @@ void test_train__frozen_layers_stay_as_they_were_loaded(void **state)
     for (int i = 0; i < u->layout.n; i++) n_trained += u->layout.entry[i].group == 0;
     assert_int_equal(n_trained, 2);
     cls_trainer_close(u);
-    cls_trainer_close(t);
-    rank_close(g, MILL_OK);
-    free_data(&m);
+    close_alone(&l);
     assert_ok(file_remove(path));
 }
 
 void test_train__the_rate_rises_and_falls_once(void **state)
 {
-    made m;
     cls_config c = small_config();
-    rank_group *g = alone();
-    cls_trainer *t;
+    lone l;
     (void)state;
 
-    make_data(&m, 64, true, 0);
     c.batch_size = 8; /* 8 steps an epoch */
     c.epochs = 10;
     c.warmup_epochs = 2;
     c.accum_steps = 2;
     c.lr = 0.5e-3;
     c.lr_scale = "linear";
-    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    const cls_trainer *t = open_alone(&l, &c, 64, 0);
     assert_near(t->plan.lr, 1e-3, 0);
     assert_int_equal(t->plan.steps_per_epoch, 4);
     assert_near(cls_rate(t, 0), 1e-3 / 8, 1e-18);
@@ -552,27 +548,20 @@ void test_train__the_rate_rises_and_falls_once(void **state)
     assert_near(cls_rate(t, 24), 1e-6 + (1e-3 - 1e-6) / 2, 1e-12); /* half way */
     for (int64_t i = 9; i < 40; i++) assert_true(cls_rate(t, i) < cls_rate(t, i - 1));
     assert_true(cls_rate(t, 39) > 1e-6);
-    cls_trainer_close(t);
-    rank_close(g, MILL_OK);
-    free_data(&m);
+    close_alone(&l);
 }
 
 void test_train__says_at_which_step_the_numbers_broke(void **state)
 {
-    made m;
-    cls_config c = small_config();
-    rank_group *g = alone();
-    cls_trainer *t;
+    const cls_config c = small_config();
+    lone l;
     (void)state;
 
-    make_data(&m, 64, true, 0);
-    assert_ok(cls_trainer_open(&t, &c, &m.d, g, NULL));
+    cls_trainer *t = open_alone(&l, &c, 64, 0);
     assert_ok(cls_step(t, 0));
     rank_buffer_data(t->shards.params)[3] = (float)INFINITY;
     assert_fails(MILL_EDEVICE, "step 2", cls_step(t, 1));
-    cls_trainer_close(t);
-    rank_close(g, MILL_OK);
-    free_data(&m);
+    close_alone(&l);
 }
 
 void test_train__config_is_refused_in_words(void **state)
