@@ -10,6 +10,8 @@
  * from rank_spawn() until the first all-reduce is done on all ranks.  kill: from SIGKILL of a rank
  * until the launcher has returned.
  */
+#include "bench.h"
+
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -31,23 +33,10 @@ typedef struct {
 } shared;
 static shared *between;
 
-static void check(mill_err err)
-{
-    if (!err) return;
-    fprintf(stderr, "bench: %s\n", mill_error());
-    exit(1);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Median and least, in microseconds. */
 static void print_times(rank_group *g, const char *name, double *t, int n, double bytes)
 {
-    qsort(t, (size_t)n, sizeof *t, by_value);
+    qsort(t, (size_t)n, sizeof *t, ascending);
     if (rank_of(g)) return;
     printf("%-26s %10.1f us  least %10.1f us", name, t[n / 2] * 1e6, t[0] * 1e6);
     if (bytes > 0) printf("  %6.1f GB/s", bytes / t[n / 2] / 1e9);
@@ -224,9 +213,9 @@ static void time_jobs(void)
         (void)run_job(2, be_endless);
         killed[i] = mill_clock() - between->killed;
     }
-    qsort(first, TIMES, sizeof *first, by_value);
-    qsort(whole, TIMES, sizeof *whole, by_value);
-    qsort(killed, TIMES, sizeof *killed, by_value);
+    qsort(first, TIMES, sizeof *first, ascending);
+    qsort(whole, TIMES, sizeof *whole, ascending);
+    qsort(killed, TIMES, sizeof *killed, ascending);
     printf("start of 2 forked ranks to their first all-reduce  %.2f ms  (longest %.2f)\n",
            first[TIMES / 2] * 1e3, first[TIMES - 1] * 1e3);
     printf("such a job as a whole                               %.2f ms\n", whole[TIMES / 2] * 1e3);

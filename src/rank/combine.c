@@ -30,54 +30,32 @@ TREE(float, tree_f32)
 TREE(double, tree_f64)
 TREE(uint64_t, tree_u64) /* wraps */
 
-/* The i-th value of each rank's block, one behind the other. */
-#define COLLECT(type, v, i)                            \
-    for (int r = 0; r < world; r++) {                  \
-        const type *of_ = m->block(g, r); /* NOLINT */ \
-        (v)[r] = of_[i];                               \
-    }
-
-static void reduce_f64(rank_group *g, double *x, int64_t n, rank_op op)
+static int64_t tree_i64(const int64_t *x, int n)
 {
-    const rank_methods *m = g->methods;
-    const int world = g->who.world;
-    double v[RANK_MAX_WORLD] = {0};
-
-    for (int64_t i = 0; i < n; i++) {
-        COLLECT(double, v, i)
-        x[i] = op == RANK_SUM ? tree_f64(v, world) : v[0];
-        for (int r = 1; r < world && op != RANK_SUM; r++)
-            if (isnan(v[r]) || (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i])) x[i] = v[r];
-    }
+    return (int64_t)tree_u64((const uint64_t *)x, n);
 }
 
-static void reduce_f32(rank_group *g, float *x, int64_t n, rank_op op)
-{
-    const rank_methods *m = g->methods;
-    const int world = g->who.world;
-    float v[RANK_MAX_WORLD] = {0};
-
-    for (int64_t i = 0; i < n; i++) {
-        COLLECT(float, v, i)
-        x[i] = op == RANK_SUM ? tree_f32(v, world) : v[0];
-        for (int r = 1; r < world && op != RANK_SUM; r++)
-            if (isnan(v[r]) || (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i])) x[i] = v[r];
+/* x[i] from the i-th value of each rank's block. */
+#define REDUCE(type, name, tree)                                                         \
+    static void name(const rank_group *g, type *x, int64_t n, rank_op op)                \
+    {                                                                                    \
+        const int world = g->who.world;                                                  \
+        type v[RANK_MAX_WORLD] = {0};                                                    \
+                                                                                         \
+        for (int64_t i = 0; i < n; i++) {                                                \
+            for (int r = 0; r < world; r++) {                                            \
+                const type *of = g->methods->block(g, r); /* NOLINT */                   \
+                v[r] = of[i];                                                            \
+            }                                                                            \
+            x[i] = op == RANK_SUM ? tree(v, world) : v[0];                               \
+            for (int r = 1; r < world && op != RANK_SUM; r++)                            \
+                if (isnan((double)v[r]) || (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i])) \
+                    x[i] = v[r];                                                         \
+        }                                                                                \
     }
-}
-
-static void reduce_i64(rank_group *g, int64_t *x, int64_t n, rank_op op)
-{
-    const rank_methods *m = g->methods;
-    const int world = g->who.world;
-    int64_t v[RANK_MAX_WORLD] = {0};
-
-    for (int64_t i = 0; i < n; i++) {
-        COLLECT(int64_t, v, i)
-        x[i] = op == RANK_SUM ? (int64_t)tree_u64((const uint64_t *)v, world) : v[0];
-        for (int r = 1; r < world && op != RANK_SUM; r++)
-            if (op == RANK_MAX ? v[r] > x[i] : v[r] < x[i]) x[i] = v[r];
-    }
-}
+REDUCE(float, reduce_f32, tree_f32)
+REDUCE(double, reduce_f64, tree_f64)
+REDUCE(int64_t, reduce_i64, tree_i64)
 
 mill_err rank_combine(rank_group *g, void *x, int64_t n, rank_type type, rank_op op)
 {

@@ -30,94 +30,106 @@ static real state_at(mill_exec *e, const char *name, int64_t i)
     return ((real *)t.data)[i];
 }
 
+/* Torch's Adam on n numbers: p, m and v are states, grad is an input. */
+typedef struct {
+    mill_graph *g;
+    mill_ref p, m, v, grad, lr;
+} adam;
+enum { ADAM_N = 130 * 7 };
+static const double ADAM_RATE = 0.05;
+
+static adam adam_new(void)
+{
+    const mill_shape shape = SHAPE(130, 7);
+    const mill_init zero = {INIT_ZERO, 0};
+    adam a;
+
+    assert_ok(mill_cpu_init());
+    assert_ok(mill_graph_new(&a.g));
+    a.p = mill_state(a.g, "p", MILL_T_REAL, shape, zero);
+    a.m = mill_state(a.g, "m", MILL_T_REAL, shape, zero);
+    a.v = mill_state(a.g, "v", MILL_T_REAL, shape, zero);
+    a.grad = mill_input(a.g, "grad", MILL_T_REAL, shape);
+    a.lr = mill_const_real(a.g, ADAM_RATE);
+    return a;
+}
+
+/* The same in double: want is (p, m, v), of each number. */
+static void adam_begin(double want[3][ADAM_N], mill_exec *e)
+{
+    fill(e, "p", true, 1);
+    memset(want, 0, 3 * sizeof *want);
+    for (int i = 0; i < ADAM_N; i++) want[0][i] = (double)(real)draw(1, i);
+}
+
+static void adam_update(double want[3][ADAM_N], int i, double grad, double t,
+                        const mill_adam_opts *o)
+{
+    const double d = grad + o->weight_decay * want[0][i];
+
+    want[1][i] = o->beta1 * want[1][i] + (1 - o->beta1) * d;
+    want[2][i] = o->beta2 * want[2][i] + (1 - o->beta2) * d * d;
+    want[0][i] -= ADAM_RATE * want[1][i] / (1 - pow(o->beta1, t)) /
+                  (sqrt(want[2][i] / (1 - pow(o->beta2, t))) + o->eps);
+}
+
+static void assert_adam(mill_exec *e, double want[3][ADAM_N], double off_p, double off_moments)
+{
+    for (int i = 0; i < ADAM_N; i++) {
+        assert_true(fabs((double)state_at(e, "p", i) - want[0][i]) < off_p);
+        assert_true(fabs((double)state_at(e, "m", i) - want[1][i]) < off_moments);
+        assert_true(fabs((double)state_at(e, "v", i) - want[2][i]) < off_moments);
+    }
+}
+
 void test_adam__keeps_its_moments_over_steps(void **state)
 {
     const mill_adam_opts o = {.beta1 = 0.5, .beta2 = 0.9, .eps = 1e-8, .weight_decay = 1e-2};
-    const mill_shape shape = SHAPE(130, 7);
-    const mill_init zero = {INIT_ZERO, 0};
-    mill_graph *g;
+    const adam a = adam_new();
+    double want[3][ADAM_N];
     mill_exec *e;
     (void)state;
 
-    assert_ok(mill_cpu_init());
-    assert_ok(mill_graph_new(&g));
-    const mill_ref p = mill_state(g, "p", MILL_T_REAL, shape, zero);
-    const mill_ref m = mill_state(g, "m", MILL_T_REAL, shape, zero);
-    const mill_ref v = mill_state(g, "v", MILL_T_REAL, shape, zero);
-    const mill_ref grad = mill_input(g, "grad", MILL_T_REAL, shape);
-    assert_true(mill_adam(g, p, m, v, grad, mill_const_real(g, 0.05), &o));
-    assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 1}));
-    fill(e, "p", true, 1);
-
-    double want[3][910] = {{0}};
-    for (int i = 0; i < 910; i++) want[0][i] = (double)(real)draw(1, i);
+    assert_true(mill_adam(a.g, a.p, a.m, a.v, a.grad, a.lr, &o));
+    assert_ok(mill_exec_new(&e, a.g, &(exec_options){.seed = 1}));
+    adam_begin(want, e);
     for (uint32_t step = 0; step < 4; step++) {
         fill(e, "grad", false, 10 + (int)step);
         assert_ok(mill_exec_run(e, step));
-        for (int i = 0; i < 910; i++) {
-            const double d = draw(10 + (int)step, i) + o.weight_decay * want[0][i], t = step + 1;
-            want[1][i] = o.beta1 * want[1][i] + (1 - o.beta1) * d;
-            want[2][i] = o.beta2 * want[2][i] + (1 - o.beta2) * d * d;
-            want[0][i] -= 0.05 * want[1][i] / (1 - pow(o.beta1, t)) /
-                          (sqrt(want[2][i] / (1 - pow(o.beta2, t))) + o.eps);
-        }
+        for (int i = 0; i < ADAM_N; i++)
+            adam_update(want, i, draw(10 + (int)step, i), step + 1, &o);
     }
-    for (int i = 0; i < 910; i++) { /* four updates of a few float roundings each */
-        assert_true(fabs((double)state_at(e, "p", i) - want[0][i]) < 3e-6);
-        assert_true(fabs((double)state_at(e, "m", i) - want[1][i]) < 1e-6);
-        assert_true(fabs((double)state_at(e, "v", i) - want[2][i]) < 1e-6);
-    }
+    assert_adam(e, want, 3e-6, 1e-6); /* four updates of a few float roundings each */
     mill_exec_free(e);
-    mill_graph_free(g);
+    mill_graph_free(a.g);
 }
 
 /* Two updates in one graph, as CTGAN makes with two turns of its discriminator: the second
  * gradient, p' + grad, is of the parameter that the first has left, and so are the moments. */
 void test_adam__updates_twice_in_one_step(void **state)
 {
-    enum { N = 910 };
-    const mill_shape shape = SHAPE(130, 7);
-    const mill_init zero = {INIT_ZERO, 0};
     mill_adam_opts o = {.beta1 = 0.5, .beta2 = 0.9, .eps = 1e-8, .t_mul = 2, .t_add = 1};
-    mill_graph *g;
+    const adam a = adam_new();
+    double want[3][ADAM_N];
     mill_exec *e;
     (void)state;
 
-    assert_ok(mill_cpu_init());
-    assert_ok(mill_graph_new(&g));
-    const mill_ref p = mill_state(g, "p", MILL_T_REAL, shape, zero);
-    const mill_ref m = mill_state(g, "m", MILL_T_REAL, shape, zero);
-    const mill_ref v = mill_state(g, "v", MILL_T_REAL, shape, zero);
-    const mill_ref grad = mill_input(g, "grad", MILL_T_REAL, shape);
-    const mill_ref lr = mill_const_real(g, 0.05);
-    const mill_ref once = mill_adam(g, p, m, v, grad, lr, &o);
+    const mill_ref once = mill_adam(a.g, a.p, a.m, a.v, a.grad, a.lr, &o);
     o.t_add = 2;
-    assert_true(mill_adam(g, once, m, v, mill_add(g, once, grad), lr, &o));
-    assert_ok(mill_exec_new(&e, g, &(exec_options){.seed = 1}));
-    fill(e, "p", true, 1);
-
-    double want[3][N] = {{0}};
-    for (int i = 0; i < N; i++) want[0][i] = (double)(real)draw(1, i);
+    assert_true(mill_adam(a.g, once, a.m, a.v, mill_add(a.g, once, a.grad), a.lr, &o));
+    assert_ok(mill_exec_new(&e, a.g, &(exec_options){.seed = 1}));
+    adam_begin(want, e);
     for (uint32_t step = 0; step < 3; step++) {
         fill(e, "grad", false, 10 + (int)step);
         assert_ok(mill_exec_run(e, step));
-        for (int i = 0; i < N; i++)
-            for (int turn = 0; turn < 2; turn++) {
-                const double t = 2 * step + 1 + (double)turn;
-                const double d = draw(10 + (int)step, i) + (turn ? want[0][i] : 0);
-                want[1][i] = o.beta1 * want[1][i] + (1 - o.beta1) * d;
-                want[2][i] = o.beta2 * want[2][i] + (1 - o.beta2) * d * d;
-                want[0][i] -= 0.05 * want[1][i] / (1 - pow(o.beta1, t)) /
-                              (sqrt(want[2][i] / (1 - pow(o.beta2, t))) + o.eps);
-            }
+        for (int i = 0; i < ADAM_N; i++)
+            for (int turn = 0; turn < 2; turn++)
+                adam_update(want, i, draw(10 + (int)step, i) + (turn ? want[0][i] : 0),
+                            2 * step + 1 + (double)turn, &o);
     }
-    for (int i = 0; i < N; i++) { /* six updates of a few float roundings each */
-        assert_true(fabs((double)state_at(e, "p", i) - want[0][i]) < 1e-5);
-        assert_true(fabs((double)state_at(e, "m", i) - want[1][i]) < 1e-5);
-        assert_true(fabs((double)state_at(e, "v", i) - want[2][i]) < 1e-5);
-    }
+    assert_adam(e, want, 1e-5, 1e-5); /* six updates of a few float roundings each */
     mill_exec_free(e);
-    mill_graph_free(g);
+    mill_graph_free(a.g);
 }
 
 /* Two forwards in one graph, as CTGAN's generator has them: the second starts from the first's
