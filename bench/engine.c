@@ -30,12 +30,6 @@ static const mill_op rows = {.name = "rows",
                              .shape = shape_like_src0,
                              .run = {nothing, nothing}};
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static mill_err measure(const char *name, const mill_op *op, int64_t height, mill_pool *pool,
                         double limit)
 {
@@ -56,7 +50,7 @@ static mill_err measure(const char *name, const mill_op *op, int64_t height, mil
         TRY(mill_exec_run(e, (uint32_t)n));
         s[n++] = mill_clock() - start;
     } while (n < MAX_RUNS && mill_clock() < end);
-    qsort(s, (size_t)n, sizeof *s, by_value);
+    qsort(s, (size_t)n, sizeof *s, ascending);
     const int64_t tiles = (height + mill_grain(height) - 1) / mill_grain(height);
     printf("%-7s %d threads  %7.3f us a node  %6.1f ns a call and thread\n", name,
            mill_pool_threads(pool), 1e6 * s[n / 2] / NODES,

@@ -50,12 +50,6 @@ static void step(void *ctx, int thread, mill_walk *w)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Median seconds of a walk, over `limit` seconds. */
 static double median(mill_pool *p, void (*fn)(void *, int, mill_walk *), double limit)
 {
@@ -67,7 +61,7 @@ static double median(mill_pool *p, void (*fn)(void *, int, mill_walk *), double 
         const double then = now;
         t[n] = (now = mill_clock()) - then;
     }
-    qsort(t, (size_t)n, sizeof *t, by_value);
+    qsort(t, (size_t)n, sizeof *t, ascending);
     return t[n / 2];
 }
 
