@@ -1,9 +1,12 @@
 /*
  * server_inner.h - what the parts of the servers share.
  *
- * servers.c has the states and what leads from one to the next, server_child.c processes,
- * server_command.c their command lines, server_probe.c what is read from answers to probes, and
- * server_window.c how many requests may be in flight.
+ *     servers.c          opened, asked for room, given back what came of it, closed
+ *     server_life.c      the states and what leads from one to the next
+ *     server_process.c   one of ours as a process, by server_child.c
+ *     server_command.c   its command line
+ *     server_probe.c     what is read from answers to probes
+ *     server_window.c    how many requests may be in flight
  */
 #ifndef MILL_REASON_SERVER_INNER_H
 #define MILL_REASON_SERVER_INNER_H
@@ -90,7 +93,18 @@ void life_sign(server *sv, double seconds); /* it answered what was sent so long
 /* end: HTTP_NO_CONNECTION or HTTP_RESET.  It is looked at, or is down. */
 void life_lost_connection(server *sv, http_end end, const char *why);
 bool life_is_hopeless(const server *sv, double now);
-void life_stop(server *sv); /* cancels what is under way and watched; the process stays */
+void life_stop(server *sv);   /* cancels what is under way and watched; the process stays */
+void life_cancel(server *sv); /* what is under way, and its timer */
+void life_give_up(server *sv);
+void life_tell(const server *sv); /* servers_options.changed */
+/* Calls `next` then, and not what was to be called before. */
+void life_after(server *sv, double seconds, void (*next)(server *sv));
+
+/* ---- server_process.c: of a server that is ours ---- */
+
+mill_err process_start(server *sv);
+/* To be replaced: it counts as dead from now on, and is begun again when it is gone. */
+void process_end(server *sv);
 
 /* ---- server_command.c ---- */
 

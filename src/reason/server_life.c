@@ -17,9 +17,8 @@
  * One of ours whose connections are lost is looked at once; one that refuses them gets no requests
  * until it gives a sign, or is dead: that can take a process seconds after its sockets are closed.
  *
- * A port can be another's before our server listens there.  It then ends with "address in use" and
- * is started with the next; until it ends, somebody else answers our probes, so that a server of
- * ours is called a wrong one only after ALIEN seconds of it.
+ * Until one of ours finds its port taken (server_process.c) somebody else answers our probes, so
+ * that it is called a wrong server only after ALIEN seconds of it.
  */
 #include "reason/server_inner.h"
 
@@ -27,20 +26,16 @@
 #include "base/text.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-static const double ALIEN = 5, SOON = 0.05, OFTEN = 0.1, LATEST = 5, LONGEST_PAUSE = 60,
-                    PROBE_SECONDS = 10;
-enum { MANY_TIMEOUTS = 3, MOST_PORTS = 20, EXIT_CANNOT = 126 };
+static const double ALIEN = 5, SOON = 0.05, OFTEN = 0.1, LATEST = 5, PROBE_SECONDS = 10;
+enum { MANY_TIMEOUTS = 3 };
 
 static void ask_health(server *sv);
 static void look(server *sv);
 
-static void tell(const server *sv)
+void life_tell(const server *sv)
 {
     if (sv->all->o.changed) sv->all->o.changed(sv->all->o.ctx);
 }
@@ -66,7 +61,7 @@ static void ring(void *ctx)
     sv->next(sv);
 }
 
-static void after(server *sv, double seconds, void (*next)(server *sv))
+void life_after(server *sv, double seconds, void (*next)(server *sv))
 {
     http_forget(sv->timer);
     sv->timer = NULL;
@@ -78,10 +73,10 @@ static void after(server *sv, double seconds, void (*next)(server *sv))
 static void look_after(server *sv, double seconds)
 {
     sv->look_at = http_now() + seconds;
-    after(sv, seconds, look);
+    life_after(sv, seconds, look);
 }
 
-static void cancel(server *sv)
+void life_cancel(server *sv)
 {
     if (sv->asked) http_cancel(sv->asked);
     if (sv->tried) chat_cancel(sv->tried);
@@ -93,7 +88,7 @@ static void cancel(server *sv)
 
 void life_stop(server *sv)
 {
-    cancel(sv);
+    life_cancel(sv);
     if (sv->child.output >= 0) http_unwatch(sv->all->loop, sv->child.output);
     if (sv->child.pidfd >= 0) http_unwatch(sv->all->loop, sv->child.pidfd);
 }
@@ -110,155 +105,22 @@ static void be_fatal(server *sv, const char *words)
         snprintf(s->words, sizeof s->words, "%s", words);
     }
     sv->life = LIFE_OVER;
-    cancel(sv);
-    tell(sv);
+    life_cancel(sv);
+    life_tell(sv);
 }
 
-static void be_over(server *sv)
+void life_give_up(server *sv)
 {
     sv->life = LIFE_OVER;
-    cancel(sv);
+    life_cancel(sv);
     mill_log(MILL_LOG_WARN, "%s is given up: %s", sv->name, sv->why);
-    tell(sv);
+    life_tell(sv);
 }
 
 bool life_is_hopeless(const server *sv, double now)
 {
     if (sv->life == LIFE_OVER) return true;
     return !sv->is_ours && sv->life != LIFE_READY && now - sv->since > start_seconds(sv);
-}
-
-/* ---- one of ours: start, output, death ---- */
-
-static void read_output(void *ctx)
-{
-    server *sv = ctx;
-
-    if (child_read(&sv->child)) return;
-    http_unwatch(sv->all->loop, sv->child.output); /* it has closed it, and may live on */
-    close(sv->child.output);
-    sv->child.output = -1;
-}
-
-static bool is_port_taken(const server *sv)
-{
-    return child_said(&sv->child, "address already in use") ||
-           child_said(&sv->child, "address in use") || child_said(&sv->child, "errno 98") ||
-           child_said(&sv->child, "couldn't bind");
-}
-
-static void died(void *ctx)
-{
-    server *sv = ctx;
-    servers *s = sv->all;
-    const bool was_ready = sv->life == LIFE_READY, was_ended = sv->life == LIFE_ENDING;
-    char end[96], words[400];
-    int status = 0;
-
-    if (!child_reap(&sv->child, &s->guard, &status)) return;
-    life_stop(sv);
-    child_close(&sv->child);
-    sv->life = LIFE_WAITS;
-    sv->idle_from = -1;
-    if (!was_ended) {
-        child_last_words(words, sizeof words, &sv->child);
-        snprintf(sv->why, sizeof sv->why, "it %s%s%s", child_describe(end, status),
-                 *words ? "; its last words: " : "", words);
-    }
-    if (!was_ready && !was_ended && is_port_taken(sv) && ++sv->ports_tried < MOST_PORTS) {
-        mill_log(MILL_LOG_INFO, "%s: port %d is another's by now; the next one", sv->name,
-                 sv->port);
-        after(sv, SOON, life_begin);
-        return;
-    }
-    if (!was_ended) sv->deaths++;
-    const bool cannot = WIFEXITED(status) && WEXITSTATUS(status) >= EXIT_CANNOT && !was_ready;
-    if (cannot || ++sv->restarts > s->o.most_restarts) {
-        be_over(sv);
-        return;
-    }
-    mill_log(MILL_LOG_WARN, "%s: %s; it is started again in %g s (%lld of %lld)", sv->name, sv->why,
-             sv->pause, (long long)sv->restarts, (long long)s->o.most_restarts);
-    after(sv, sv->pause, life_begin);
-    sv->pause = fmin(2 * sv->pause, LONGEST_PAUSE);
-    tell(sv);
-}
-
-/* Where it is to listen: a socket in the folder, else a port. */
-static mill_err choose_place(server *sv, char port[16])
-{
-    int taken[SERVERS_MAX], n = 0;
-
-    if (sv->has_socket) {
-        unlink(sv->socket);
-        snprintf(sv->url, sizeof sv->url, "http://localhost");
-        return MILL_OK;
-    }
-    for (int i = 0; i < sv->all->n; i++) taken[n++] = sv->all->sv[i].port;
-    TRY(child_port(&sv->port, taken, n));
-    snprintf(port, 16, "%d", sv->port);
-    snprintf(sv->url, sizeof sv->url, "http://127.0.0.1:%d", sv->port);
-    return MILL_OK;
-}
-
-/* Words and environment of its process. */
-static mill_err compose(char ***words, char ***env, server *sv, mill_arena *a, const char *port)
-{
-    const servers_options *o = &sv->all->o;
-    const server_preset *p = sv->preset;
-    char cache[800], visible[128], **more = NULL, **fast;
-    int n, n_more = 0, n_fast;
-
-    snprintf(cache, sizeof cache, "%s/cache-%d", o->folder, sv->i);
-    const command_fill fill = {.model = o->model,
-                               .port = sv->has_socket ? NULL : port,
-                               .gpu = sv->gpu,
-                               .socket = sv->has_socket ? sv->socket : NULL,
-                               .cache = cache};
-    TRY(command_words(words, &n, a, p ? p->command : o->serve, &fill));
-    if (p && o->fast && *p->fast) {
-        TRY(command_words(&fast, &n_fast, a, p->fast, &fill));
-        TRY(command_join(words, a, n, fast, n_fast));
-    }
-    if (p && *p->environment && sv->all->n > 1)
-        TRY(command_words(&more, &n_more, a, p->environment, &fill));
-    snprintf(visible, sizeof visible, "CUDA_VISIBLE_DEVICES=%s", sv->gpu);
-    return command_environment(env, a, more, n_more, sv->is_on_gpu ? visible : NULL);
-}
-
-static mill_err launch(server *sv)
-{
-    servers *s = sv->all;
-    char port[16] = "", **words, **env;
-    mill_arena *a = NULL;
-    mill_err err;
-
-    TRY(mill_arena_new(&a));
-    if ((err = choose_place(sv, port))) goto done;
-    if ((err = compose(&words, &env, sv, a, port))) goto done;
-    if ((err = child_start(&sv->child, &s->guard, words, env))) goto done;
-    err = http_watch(s->loop, sv->child.output, read_output, sv);
-    if (!err) err = http_watch(s->loop, sv->child.pidfd, died, sv);
-done:
-    mill_arena_free(a);
-    return err;
-}
-
-static void end_slow(server *sv)
-{
-    child_signal(&sv->child, SIGKILL);
-}
-
-/* One of ours that is to be replaced: `died` comes when it is gone. */
-static void end_ours(server *sv)
-{
-    cancel(sv);
-    sv->life = LIFE_ENDING;
-    sv->deaths++;
-    sv->idle_from = -1;
-    child_signal(&sv->child, sv->all->o.cleanup_seconds > 0 ? SIGTERM : SIGKILL);
-    if (sv->all->o.cleanup_seconds > 0) after(sv, sv->all->o.cleanup_seconds, end_slow);
-    tell(sv);
 }
 
 /* ---- from started to ready ---- */
@@ -268,12 +130,12 @@ void life_begin(server *sv)
     sv->since = http_now();
     sv->bad_since = 0;
     sv->life = LIFE_PROBED;
-    if (sv->is_ours && launch(sv)) {
+    if (sv->is_ours && process_start(sv)) {
         snprintf(sv->why, sizeof sv->why, "%s", mill_error());
-        be_over(sv);
+        life_give_up(sv);
         return;
     }
-    after(sv, SOON, ask_health);
+    life_after(sv, SOON, ask_health);
 }
 
 static void not_yet(server *sv, double least)
@@ -287,12 +149,12 @@ static void not_yet(server *sv, double least)
         snprintf(sv->why, sizeof sv->why, "it was not ready after %g s: %s", start_seconds(sv),
                  why);
         sv->restarts = sv->all->o.most_restarts; /* it would take as long again */
-        end_ours(sv);
+        process_end(sv);
         return;
     }
-    after(sv, fmax(pause, least), ask_health);
+    life_after(sv, fmax(pause, least), ask_health);
     if (!sv->is_ours && now - sv->since > hang_seconds(sv)) sv->is_lost = true;
-    if (sv->is_lost || life_is_hopeless(sv, now)) tell(sv);
+    if (sv->is_lost || life_is_hopeless(sv, now)) life_tell(sv);
 }
 
 /* It answers, but as no server of the model. */
@@ -342,7 +204,7 @@ static void be_ready(server *sv)
     window_restart(&sv->window, now);
     mill_log(MILL_LOG_INFO, "%s is ready after %.1f s", sv->name, now - sv->since);
     look_after(sv, SOON);
-    tell(sv);
+    life_tell(sv);
 }
 
 static void tried(void *ctx, const chat_reply *r)
@@ -472,14 +334,14 @@ static void ask_health(server *sv)
 static void went_down(server *sv, const char *why)
 {
     if (sv->life != LIFE_READY) return;
-    cancel(sv);
+    life_cancel(sv);
     sv->life = LIFE_PROBED;
     sv->since = http_now();
     sv->deaths++;
     sv->idle_from = -1;
     snprintf(sv->why, sizeof sv->why, "%s", why);
     mill_log(MILL_LOG_WARN, "%s is down: %s", sv->name, why);
-    after(sv, sv->pause, ask_health);
+    life_after(sv, sv->pause, ask_health);
     sv->pause = fmin(2 * sv->pause, LATEST);
 }
 
@@ -511,19 +373,19 @@ static void look_again(server *sv)
     if (!sv->is_ours) {
         went_down(sv, how);
         sv->is_lost = true;
-        tell(sv);
+        life_tell(sv);
         return;
     }
     snprintf(sv->why, sizeof sv->why, "it hung: %s for %g s", how, hang);
     mill_log(MILL_LOG_WARN, "%s hangs: %s; it is ended", sv->name, how);
-    end_ours(sv);
+    process_end(sv);
 }
 
 static void accepts(server *sv)
 {
     if (!sv->refuses) return;
     sv->refuses = false;
-    tell(sv);
+    life_tell(sv);
 }
 
 void life_sign(server *sv, double seconds)
@@ -540,7 +402,7 @@ static void heard_look(void *ctx, const http_result *r)
     sv->asked = NULL;
     if (r->end == HTTP_NO_CONNECTION && !sv->is_ours) {
         went_down(sv, r->why);
-        tell(sv);
+        life_tell(sv);
         return;
     }
     if (r->end == HTTP_NO_CONNECTION)
@@ -562,7 +424,7 @@ static void heard_metrics(void *ctx, const http_result *r)
             const int64_t before = window_size(&sv->window);
             sv->told = m;
             window_steer(&sv->window, &m, http_now());
-            if (window_size(&sv->window) > before) tell(sv);
+            if (window_size(&sv->window) > before) life_tell(sv);
         }
     }
     heard_look(sv, r);
