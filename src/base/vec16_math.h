@@ -202,21 +202,39 @@ VI f16v vquantile(f16v p)
     return vquantile_of(p, 0);
 }
 
+/* The keys of a seed's ten rounds.  Made before a loop they are operands in memory; the rounds have
+ * no place among them for moves from general registers. */
+typedef struct {
+    uint64_t round[10][2]; /* below 2^32 */
+} v_keys;
+
+VI v_keys vkeys(uint64_t seed)
+{
+    v_keys k;
+
+    for (uint32_t r = 0; r < 10; r++) {
+        k.round[r][0] = (uint32_t)seed + r * 0x9E3779B9u;
+        k.round[r][1] = (uint32_t)(seed >> 32) + r * 0xBB67AE85u;
+    }
+    return k;
+}
+
 /*
  * Four words of Philox4x32-10 for the counters index0 .. index0 + 15.  Lanes are kept in 64-bit
  * halves, even and odd ones apart, since the product of two words fills both: a shift per product,
  * no blends.
  */
 #if VL == 4
-VI void vphilox(i16v out[4], uint64_t seed, uint32_t step, uint32_t stream, uint64_t index0)
+VI void vphilox(i16v out[4], const v_keys *k, uint32_t step, uint32_t stream, uint64_t index0)
 {
+    const uint64_t seed = k->round[0][0] | k->round[0][1] << 32;
     uint32_t word[4][16];
     for (uint32_t l = 0; l < 16; l++) {
         uint32_t w[4];
         mill_philox(w, seed, step, stream, index0 + l);
-        for (int k = 0; k < 4; k++) word[k][l] = w[k];
+        for (int i = 0; i < 4; i++) word[i][l] = w[i];
     }
-    for (int k = 0; k < 4; k++) out[k] = iload(word[k]);
+    for (int w = 0; w < 4; w++) out[w] = iload(word[w]);
 }
 #else
 #if VL == 16
@@ -265,27 +283,24 @@ VI v_philox r_philox_start(uint64_t first, uint32_t step, uint32_t stream)
     return (v_philox){{at, WIDE(srli_epi64)(at, 32), r_word(stream), r_word(step)}};
 }
 
-VI v_philox r_philox_round(v_philox s, uint32_t k0, uint32_t k1)
+VI v_philox r_philox_round(v_philox s, const uint64_t key[2])
 {
     const v_w p0 = WIDE(mul_epu32)(s.c[0], r_word(0xD2511F53u));
     const v_w p1 = WIDE(mul_epu32)(s.c[2], r_word(0xCD9E8D57u));
-    const v_w n0 = r_xor3(WIDE(srli_epi64)(p1, 32), s.c[1], r_word(k0));
-    const v_w n2 = r_xor3(WIDE(srli_epi64)(p0, 32), s.c[3], r_word(k1));
+    const v_w n0 = r_xor3(WIDE(srli_epi64)(p1, 32), s.c[1], r_word(key[0]));
+    const v_w n2 = r_xor3(WIDE(srli_epi64)(p0, 32), s.c[3], r_word(key[1]));
     return (v_philox){{n0, p1, n2, p0}};
 }
 
-VI void vphilox(i16v out[4], uint64_t seed, uint32_t step, uint32_t stream, uint64_t index0)
+VI void vphilox(i16v out[4], const v_keys *k, uint32_t step, uint32_t stream, uint64_t index0)
 {
     for (int i = 0; i < VN; i++) {
         const uint64_t first = index0 + (uint64_t)(i * VL);
         v_philox even = r_philox_start(first, step, stream);
         v_philox odd = r_philox_start(first + 1, step, stream);
-        uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-        for (int round = 0; round < 10; round++) {
-            even = r_philox_round(even, k0, k1);
-            odd = r_philox_round(odd, k0, k1);
-            k0 += 0x9E3779B9u;
-            k1 += 0xBB67AE85u;
+        for (int r = 0; r < 10; r++) {
+            even = r_philox_round(even, k->round[r]);
+            odd = r_philox_round(odd, k->round[r]);
         }
         for (int w = 0; w < 4; w++) out[w].r[i] = (v_u)r_join(even.c[w], odd.c[w]);
     }
@@ -293,9 +308,9 @@ VI void vphilox(i16v out[4], uint64_t seed, uint32_t step, uint32_t stream, uint
 #endif
 
 /* Elements 64 block .. 64 block + 63 of the array (seed, step, stream), 16 in each of the four. */
-VI void vrand_bits(i16v out[4], uint64_t seed, uint32_t step, uint32_t stream, uint64_t block)
+VI void vrand_bits(i16v out[4], const v_keys *k, uint32_t step, uint32_t stream, uint64_t block)
 {
-    vphilox(out, seed, step, stream, block * 16);
+    vphilox(out, k, step, stream, block * 16);
 }
 
 /* From such bits: uniform in (0, 1), standard normal, Gumbel; as mill_u01 and mill_rand_normal. */

@@ -80,13 +80,14 @@ typedef struct {
 /*
  * out[unit] = bias + sum_k w in[k] + noise N(0, 1), each sum one chain of FMA in the order of k.
  * Either groups of rows, or (at not NULL) sparse rows: row i has weights w[at[i] .. at[i + 1] - 1]
- * of the inputs col[...].
+ * of the inputs col[...]; `order` has the rows from the shortest to the longest, so that those
+ * which are summed together end together.
  */
 typedef struct {
     v1_matrix in, out;
     const v1_rows *group;
     int n_groups;
-    const int32_t *at, *col;
+    const int32_t *at, *col, *order;
     const float *w;
     const int32_t *unit; /* (n_units) ascending */
     int n_units;

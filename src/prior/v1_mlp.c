@@ -248,6 +248,21 @@ static void clear_unneeded(const net *n, const layer *below)
                        V1_TILE * sizeof *n->a.p);
 }
 
+/* Sparse rows from the shortest to the longest, equal ones as they are. */
+static mill_err order_rows(v1_product *a, const net *n, const layer *y)
+{
+    int32_t *const order = take(n, y->n_units, sizeof *order);
+    int32_t *const next = take(n, y->in + 2, sizeof *next); /* of each length: its next place */
+
+    if (!order || !next) return MILL_ENOMEM;
+    memset(next, 0, ((size_t)y->in + 2) * sizeof *next);
+    for (int i = 0; i < y->n_units; i++) next[y->at[i + 1] - y->at[i] + 1]++;
+    for (int k = 0; k <= y->in; k++) next[k + 1] += next[k];
+    for (int i = 0; i < y->n_units; i++) order[next[y->at[i + 1] - y->at[i]]++] = i;
+    a->order = order;
+    return MILL_OK;
+}
+
 /* The weights of the units, a row after the other; y->at sparse, or NULL once they are dense. */
 static mill_err draw_weights(v1_product *a, const net *n, layer *y)
 {
@@ -272,7 +287,8 @@ static mill_err draw_weights(v1_product *a, const net *n, layer *y)
         clear_unneeded(n, y - 1);
     }
     a->group = group;
-    if (!a->at) a->n_groups = y->n_blocks ? group_blocks(group, y, w) : group_rows(group, y, w);
+    if (a->at) return order_rows(a, n, y);
+    a->n_groups = y->n_blocks ? group_blocks(group, y, w) : group_rows(group, y, w);
     return MILL_OK;
 }
 

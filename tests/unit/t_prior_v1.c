@@ -238,13 +238,14 @@ void test_activation__standardises_scales_and_applies(void **state)
     free_function(f);
 }
 
-/* Dense groups, groups without inputs and sparse rows, with and without noise, against sums in
- * double. */
+/* Dense groups, groups without inputs and sparse rows, with and without noise, an even number of
+ * rows and an odd one, against sums in double. */
 void test_product__is_bias_weights_and_noise(void **state)
 {
     enum { IN = 23, OUT = 15, TILES = 3 };
     static float in[TILES * IN * V1_TILE], out[TILES * OUT * V1_TILE], w[OUT * IN], noise[OUT];
     static const int32_t unit[8] = {0, 1, 3, 4, 5, 6, 9, 14};
+    static const int32_t even[8] = {7, 0, 1, 2, 3, 4, 5, 6}, odd[7] = {0, 1, 2, 3, 4, 5, 6};
     int32_t at[9] = {0}, col[8 * IN];
     float bias[8], packed[8 * IN];
     prior_draw d = draw_init(31, 0);
@@ -254,11 +255,21 @@ void test_product__is_bias_weights_and_noise(void **state)
     draw_normals_at(&d, in, TILES * IN * V1_TILE, 0.0f, 1.0f);
     draw_normals_at(&d, bias, 8, 0.0f, 1.0f);
     draw_normals_at(&d, noise, 8, 0.0f, 1.0f);
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 8; kind++) {
         const v1_rows group[3] = {{0, 6, 3, 7, w}, {6, 1, 0, IN, w + 42}, {7, 1, 0, 0, w}};
-        v1_product a = {
-            {in, IN, TILES},         {out, OUT, TILES}, group, 3, NULL, col, packed, unit, 8, bias,
-            kind & 1 ? noise : NULL, {77, 2, 3, 0}};
+        const int units = kind & 4 ? 7 : 8;
+        v1_product a = {.in = {in, IN, TILES},
+                        .out = {out, OUT, TILES},
+                        .group = group,
+                        .n_groups = units - 5,
+                        .col = col,
+                        .order = kind & 4 ? odd : even,
+                        .w = packed,
+                        .unit = unit,
+                        .n_units = units,
+                        .bias = bias,
+                        .noise = kind & 1 ? noise : NULL,
+                        .key = {77, 2, 3, 0}};
         double dense[8][IN] = {{0}};
 
         draw_normals_at(&d, w, OUT * IN, 0.0f, 1.0f);
@@ -274,8 +285,11 @@ void test_product__is_bias_weights_and_noise(void **state)
                 }
         }
         if (kind & 2) a.at = at;
+        *cell(&a.out, 2, 0) = *cell(&a.out, 14, 5) = 77.0f;
         AT_LEVEL(v1_product_run, &a);
-        for (int i = 0; i < 8; i++)
+        assert_true(*cell(&a.out, 2, 0) == 77.0f); /* a unit that nobody wants */
+        assert_true((*cell(&a.out, 14, 5) == 77.0f) == (units == 7));
+        for (int i = 0; i < units; i++)
             for (int r = 0; r < TILES * V1_TILE; r++) {
                 double want = (double)bias[i];
                 for (int k = 0; k < IN; k++) want += dense[i][k] * (double)*cell(&a.in, k, r);

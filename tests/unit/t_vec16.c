@@ -217,10 +217,14 @@ void test_vec16__philox_gives_the_published_answers(void **state)
     assert_int_equal(w[1], 0x94fdcceb);
     assert_int_equal(w[2], 0x5001e420);
     assert_int_equal(w[3], 0x24126ea1);
-    vphilox(v, 0, 0, 0, 0);
+    const v_keys zero = vkeys(0), digits = vkeys(0x299f31d0a4093822u);
     uint32_t lanes[16];
+    vphilox(v, &zero, 0, 0, 0);
     istore(lanes, v[2]);
     assert_int_equal(lanes[0], 0xbc57ac4c);
+    vphilox(v, &digits, 0x03707344, 0x13198a2e, 0x85a308d3243f6a88u);
+    istore(lanes, v[1]);
+    assert_int_equal(lanes[0], 0x94fdcceb);
 }
 
 /* Mean, variance and the share beyond 2 of 200,000 normals, within four standard errors. */

@@ -62,23 +62,25 @@ VI f16v shape_bits(i16v bits, mill_vrand kind)
     }
 }
 
-VI void one_block(float *y, const mill_vrand_key *key, uint64_t block, mill_vrand kind)
+VI void one_block(float *y, const mill_vrand_key *key, const v_keys *k, uint64_t block,
+                  mill_vrand kind)
 {
     i16v bits[4];
-    vrand_bits(bits, key->seed, key->step, key->stream, block);
+    vrand_bits(bits, k, key->step, key->stream, block);
     for (int64_t w = 0; w < 4; w++) vstore(y + 16 * w, shape_bits(bits[w], kind));
 }
 
 VI void fill(float *y, int64_t n, const mill_vrand_key *key, mill_vrand kind)
 {
+    const v_keys k = vkeys(key->seed);
     uint64_t at = key->first;
     while (n > 0) {
         const int64_t skip = (int64_t)(at % 64), here = n < 64 - skip ? n : 64 - skip;
         if (here == 64) {
-            one_block(y, key, at / 64, kind);
+            one_block(y, key, &k, at / 64, kind);
         } else {
             float t[64];
-            one_block(t, key, at / 64, kind);
+            one_block(t, key, &k, at / 64, kind);
             memcpy(y, t + skip, (size_t)here * sizeof *y);
         }
         y += here;

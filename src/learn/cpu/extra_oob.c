@@ -39,13 +39,14 @@ typedef struct {
 
 static void draw_bag(growing *g)
 {
+    const v_keys keys = vkeys(g->j->seed);
     const int64_t n = g->j->n;
 
     memset(g->weight, 0, (size_t)n * sizeof *g->weight);
     for (int64_t i = 0; i < n; i += 64) {
         uint32_t word[64];
         i16v bits[4];
-        vrand_bits(bits, g->j->seed, 0, g->stream, (uint64_t)(i / 64));
+        vrand_bits(bits, &keys, 0, g->stream, (uint64_t)(i / 64));
         for (int64_t w = 0; w < 4; w++) istore(word + 16 * w, bits[w]);
         const int here = n - i < 64 ? (int)(n - i) : 64;
         for (int64_t k = 0; k < here; k++)
@@ -82,9 +83,10 @@ static int64_t lay_out_rows(growing *g)
 VI void set_cuts(float *cut, const growing *g, const node *nd, int first, int blocks, f16v *least,
                  f16v *most)
 {
+    const v_keys keys = vkeys(g->j->seed);
     i16v bits[4];
 
-    vrand_bits(bits, g->j->seed, nd->id, g->stream, (uint64_t)(first / 64));
+    vrand_bits(bits, &keys, nd->id, g->stream, (uint64_t)(first / 64));
     for (int64_t b = 0; b < blocks; b++) {
         const f16v lo = least[b], hi = most[b];
         const f16v u = vu01(bits[(first / 16 + b) % 4]);

@@ -117,8 +117,9 @@ INLINE lanes l_add_at(lanes a, int64_t lane, float x) /* nothing if there is no 
 #define LANE_DRAW(name, of_bits)                                                             \
     INLINE void name(float y[64], uint64_t seed, uint32_t step, uint32_t stream, uint64_t b) \
     {                                                                                        \
+        const v_keys k = vkeys(seed);                                                        \
         i16v bits[4];                                                                        \
-        vrand_bits(bits, seed, step, stream, b);                                             \
+        vrand_bits(bits, &k, step, stream, b);                                               \
         for (int w = 0; w < 4; w++) vstore(y + 16 * w, of_bits(bits[w]));                    \
     }
 LANE_DRAW(l_uniforms, vu01)

@@ -7,10 +7,14 @@ void LEVEL_FN(prior_normals)(float *y, int64_t n, mill_vrand_key key, float mean
 {
     const f16v m = vset(mean), s = vset(std);
 
-    for (int64_t b = 0; 64 * b < n; b++) {
-        f16v z[4];
-        vnormals64(z, key.seed, key.step, key.stream, (uint64_t)b);
-        for (int64_t w = 0; w < 4; w++) {
+    const v_keys k = vkeys(key.seed);
+
+    for (int64_t b = 0; 64 * b < n; b += 2) {
+        const uint64_t block[2] = {(uint64_t)b, (uint64_t)b + 1};
+        f16v z[8];
+
+        vnormals128(z, &k, key.step, key.stream, block);
+        for (int64_t w = 0; w < 8; w++) {
             const int64_t left = n - 64 * b - 16 * w;
             const f16v x = vfma(s, z[w], m);
             if (left >= 16)

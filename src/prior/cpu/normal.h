@@ -120,14 +120,17 @@ VI void vfast_normals(f16v y[4], const i16v word[4])
         vof(ixor(ibits(y[w]), iand(word[w], iset(0x80000000u))));
 }
 
-/* The 64 elements of block `block` of the array (seed, step, stream), as base/philox.h numbers
- * them. */
-VI void vnormals64(f16v y[4], uint64_t seed, uint32_t step, uint32_t stream, uint64_t block)
+/* The 64 elements of each of two blocks of the array (keys, step, stream), as base/philox.h numbers
+ * them.  Two, because one alone waits for its own rounds. */
+VI void vnormals128(f16v y[8], const v_keys *k, uint32_t step, uint32_t stream,
+                    const uint64_t block[2])
 {
-    i16v word[4];
+    i16v word[8];
 
-    vrand_bits(word, seed, step, stream, block);
+    vrand_bits(word, k, step, stream, block[0]);
+    vrand_bits(word + 4, k, step, stream, block[1]);
     vfast_normals(y, word);
+    vfast_normals(y + 4, word + 4);
 }
 
 #endif

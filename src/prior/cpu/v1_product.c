@@ -9,6 +9,8 @@
 #include "prior/cpu/v1_dense.h"
 #include "prior/v1.h"
 
+enum { SPARSE_ROWS = 2 }; /* together, with two vectors each: four chains */
+
 VI float *tile_of(const v1_matrix *m, int tile, int unit)
 {
     return m->p + ((int64_t)tile * m->width + unit) * V1_TILE;
@@ -40,69 +42,71 @@ VI void sparse_term(f16v sum[2], const float *in, const sparse_weights *s, int64
     UNROLL for (int64_t v = 0; v < 2; v++) sum[v] = vfma(x, vload(y + 16 * v), sum[v]);
 }
 
-/* Two rows together, half of the tile after the other: four chains at a time, and a half of 200
- * inputs stays in the first cache. */
-VI void sparse_pair(float *out0, float *out1, const float *in, const sparse_weights s[2],
-                    const float bias[2])
+/* Rows together, the first one the shortest; half of the tile after the other, so that a half of
+ * 200 inputs stays in the first cache. */
+VI void sparse_group(float *const *out, const float *in, const sparse_weights *s, const float *bias)
 {
-    const int64_t both = s[0].n < s[1].n ? s[0].n : s[1].n;
-
     for (int half = 0; half < V1_TILE; half += 32) {
-        f16v a[2] = {vset(bias[0]), vset(bias[0])}, b[2] = {vset(bias[1]), vset(bias[1])};
-        for (int64_t k = 0; k < both; k++) {
-            sparse_term(a, in + half, &s[0], k);
-            sparse_term(b, in + half, &s[1], k);
-        }
-        for (int64_t k = both; k < s[0].n; k++) sparse_term(a, in + half, &s[0], k);
-        for (int64_t k = both; k < s[1].n; k++) sparse_term(b, in + half, &s[1], k);
-        UNROLL for (int64_t v = 0; v < 2; v++)
+        f16v sum[SPARSE_ROWS][2];
+
+        UNROLL for (int i = 0; i < SPARSE_ROWS; i++) sum[i][0] = sum[i][1] = vset(bias[i]);
+        for (int64_t k = 0; k < s[0].n; k++)
+            UNROLL for (int i = 0; i < SPARSE_ROWS; i++) sparse_term(sum[i], in + half, &s[i], k);
+        UNROLL for (int i = 0; i < SPARSE_ROWS; i++)
         {
-            vstore(out1 + half + 16 * v, b[v]); /* a lone row comes twice */
-            vstore(out0 + half + 16 * v, a[v]);
+            for (int64_t k = s[0].n; k < s[i].n; k++) sparse_term(sum[i], in + half, &s[i], k);
+            UNROLL for (int64_t v = 0; v < 2; v++) vstore(out[i] + half + 16 * v, sum[i][v]);
         }
     }
-}
-
-VI sparse_weights weights_of(const v1_product *a, int i)
-{
-    return (sparse_weights){a->col + a->at[i], a->w + a->at[i], a->at[i + 1] - a->at[i]};
 }
 
 VI void sparse_rows(const v1_product *a, int tile)
 {
     const float *const in = tile_of(&a->in, tile, 0);
 
-    for (int i = 0; i < a->n_units; i += 2) {
-        const int j = i + 1 < a->n_units ? i + 1 : i;
-        const sparse_weights s[2] = {weights_of(a, i), weights_of(a, j)};
-        const float bias[2] = {a->bias[i], a->bias[j]};
-        sparse_pair(tile_of(&a->out, tile, a->unit[i]), tile_of(&a->out, tile, a->unit[j]), in, s,
-                    bias);
+    for (int first = 0; first < a->n_units; first += SPARSE_ROWS) {
+        sparse_weights s[SPARSE_ROWS];
+        float bias[SPARSE_ROWS], *out[SPARSE_ROWS];
+
+        for (int i = 0; i < SPARSE_ROWS; i++) { /* the last row may come more than once */
+            const int k = a->order[first + i < a->n_units ? first + i : a->n_units - 1];
+            s[i] = (sparse_weights){a->col + a->at[k], a->w + a->at[k], a->at[k + 1] - a->at[k]};
+            bias[i] = a->bias[k];
+            out[i] = tile_of(&a->out, tile, a->unit[k]);
+        }
+        sparse_group(out, in, s, bias);
     }
 }
 
-VI void add_noise(const v1_product *a, int tile)
+/* On its own, or its many constants would be spilled among the products': a tenth of the noise. */
+static __attribute__((noinline)) void add_noise(const v1_product *a, const v_keys *k, int tile)
 {
-    for (int i = 0; i < a->n_units; i++) {
-        float *const out = tile_of(&a->out, tile, a->unit[i]);
-        const f16v std = vset(a->noise[i]);
-        const int64_t block = (int64_t)a->unit[i] * a->out.tiles + tile;
-        f16v z[4];
+    for (int i = 0; i < a->n_units; i += 2) {
+        const int units = a->n_units - i < 2 ? 1 : 2, j = i + units - 1;
+        const uint64_t block[2] = {(uint64_t)(a->unit[i] * a->out.tiles + tile),
+                                   (uint64_t)(a->unit[j] * a->out.tiles + tile)};
+        f16v z[8];
 
-        vnormals64(z, a->key.seed, a->key.step, a->key.stream, (uint64_t)block);
-        UNROLL for (int64_t v = 0; v < 4; v++)
-            vstore(out + 16 * v, vfma(std, z[v], vload(out + 16 * v)));
+        vnormals128(z, k, a->key.step, a->key.stream, block);
+        for (int u = 0; u < units; u++) {
+            float *const out = tile_of(&a->out, tile, a->unit[i + u]);
+            const f16v std = vset(a->noise[i + u]);
+            UNROLL for (int64_t v = 0; v < 4; v++)
+                vstore(out + 16 * v, vfma(std, z[4 * u + v], vload(out + 16 * v)));
+        }
     }
 }
 
 void LEVEL_FN(v1_product_run)(const v1_product *a)
 {
+    const v_keys k = vkeys(a->key.seed);
+
     for (int tile = 0; tile < a->out.tiles; tile++) {
         if (a->at)
             sparse_rows(a, tile);
         else
             dense_groups(a, tile);
-        if (a->noise) add_noise(a, tile);
+        if (a->noise) add_noise(a, &k, tile);
     }
 }
 
