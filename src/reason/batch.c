@@ -9,7 +9,6 @@
 #include "reason/row_list.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,43 +208,19 @@ static mill_err put_row(const batch_config *c, const output_part *p, const place
 
     row->record = at->record;
     row->sample = at->sample;
-    row->step = at->step;
-    row->stage = chain->flow.stage;
     row->attempts = 1;
-    row->server = -1;
-    TRY(flow_take(&chain->flow, &c->options.flow, &view, row));
-    row->outcome = chain->flow.outcome;
-    row->score = chain->flow.outcome ? chain->flow.score : (double)NAN;
-    if (chain->flow.outcome == OUTCOME_FAILED) row->why = chain->flow.why;
+    TRY(flow_take_new(row, &chain->flow, &c->options.flow, &view));
     return results_put(p->store, row);
 }
 
 /* What a server's reply would have become; false: the chain stays as it is. */
 static bool row_of(result_row *row, char why[300], const chat_reply *r)
 {
-    *row = (result_row){.finish = FINISH_NONE,
-                        .prompt_tokens = -1,
-                        .completion_tokens = -1,
-                        .cached_tokens = -1,
-                        .content = "",
-                        .reasoning = "",
-                        .why = why};
-    if (r->is == CHAT_REFUSED || r->is == CHAT_TOO_LONG) {
-        snprintf(why, 300, "refused: %s", r->why);
-        return true;
-    }
-    if (r->is != CHAT_OK) return false;
-    *why = 0;
-    row->finish = r->finish;
-    row->prompt_tokens = r->prompt_tokens;
-    row->completion_tokens = r->completion_tokens;
-    row->cached_tokens = r->cached_tokens;
-    row->created = r->created;
-    row->content = r->content;
-    row->n_content = r->n_content;
-    row->reasoning = r->reasoning;
-    row->n_reasoning = r->n_reasoning;
-    return true;
+    const bool is_refused = r->is == CHAT_REFUSED || r->is == CHAT_TOO_LONG;
+
+    if (is_refused) snprintf(why, 300, "refused: %s", r->why);
+    *row = is_refused ? result_of_none(why) : result_of(r);
+    return is_refused || r->is == CHAT_OK;
 }
 
 static mill_err take_reply(batch_summary *sum, const batch_config *c, const output_part *p,
@@ -282,23 +257,14 @@ static mill_err take_body(batch_summary *sum, const batch_config *c, const outpu
                      .n = text ? strlen(text) : 0,
                      .rates = {-1, -1, -1, -1, -1}};
     chat_said said = {0};
-    chat_reply reply = {0};
+    chat_reply reply;
 
     said_init(&said);
     if (h.status == 200)
         said_take(&said, h.body, h.n);
     else
         said_parse(&said, h.body, h.n);
-    chat_classify(&reply, &h, &said, false);
-    reply.finish = said.finish;
-    reply.content = said.content.s ? said.content.s : "";
-    reply.n_content = said.content.len;
-    reply.reasoning = said.reasoning.s ? said.reasoning.s : "";
-    reply.n_reasoning = said.reasoning.len;
-    reply.prompt_tokens = said.prompt_tokens;
-    reply.completion_tokens = said.completion_tokens;
-    reply.cached_tokens = said.cached_tokens;
-    reply.created = said.created;
+    chat_reply_make(&reply, &h, &said, false);
     const mill_err err = take_reply(sum, c, p, at, &reply);
     said_free(&said);
     free(text);

@@ -76,25 +76,11 @@ static void on_end(void *ctx, const http_result *h)
 {
     chat_call *c = ctx;
     chat_said *s = &c->said;
-    chat_reply r = {.end = h->end,
-                    .status = h->status,
-                    .rates = h->rates,
-                    .seconds = h->seconds,
-                    .first_byte = h->first_byte};
+    chat_reply r;
 
     take_body(c, h);
     if (h->end == HTTP_DONE && !h->n && !c->is_stream) s->is_broken = true;
-    chat_classify(&r, h, s, c->is_stream);
-    r.finish = s->finish;
-    r.content = s->content.s ? s->content.s : "";
-    r.reasoning = s->reasoning.s ? s->reasoning.s : "";
-    r.n_content = s->content.len;
-    r.n_reasoning = s->reasoning.len;
-    r.prompt_tokens = s->prompt_tokens;
-    r.completion_tokens = s->completion_tokens;
-    r.cached_tokens = s->cached_tokens;
-    r.created = s->created;
-    r.events = s->events;
+    chat_reply_make(&r, h, s, c->is_stream);
     void (*end)(void *, const chat_reply *) = c->end;
     c->end = NULL; /* chat_cancel from here on does nothing */
     end(c->ctx, &r);

@@ -122,12 +122,26 @@ static void judge_answer(chat_reply *r, const chat_said *s)
         r->is = CHAT_OK;
 }
 
-void chat_classify(chat_reply *out, const http_result *h, const chat_said *s, bool is_stream)
+void chat_reply_make(chat_reply *out, const http_result *h, const chat_said *s, bool is_stream)
 {
     char what[64];
 
-    out->context_left = -1;
-    out->why[0] = '\0';
+    *out = (chat_reply){.end = h->end,
+                        .status = h->status,
+                        .finish = s->finish,
+                        .content = s->content.s ? s->content.s : "",
+                        .reasoning = s->reasoning.s ? s->reasoning.s : "",
+                        .n_content = s->content.len,
+                        .n_reasoning = s->reasoning.len,
+                        .prompt_tokens = s->prompt_tokens,
+                        .completion_tokens = s->completion_tokens,
+                        .cached_tokens = s->cached_tokens,
+                        .created = s->created,
+                        .events = s->events,
+                        .context_left = -1,
+                        .rates = h->rates,
+                        .seconds = h->seconds,
+                        .first_byte = h->first_byte};
     if (s->content.failed || s->reasoning.failed) {
         say(out, CHAT_AGAIN, "no memory for the response", "");
     } else if (h->end == HTTP_BROKEN) {

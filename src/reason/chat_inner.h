@@ -46,7 +46,7 @@ bool said_scan(chat_said *s, const char *json, size_t n);
 void said_parse(chat_said *s, const char *json, size_t n);
 chat_finish said_finish(const char *word, size_t n);
 
-/* The class of what came, and why in words: content, reasoning and counts are the caller's. */
-void chat_classify(chat_reply *out, const http_result *h, const chat_said *s, bool is_stream);
+/* What came as a reply: its class, why in words, and what was said; its texts are those of s. */
+void chat_reply_make(chat_reply *out, const http_result *h, const chat_said *s, bool is_stream);
 
 #endif

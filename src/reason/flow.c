@@ -139,6 +139,17 @@ mill_err flow_take(flow_chain *c, const flow_config *f, const flow_record *r, co
     return c->stage == STAGE_EVALUATE ? take_evaluation(c, f, r, row) : take_reasoning(c, r, row);
 }
 
+mill_err flow_take_new(result_row *row, flow_chain *c, const flow_config *f, const flow_record *r)
+{
+    row->step = c->step;
+    row->stage = c->stage;
+    TRY(flow_take(c, f, r, row));
+    row->outcome = c->outcome;
+    row->score = c->outcome ? c->score : (double)NAN;
+    if (c->outcome == OUTCOME_FAILED) row->why = c->why;
+    return MILL_OK;
+}
+
 /* ---- requests ---- */
 
 uint64_t flow_seed(uint64_t seed, const char *id, reason_stage stage, int sample, int step)

@@ -77,6 +77,10 @@ void flow_end(flow_chain *c);
 mill_err flow_take(flow_chain *c, const flow_config *f, const flow_record *r,
                    const result_row *row);
 
+/* The same of a row that has just come: its step and stage are the chain's, and what the chain
+ * makes of it is noted in it.  row->why may be the chain's then. */
+mill_err flow_take_new(result_row *row, flow_chain *c, const flow_config *f, const flow_record *r);
+
 /* What to send next, of a chain that goes on: the prompt, appended, and its parameters, but for the
  * model. */
 void flow_ask(mill_text *text, chat_params *p, const flow_chain *c, const flow_config *f,

@@ -52,6 +52,11 @@ typedef struct {
     size_t n_content, n_reasoning;
 } result_row;
 
+/* The row of a response, and of none; text is borrowed.  Record, sample, step and what the row
+ * makes of its chain are the caller's to say. */
+result_row result_of(const chat_reply *r);
+result_row result_of_none(const char *why);
+
 /* Counts of all rows, kept up to date in the same transactions. */
 typedef struct {
     int64_t rows[N_STAGE];      /* responses */

@@ -27,6 +27,37 @@ void result_key_set(result_row *row, int64_t key)
     row->step = (int)(key % RESULTS_MAX_STEPS);
 }
 
+result_row result_of_none(const char *why)
+{
+    return (result_row){.finish = FINISH_NONE,
+                        .score = NAN,
+                        .server = -1,
+                        .prompt_tokens = -1,
+                        .completion_tokens = -1,
+                        .cached_tokens = -1,
+                        .content = "",
+                        .reasoning = "",
+                        .why = why};
+}
+
+result_row result_of(const chat_reply *r)
+{
+    return (result_row){.finish = r->finish,
+                        .score = NAN,
+                        .server = -1,
+                        .prompt_tokens = r->prompt_tokens,
+                        .completion_tokens = r->completion_tokens,
+                        .cached_tokens = r->cached_tokens,
+                        .created = r->created,
+                        .seconds = r->seconds,
+                        .first_byte = r->first_byte,
+                        .content = r->content,
+                        .reasoning = r->reasoning,
+                        .why = "",
+                        .n_content = r->n_content,
+                        .n_reasoning = r->n_reasoning};
+}
+
 int64_t results_ranges(const results_options *o)
 {
     return (o->records + o->range - 1) / o->range;

@@ -8,7 +8,6 @@
 
 #include "base/mem.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,14 +119,9 @@ mill_err run_take_row(active *a, result_row *row)
 
     row->record = a->record->number;
     row->sample = a->sample;
-    row->step = a->flow.step;
-    row->stage = a->flow.stage;
     row->attempts = a->attempts;
     row->server = a->server;
-    TRY(flow_take(&a->flow, &r->o->flow, &view, row));
-    row->outcome = a->flow.outcome;
-    if (row->outcome == OUTCOME_FAILED) row->why = a->flow.why;
-    row->score = a->flow.outcome ? a->flow.score : (double)NAN;
+    TRY(flow_take_new(row, &a->flow, &r->o->flow, &view));
     TRY(results_put(r->store, row));
     r->rows += row->finish != FINISH_NONE;
     if (row->completion_tokens > 0) r->tokens += row->completion_tokens;
@@ -168,19 +162,11 @@ static mill_err fail_record(runner *r, int64_t number, const bool *has_ended)
 
     snprintf(why, sizeof why, "%s", mill_error());
     for (int k = 0; k < r->o->samples; k++) {
-        const result_row row = {.record = number,
-                                .sample = k,
-                                .stage = STAGE_GENERATE,
-                                .outcome = OUTCOME_FAILED,
-                                .score = NAN,
-                                .server = -1,
-                                .prompt_tokens = -1,
-                                .completion_tokens = -1,
-                                .cached_tokens = -1,
-                                .content = "",
-                                .reasoning = "",
-                                .why = why};
         if (has_ended[k]) continue;
+        result_row row = result_of_none(why);
+        row.record = number;
+        row.sample = k;
+        row.outcome = OUTCOME_FAILED;
         r->ended[OUTCOME_FAILED]++;
         TRY(results_put(r->store, &row));
     }

@@ -91,13 +91,7 @@ static void leave_alone(active *a)
 
 static mill_err fail_chain(active *a, const char *why)
 {
-    result_row row = {.finish = FINISH_NONE,
-                      .prompt_tokens = -1,
-                      .completion_tokens = -1,
-                      .cached_tokens = -1,
-                      .content = "",
-                      .reasoning = "",
-                      .why = why};
+    result_row row = result_of_none(why);
 
     leave_alone(a);
     return run_take_row(a, &row);
@@ -181,18 +175,7 @@ static mill_err shorten(active *a, const chat_reply *reply)
 
 static mill_err take_response(active *a, const chat_reply *reply)
 {
-    result_row row = {.finish = reply->finish,
-                      .prompt_tokens = reply->prompt_tokens,
-                      .completion_tokens = reply->completion_tokens,
-                      .cached_tokens = reply->cached_tokens,
-                      .created = reply->created,
-                      .seconds = reply->seconds,
-                      .first_byte = reply->first_byte,
-                      .content = reply->content,
-                      .reasoning = reply->reasoning,
-                      .why = "",
-                      .n_content = reply->n_content,
-                      .n_reasoning = reply->n_reasoning};
+    result_row row = result_of(reply);
 
     a->killed = 0;
     a->home[a->group] = a->server;

@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     for (size_t at = 0; at < n; at += piece)
         MUST(sse_feed(&s, text + at, piece < n - at ? piece : n - at, on_event, &pieces));
     MUST(same(&whole, &pieces));
-    chat_classify(&r, &(http_result){.status = 200, .body = ""}, &whole, true);
+    chat_reply_make(&r, &(http_result){.status = 200, .body = ""}, &whole, true);
     MUST(!*r.why == (r.is == CHAT_OK));
     sse_free(&s);
     said_free(&whole);

@@ -476,7 +476,7 @@ void test_class__finds_what_would_have_fitted(void **state)
             .end = HTTP_DONE, .status = 400, .body = cases[i].body, .n = strlen(cases[i].body)};
         said_init(&s);
         said_parse(&s, h.body, h.n);
-        chat_classify(&r, &h, &s, false);
+        chat_reply_make(&r, &h, &s, false);
         assert_int_equal(r.is, CHAT_TOO_LONG);
         assert_int_equal(r.context_left, cases[i].left);
         said_free(&s);
