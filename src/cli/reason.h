@@ -74,6 +74,14 @@ typedef struct {
 mill_err cli_reason_open(reason_opened *out, const char *run);
 mill_err cli_reason_open_records(reason_opened *o); /* and the parts' data */
 void cli_reason_close(reason_opened *o);
+/*
+ * A command whose one argument is RUN: the words are read into `values` (of set->size, `quiet` in
+ * them), the run is opened, and `work` done; exit status.  `missing`: what the command line lacks,
+ * NULL: nothing; NULL where nothing can be.
+ */
+int cli_reason_look(int argc, char **argv, const opt_set *set, void *values, const bool *quiet,
+                    const char *(*missing)(const void *values),
+                    mill_err (*work)(reason_opened *run, const void *values));
 
 int cmd_reason_status(int argc, char **argv);
 int cmd_reason_export(int argc, char **argv);

@@ -82,8 +82,9 @@ static mill_err write_batch(reason_opened *run, const char *path)
     return err;
 }
 
-static mill_err write_export(reason_opened *run, const export_flags *f)
+static mill_err write_export(reason_opened *run, const void *values)
 {
+    const export_flags *f = &((const export_options *)values)->file;
     output_options o = {.run = &run->options,
                         .part = run->part,
                         .n_parts = run->n,
@@ -108,23 +109,18 @@ static mill_err write_export(reason_opened *run, const export_flags *f)
     return MILL_OK;
 }
 
+static const char *missing(const void *values)
+{
+    const export_flags *f = &((const export_options *)values)->file;
+
+    if (!f->output) return "-o FILE is missing";
+    return f->failed && f->openai_batch ? "--failed or --openai-batch, not both" : NULL;
+}
+
 int cmd_reason_export(int argc, char **argv)
 {
-    export_options o;
-    reason_opened run = {0};
-    opt_parsed p;
-    int status;
+    export_options o = {0};
 
-    if (opt_parse(&p, &status, &reason_export_set, &o, argc, argv) == OPT_STOP) return status;
-    status = 0;
-    cli_talk(&reason_export_set, o.talk.quiet);
-    if (!o.file.output)
-        status = opt_usage_error(&reason_export_set, "-o FILE is missing");
-    else if (o.file.failed && o.file.openai_batch)
-        status = opt_usage_error(&reason_export_set, "--failed or --openai-batch, not both");
-    else if (cli_reason_open(&run, p.arg[0]) || write_export(&run, &o.file))
-        status = cli_error(&reason_export_set);
-    cli_reason_close(&run);
-    opt_free(&p);
-    return status;
+    return cli_reason_look(argc, argv, &reason_export_set, &o, &o.talk.quiet, missing,
+                           write_export);
 }

@@ -62,8 +62,9 @@ static mill_err open_to_write(results **out, const reason_opened *run, const bat
     return results_open(out, &o);
 }
 
-static mill_err import(reason_opened *run, const char *path)
+static mill_err import(reason_opened *run, const void *values)
 {
+    const options *given = values;
     batch_summary sum = {0};
     batch_config config;
     results *to;
@@ -76,7 +77,7 @@ static mill_err import(reason_opened *run, const char *path)
     mill_err err = open_to_write(&to, run, &config);
     if (!err) {
         part.store = to;
-        err = batch_read(&sum, &config, &part, path);
+        err = batch_read(&sum, &config, &part, given->file.openai_batch);
         results_close(to);
         cli_say("%lld responses were taken, %lld were known", (long long)sum.rows,
                 (long long)sum.known);
@@ -88,21 +89,14 @@ static mill_err import(reason_opened *run, const char *path)
     return err;
 }
 
+static const char *missing(const void *values)
+{
+    return ((const options *)values)->file.openai_batch ? NULL : "--openai-batch FILE is missing";
+}
+
 int cmd_reason_import(int argc, char **argv)
 {
-    options o;
-    reason_opened run = {0};
-    opt_parsed p;
-    int status;
+    options o = {0};
 
-    if (opt_parse(&p, &status, &reason_import_set, &o, argc, argv) == OPT_STOP) return status;
-    status = 0;
-    cli_talk(&reason_import_set, o.talk.quiet);
-    if (!o.file.openai_batch)
-        status = opt_usage_error(&reason_import_set, "--openai-batch FILE is missing");
-    else if (cli_reason_open(&run, p.arg[0]) || import(&run, o.file.openai_batch))
-        status = cli_error(&reason_import_set);
-    cli_reason_close(&run);
-    opt_free(&p);
-    return status;
+    return cli_reason_look(argc, argv, &reason_import_set, &o, &o.talk.quiet, missing, import);
 }

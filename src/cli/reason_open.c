@@ -127,3 +127,23 @@ void cli_reason_close(reason_opened *o)
     json_decref(o->file.json);
     *o = (reason_opened){0};
 }
+
+int cli_reason_look(int argc, char **argv, const opt_set *set, void *values, const bool *quiet,
+                    const char *(*missing)(const void *values),
+                    mill_err (*work)(reason_opened *run, const void *values))
+{
+    reason_opened run = {0};
+    opt_parsed p;
+    int status;
+
+    if (opt_parse(&p, &status, set, values, argc, argv) == OPT_STOP) return status;
+    cli_talk(set, *quiet);
+    const char *what = missing ? missing(values) : NULL;
+    if (what)
+        status = opt_usage_error(set, "%s", what);
+    else
+        status = cli_reason_open(&run, p.arg[0]) || work(&run, values) ? cli_error(set) : 0;
+    cli_reason_close(&run);
+    opt_free(&p);
+    return status;
+}

@@ -97,14 +97,15 @@ static void print_status(const json_t *o)
         printf("failed %lld: %s\n", (long long)json_integer_value(v), name);
 }
 
-static mill_err show(const reason_opened *run, bool as_json)
+static mill_err show(reason_opened *run, const void *values)
 {
+    const status_options *given = values;
     json_t *o;
     char *text = NULL;
 
     TRY(reason_status(&o, run->status, run->n, run->chains));
     mill_err err = MILL_OK;
-    if (!as_json)
+    if (!given->status.json)
         print_status(o);
     else if (!(err = mill_json_text(&text, o, JSON_INDENT(2))))
         printf("%s\n", text);
@@ -115,17 +116,7 @@ static mill_err show(const reason_opened *run, bool as_json)
 
 int cmd_reason_status(int argc, char **argv)
 {
-    status_options o;
-    reason_opened run = {0};
-    opt_parsed p;
-    int status;
+    status_options o = {0};
 
-    if (opt_parse(&p, &status, &reason_status_set, &o, argc, argv) == OPT_STOP) return status;
-    status = 0;
-    cli_talk(&reason_status_set, o.talk.quiet);
-    if (cli_reason_open(&run, p.arg[0]) || show(&run, o.status.json))
-        status = cli_error(&reason_status_set);
-    cli_reason_close(&run);
-    opt_free(&p);
-    return status;
+    return cli_reason_look(argc, argv, &reason_status_set, &o, &o.talk.quiet, NULL, show);
 }

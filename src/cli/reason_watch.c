@@ -45,13 +45,14 @@ const opt_set reason_watch_set = {
     .args = "RUN",
 };
 
-static mill_err serve(const reason_opened *run, int port)
+static mill_err serve(reason_opened *run, const void *values)
 {
+    const options *given = values;
     const watch_options o = {.title = run->file.output,
                              .part = run->status,
                              .n = run->n,
                              .chains = run->chains,
-                             .port = port};
+                             .port = (int)given->page.port};
     watch *w;
 
     train_signals_install();
@@ -66,17 +67,7 @@ static mill_err serve(const reason_opened *run, int port)
 
 int cmd_reason_watch(int argc, char **argv)
 {
-    options o;
-    reason_opened run = {0};
-    opt_parsed p;
-    int status;
+    options o = {0};
 
-    if (opt_parse(&p, &status, &reason_watch_set, &o, argc, argv) == OPT_STOP) return status;
-    status = 0;
-    cli_talk(&reason_watch_set, o.talk.quiet);
-    if (cli_reason_open(&run, p.arg[0]) || serve(&run, (int)o.page.port))
-        status = cli_error(&reason_watch_set);
-    cli_reason_close(&run);
-    opt_free(&p);
-    return status;
+    return cli_reason_look(argc, argv, &reason_watch_set, &o, &o.talk.quiet, NULL, serve);
 }
