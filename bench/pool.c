@@ -1,10 +1,11 @@
 /*
- * bench/pool.c - what a stage costs, and what a foreign busy process costs.  usage: pool [threads
- * [seconds]]
+ * pool.c - what a stage costs, and what a foreign busy process costs.
+ *
+ *     pool [THREADS [SECONDS]]
  *
  * empty stage: dispatch and barrier, in walks of 10,000 stages.   step: a walk of 200 stages of 20
  * us (on one thread) in 16 chunks.  line: one way of a cache line between two threads, which bounds
- * the first from below and differs between virtual machines (processors.md).  Medians.
+ * the first from below and differs between virtual machines.  Medians.
  */
 #include "base/pool.h"
 #include "base/cpu.h"

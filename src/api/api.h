@@ -19,7 +19,7 @@ struct mill_model {
 
 /*
  * The first line of every entry that works with numbers: MXCSR as our own threads have it, and at
- * return as the caller had it, who may round or flush otherwise (processors.md, trap 2).
+ * return as the caller had it, who may round or flush otherwise (docs/processors.md, trap 2).
  */
 #define API_ENTER const unsigned csr_ __attribute__((unused, cleanup(api_leave))) = api_enter()
 

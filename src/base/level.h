@@ -1,5 +1,5 @@
 /*
- * level.h - names of functions that exist once per processor level (processors.md).
+ * level.h - names of functions that exist once per processor level (docs/processors.md).
  *
  * A level file (src/<room>/cpu/x.c) is compiled once with MILL_LEVEL=v3 and once with v4; *_bf16.c
  * with v4 alone.

@@ -1,5 +1,5 @@
 /*
- * pool.c - threads that walk the same stages, own share first (processors.md, "The pool").
+ * pool.c - threads that walk the same stages, own share first (docs/processors.md, "The pool").
  *
  * Chunks 0..n-1 of a stage are dealt to T threads as shares [ceil(n t / T), ceil(n (t+1) / T)).
  * Each share has one 64-bit word,

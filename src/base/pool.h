@@ -3,9 +3,9 @@
  *
  * A pool of n threads (the caller is thread 0).  mill_pool_walk() wakes all and runs fn on each;
  * inside, the threads go through the same list of stages, each stage a number of chunks.  A thread
- * takes the chunks of its own share first and then helps the others (processors.md, "The pool"):
- * shares keep caches warm, helping keeps a foreign busy process from stalling everyone.  Chunk
- * bounds come from shapes, never from the number of threads.
+ * takes the chunks of its own share first and then helps the others: shares keep caches warm,
+ * helping keeps a foreign busy process from stalling everyone.  Chunk bounds come from shapes,
+ * never from the number of threads (docs/processors.md, "The pool").
  *
  *     static void work(void *ctx, int thread, mill_walk *w)
  *     {

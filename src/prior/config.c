@@ -1,7 +1,7 @@
 /*
  * config.c - configurations: the recipes, and what must go together.
  *
- * Recipes are those with which TabICL's models were trained (tabicl.md 4.2, 4.3); they set what
+ * Recipes are those with which TabICL's models were trained (the papers in prior.h); they set what
  * decides the data sets, never the seed.
  */
 #include "prior/inner.h"

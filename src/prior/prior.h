@@ -35,7 +35,7 @@ prior_config prior_config_default(void);
 mill_err prior_config_set(prior_config *c, const char *name, const char *value);
 /* The priors that it is an option of ("mlp_scm mix_scm", "all"); NULL: no such option. */
 const char *prior_option_who(const char *name);
-/* "v1-stage1", ..., "v2-reg-stage3": sets the options that the recipe names (tabicl.md 4.2, 4.3),
+/* "v1-stage1", ..., "v2-reg-stage3": sets the options that the recipe names (config.c),
  * leaves the others.  MILL_EINPUT lists the names. */
 mill_err prior_recipe(prior_config *c, const char *name);
 /* Ranges that are empty, more classes than rows, an unknown name: MILL_EINPUT, says what to do. */

@@ -1,5 +1,5 @@
 /*
- * pt.c - batch_%06u.pt: a block of data sets as the official loader reads it (prior.md 3.5).
+ * pt.c - batch_%06u.pt: a block of data sets as the official loader reads it.
  *
  * A dictionary: X, y, d, seq_lens, train_sizes (int64, one a data set) and batch_size (an integer).
  *

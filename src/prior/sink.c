@@ -28,7 +28,8 @@ int64_t prior_most_rows(const prior_config *c)
     return most + c->seq_lens_multiple_of; /* rounded, up at most by that */
 }
 
-/* Above 10,240 rows there are fewer columns, where rows are drawn per group (prior.md 3.1). */
+/* Above 10,240 rows there are fewer columns, where rows are drawn per group: steps of the official
+ * code. */
 int64_t prior_most_cells(const prior_config *c)
 {
     static const int64_t step[][2] = {{10240, 1 << 30}, {20000, 80}, {30000, 60}, {40000, 40},

@@ -1,5 +1,5 @@
 /*
- * v1_mlp.c - mlp_scm: columns of a data set from inside a random network (prior.md 3.2).
+ * v1_mlp.c - mlp_scm: columns of a data set from inside a random network.
  *
  *     layer 0           linear (causes -> hidden), no noise
  *     layer 1 ..        activation of the layer before, linear, noise

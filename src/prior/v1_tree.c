@@ -1,6 +1,5 @@
 /*
- * v1_tree.c - tree_scm: y is what boosted trees, fitted to noise, make of the causes
- * (prior.md 3.2).
+ * v1_tree.c - tree_scm: y is what boosted trees, fitted to noise, make of the causes.
  *
  *     layers   1 or 2 of 3 .. 9 outputs, then one of 1; the first without noise
  *     layer    trees = min(1 + floor(Exp(2)), 4) of depth min(2 + floor(Exp(2)), 4), fitted to

@@ -273,7 +273,7 @@ static double moments(double *mean, const double *x, const bool *in, int n)
     return fmax(sqrt(squares / (rows - 1)), 1e-6);
 }
 
-/* The formulas of prior.md 3.2, Reg2Cls (2), in double. */
+/* The clamp at four deviations, in two stages, and the standardising, in double. */
 static void reference_post(double *x, int n, bool clamp)
 {
     bool in[2000];

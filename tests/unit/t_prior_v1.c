@@ -136,7 +136,7 @@ void test_function__serves_a_narrow_range_and_nan(void **state)
     free_function(f);
 }
 
-/* prior.md 3.2, and PyTorch's definitions. */
+/* PyTorch's definitions, and the official code's where PyTorch has none. */
 static double act_in_double(v1_act act, double x)
 {
     switch (act) {
