@@ -88,8 +88,8 @@ static inline int64_t cls_n_out(const cls_encoder *e)
 {
     return e->task == CLS_CLASSES ? e->target.n_values : 1;
 }
-mill_err cls_encoder_write(const cls_encoder *e, store_writer *w,
-                           json_t *meta); /* tensors borrowed */
+/* The tensors are borrowed until the writer has written. */
+mill_err cls_encoder_write(const cls_encoder *e, store_writer *w, json_t *meta);
 mill_err cls_encoder_read(cls_encoder **out, const store *s);
 
 /* The target of every row: label -1 or NaN where it is missing.  One of the two is NULL, by task.

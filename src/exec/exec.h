@@ -41,11 +41,11 @@ typedef struct {
     int n_place;
 } exec_options;
 
-mill_err mill_exec_new(mill_exec **out, mill_graph *g,
-                       const exec_options *o); /* g is borrowed until free */
+/* `g` is borrowed until free. */
+mill_err mill_exec_new(mill_exec **out, mill_graph *g, const exec_options *o);
 void mill_exec_free(mill_exec *e);
-mill_err mill_exec_run(mill_exec *e,
-                       uint32_t step); /* one step; MILL_EDEVICE only from EXEC_GUARD */
+/* One step.  MILL_EDEVICE comes from EXEC_GUARD alone. */
+mill_err mill_exec_run(mill_exec *e, uint32_t step);
 
 typedef struct {
     const char *name;
@@ -61,8 +61,8 @@ mill_err mill_exec_input(exec_tensor *out, mill_exec *e, const char *name);
 mill_err mill_exec_output(exec_tensor *out, mill_exec *e, const char *name);
 mill_err mill_exec_state(exec_tensor *out, mill_exec *e, const char *name);
 int mill_exec_n_states(const mill_exec *e);
-exec_tensor mill_exec_state_at(const mill_exec *e,
-                               int i); /* sorted by name; shared ones included */
+/* State i in the order of names; shared ones are among them. */
+exec_tensor mill_exec_state_at(const mill_exec *e, int i);
 double mill_exec_output_scalar(mill_exec *e, const char *name); /* NaN if absent */
 size_t mill_exec_bytes(const mill_exec *e);                     /* allocated */
 

@@ -14,8 +14,8 @@
 
 mill_err mill_graph_new(mill_graph **out);
 void mill_graph_free(mill_graph *g);
-mill_err
-mill_graph_error(const mill_graph *g); /* MILL_OK, or the first failure, its words recorded again */
+/* MILL_OK, or the first failure, whose words are recorded again. */
+mill_err mill_graph_error(const mill_graph *g);
 int32_t mill_graph_n(const mill_graph *g); /* refs are 1 .. n-1 */
 
 #define SHAPE(...) \
@@ -33,8 +33,8 @@ typedef struct {
 mill_ref mill_input(mill_graph *g, const char *name, mill_dtype dtype, mill_shape shape);
 mill_ref mill_state(mill_graph *g, const char *name, mill_dtype dtype, mill_shape shape,
                     mill_init init);
-mill_ref mill_const(mill_graph *g, mill_dtype dtype, mill_shape shape,
-                    const void *data);                         /* copied; NULL: zeros */
+/* `data` is copied; NULL: zeros. */
+mill_ref mill_const(mill_graph *g, mill_dtype dtype, mill_shape shape, const void *data);
 mill_ref mill_const_real(mill_graph *g, double value);         /* scalar */
 void mill_output(mill_graph *g, const char *name, mill_ref r); /* kept to be read after a run */
 
@@ -57,14 +57,14 @@ mill_err mill_grad(mill_graph *g, mill_ref loss, const mill_ref *wrt, int n, mil
 mill_ref mill_detach(mill_graph *g, mill_ref x); /* a view through which no gradient flows */
 
 /* Passes (each a pure function over the node array; errors as mill_err). */
-mill_err
-mill_pass_cast(mill_graph *g); /* products to bfloat16 operands, where the operation allows it */
-void mill_segment_begin(
-    mill_graph *g); /* nodes built until _end form a segment: its insides are computed again for */
-void mill_segment_end(
-    mill_graph *g); /* the gradient instead of being kept (gradient checkpointing) */
-mill_err mill_pass_recompute(mill_graph *g); /* after the gradients are in */
-mill_err mill_pass_prune(mill_graph *g); /* drop what neither an output nor a state update needs;
-                                            its refs are then void */
+/* Products get operands in bfloat16 where the operation allows it. */
+mill_err mill_pass_cast(mill_graph *g);
+/* Gradient checkpointing: nodes built between begin and end form a segment, whose insides the pass,
+ * run after the gradients are in, computes again for the gradient instead of keeping them. */
+void mill_segment_begin(mill_graph *g);
+void mill_segment_end(mill_graph *g);
+mill_err mill_pass_recompute(mill_graph *g);
+/* Drops what neither an output nor a state update needs; its refs are then void. */
+mill_err mill_pass_prune(mill_graph *g);
 
 #endif

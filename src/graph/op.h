@@ -18,10 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The tests also build the engine with double, to check gradients. */
 #ifndef MILL_ENGINE_REAL
-#define MILL_ENGINE_REAL                                                     \
-    float /* the tests also build the engine with double, to check gradients \
-           */
+#define MILL_ENGINE_REAL float
 #endif
 typedef MILL_ENGINE_REAL real;
 
@@ -109,8 +108,7 @@ typedef struct {
     mill_err (*shape)(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
                       const mill_node *node);
     mill_split (*split)(const mill_graph *g, const mill_node *node); /* NULL: mill_split_rows() */
-    size_t (*scratch)(const mill_graph *g,
-                      const mill_node *node); /* bytes per thread; NULL: none */
+    size_t (*scratch)(const mill_graph *g, const mill_node *node); /* bytes a thread; NULL: none */
     /* Add the nodes of the gradient: dsrc[i] = d loss / d src[i], or 0 for "none".  NULL: no
      * gradient. */
     void (*vjp)(mill_graph *g, mill_ref y, mill_ref dy, mill_ref *dsrc);
@@ -138,10 +136,9 @@ struct mill_node {
     mill_shape shape;
     mill_dtype dtype;
     mill_attr attr;
-    bool bf16;       /* product: round the operands to bfloat16, add up in f32 */
-    int32_t segment; /* > 0: belongs to a recomputed segment (recompute.c) */
-    mill_ref
-        after; /* > 0: not before this node is done, though nothing of it is read (recompute.c) */
+    bool bf16;        /* product: round the operands to bfloat16, add up in f32 */
+    int32_t segment;  /* > 0: belongs to a recomputed segment (recompute.c) */
+    mill_ref after;   /* > 0: runs behind this node, though nothing of it is read (recompute.c) */
     bool backward;    /* made by mill_grad */
     const char *name; /* INPUT, STATE, CONST, outputs; else NULL.  The graph's copy */
     const void *data; /* CONST: the graph's copy; STATE: optional first value */

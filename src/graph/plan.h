@@ -15,10 +15,8 @@
 
 #include "graph/graph.h"
 
-enum {
-    PLAN_NO_FUSE = 1,
-    PLAN_NO_REUSE = 2
-}; /* a node a stage; a buffer a node: the oracles of the tests */
+/* A node a stage; a buffer a node: the oracles of the tests. */
+enum { PLAN_NO_FUSE = 1, PLAN_NO_REUSE = 2 };
 
 typedef struct {
     int32_t first, n; /* nodes order[first .. first+n) */
@@ -47,10 +45,10 @@ typedef struct {
     int32_t *stage_of; /* per node: stage that makes it, -1 for leaves and views */
     int32_t *last_of;  /* per root: last stage that touches it; n_stages: kept to the end (inputs,
                           outputs) */
-    mill_ref
-        *root; /* per node: whose memory it lies in (views, in-place); 0: not planned (dead code) */
-    size_t arena_bytes, state_bytes,
-        scratch_bytes; /* activations; states + consts; scratch of one thread */
+    /* Per node: whose memory it lies in (views, in-place); 0: not planned (dead code). */
+    mill_ref *root;
+    /* Activations; states and consts; scratch of one thread. */
+    size_t arena_bytes, state_bytes, scratch_bytes;
 } mill_plan;
 
 mill_err mill_plan_new(mill_plan **out, const mill_graph *g, unsigned flags);
@@ -60,7 +58,7 @@ mill_err mill_plan_check(const mill_plan *p, const mill_graph *g);
  * tensors, scratch, and its tables of calls and chunks; mill_exec_bytes() says the same afterwards.
  */
 size_t mill_plan_bytes(const mill_plan *p, int threads);
-mill_err mill_plan_print(char **text, const mill_plan *p,
-                         const mill_graph *g); /* stages, visits, offsets; mill_free */
+/* Stages, visits and offsets as text, to look at while debugging; mill_free. */
+mill_err mill_plan_print(char **text, const mill_plan *p, const mill_graph *g);
 
 #endif

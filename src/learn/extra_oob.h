@@ -1,11 +1,14 @@
 /*
  * extra_oob.h - what bagged extremely randomised trees say of the rows that they did not see.
  *
- * The trees of extra.h with all features tried at each node, a bootstrap, leaves of one row and a
- * least depth, grown for nothing but their out-of-bag predictions and forgotten: the case of a
- * filter that asks of thousands of data sets whether anything in them can be predicted.  A node
- * costs two passes over its rows with sixteen features in the lanes of a vector, so there are
- * neither sums across lanes nor gathers:
+ * Geurts, Ernst and Wehenkel, Machine Learning 63, 2006, as scikit-learn's ExtraTreesRegressor with
+ * a bootstrap, on one-hot labels or on numbers: each node tries all features, each at one threshold
+ * drawn uniformly between its least and its largest value there, and takes the one that lowers the
+ * squared error most; two rows can be split, one is a leaf, and so is the depth's end.  They are
+ * grown for nothing but their out-of-bag predictions and forgotten: the case of a filter that asks
+ * of thousands of data sets whether anything in them can be predicted.  A node costs two passes
+ * over its rows with sixteen features in the lanes of a vector, so there are neither sums across
+ * lanes nor gathers:
  *
  *     least and largest value of each feature;  a threshold between them, uniform, for each
  *     weights (and sums of y) of the rows at or below the thresholds;  the best gain

@@ -49,11 +49,10 @@ typedef struct mill_design mill_design;
 typedef struct {
     int64_t rows;
     int n_num, n_cat;
-    int width;   /* weights without the intercept: n_num + all indicators */
-    double *num; /* (rows, n_num), scaled */
-    int32_t
-        *slot; /* (rows, n_cat): where the row's indicator has its weight, -1 where it has none */
-    double *unit; /* (width): what an indicator counts, 1 / scale; 1 for numbers */
+    int width;     /* weights without the intercept: n_num + all indicators */
+    double *num;   /* (rows, n_num), scaled */
+    int32_t *slot; /* (rows, n_cat): where the row's indicator has its weight, or -1 */
+    double *unit;  /* (width): what an indicator counts, 1 / scale; 1 for numbers */
 } design_rows;
 
 mill_err design_fit(mill_design **out, const mill_features *x);

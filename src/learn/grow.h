@@ -36,7 +36,7 @@ void grower_free(grower *g);
  */
 void grower_grow(tree *to, grower *gr, const float *g, const float *h, double *score, int stride);
 
-double tree_value(const tree *t, const uint8_t *bin, int64_t rows,
-                  int64_t row); /* bin: (n_cols, rows) */
+/* Of the leaf that row `row` falls into; bin: (n_cols, rows). */
+double tree_value(const tree *t, const uint8_t *bin, int64_t rows, int64_t row);
 
 #endif

@@ -23,7 +23,8 @@ typedef struct {
 
 #define LOGISTIC_DEFAULTS ((logistic_options){.c = 1, .max_iterations = 100, .tolerance = 1e-10})
 
-/* label: (rows), 0..n_classes-1, n_classes >= 2.  Classes without rows get a small probability. */
+/* label: (rows), 0..n_classes-1, n_classes >= 2.  Classes without rows get a small probability.
+ * MILL_EINPUT without rows, with one class, or unless c > 0. */
 mill_err logistic_fit(mill_logistic **out, const design_rows *x, const int32_t *label,
                       int n_classes, const logistic_options *o, mill_pool *pool);
 /* p: (rows, n_classes). MILL_ESHAPE if x has another width. */

@@ -82,18 +82,18 @@ mill_ref mill_sum(mill_graph *g, mill_ref x, unsigned axes, bool keep);
 mill_ref mill_mean(mill_graph *g, mill_ref x, unsigned axes, bool keep);
 mill_ref mill_sum_last(mill_graph *g, mill_ref x);  /* (..., c) -> (..., 1), row by row */
 mill_ref mill_mean_last(mill_graph *g, mill_ref x); /* likewise */
-mill_ref mill_max_last(mill_graph *g,
-                       mill_ref x); /* likewise; the gradient goes to the first maximum */
+/* Likewise; the gradient goes to the first maximum. */
+mill_ref mill_max_last(mill_graph *g, mill_ref x);
 mill_ref mill_sum_all(mill_graph *g, mill_ref x);  /* -> scalar */
 mill_ref mill_mean_all(mill_graph *g, mill_ref x); /* -> scalar */
-mill_ref mill_sum_to(mill_graph *g, mill_ref x,
-                     const mill_shape *to); /* undo a broadcast: x -> to */
+/* Undoes a broadcast: x -> to */
+mill_ref mill_sum_to(mill_graph *g, mill_ref x, const mill_shape *to);
 
 /* ---- softmax over the last dimension; losses ---- */
 mill_ref mill_softmax(mill_graph *g, mill_ref x);
 mill_ref mill_log_softmax(mill_graph *g, mill_ref x);
-mill_ref mill_gumbel_softmax(mill_graph *g, mill_ref x,
-                             double tau); /* softmax((x + gumbel) / tau) */
+/* softmax((x + gumbel) / tau) */
+mill_ref mill_gumbel_softmax(mill_graph *g, mill_ref x, double tau);
 /* logits (n, c), target i32 (n), -1: this row has no loss.  -> (n, 1), smoothing in [0, 1): torch's
  * label_smoothing */
 mill_ref mill_cross_entropy(mill_graph *g, mill_ref logits, mill_ref target, double smoothing);
@@ -109,9 +109,9 @@ typedef enum {
 } mill_span_mode;
 mill_ref mill_span_activate(mill_graph *g, mill_ref o, mill_ref spans, double tau,
                             mill_span_mode mode); /* (n, D) */
-mill_ref mill_span_softmax(mill_graph *g, mill_ref o,
-                           mill_ref spans); /* kinds are ignored: every span is softmax */
-mill_ref mill_span_log_softmax(mill_graph *g, mill_ref o, mill_ref spans); /* likewise */
+/* Kinds are ignored: every span is a softmax. */
+mill_ref mill_span_softmax(mill_graph *g, mill_ref o, mill_ref spans);
+mill_ref mill_span_log_softmax(mill_graph *g, mill_ref o, mill_ref spans);
 /* One number a span -> (n, S): tanh(o) of a tanh span, which has one unit here; else the index of a
  * draw from softmax(o), or of its first largest.  No gradient; own stream. */
 mill_ref mill_span_pick(mill_graph *g, mill_ref o, mill_ref spans, bool draw);
@@ -131,8 +131,8 @@ mill_ref mill_batch_norm(mill_graph *g, mill_ref x, mill_ref gamma, mill_ref bet
 
 /* ---- randomness: each node has its own stream, numbers are a function of (seed, stream, step,
  * element) ---- */
-mill_ref mill_dropout(mill_graph *g, mill_ref x,
-                      double p); /* x / (1 - p) or 0; no mask is kept. p = 0: x itself */
+/* x / (1 - p) or 0; no mask is kept.  p = 0: x itself. */
+mill_ref mill_dropout(mill_graph *g, mill_ref x, double p);
 mill_ref mill_uniform(mill_graph *g, mill_shape shape); /* in (0, 1) */
 mill_ref mill_normal(mill_graph *g, mill_shape shape);  /* N(0, 1) */
 mill_ref mill_gumbel(mill_graph *g, mill_shape shape);  /* -log(-log(u)) */
@@ -143,16 +143,16 @@ mill_ref mill_reshape(mill_graph *g, mill_ref x, mill_shape shape); /* a view; o
 /* x[.., begin:end, ..] along axis; a view where it is contiguous (all dims before axis are 1), else
  * a copy. axis < 0: from the end */
 mill_ref mill_slice(mill_graph *g, mill_ref x, int axis, int64_t begin, int64_t end);
-mill_ref mill_concat(mill_graph *g, int n, const mill_ref *x,
-                     int axis); /* any n >= 1; axis < 0: from the end */
+/* Any n >= 1; axis < 0: from the end */
+mill_ref mill_concat(mill_graph *g, int n, const mill_ref *x, int axis);
 mill_ref mill_transpose(mill_graph *g, mill_ref x, int a, int b); /* swap dims a and b: a copy */
 mill_ref mill_broadcast_to(mill_graph *g, mill_ref x, mill_shape shape);
 
 /* ---- states in place; each returns the ref of the new value.  Old refs must not be read
  * afterwards ---- */
 mill_ref mill_assign(mill_graph *g, mill_ref state, mill_ref x); /* state = x */
-mill_ref mill_lerp_state(mill_graph *g, mill_ref state, mill_ref x,
-                         double w); /* state += w (x - state) */
+/* state += w (x - state) */
+mill_ref mill_lerp_state(mill_graph *g, mill_ref state, mill_ref x, double w);
 
 typedef struct {
     double beta1, beta2, eps;
@@ -165,8 +165,8 @@ typedef struct {
 mill_ref mill_adam(mill_graph *g, mill_ref p, mill_ref m, mill_ref v, mill_ref grad, mill_ref lr,
                    const mill_adam_opts *o);
 
-mill_ref mill_global_norm(mill_graph *g, const mill_ref *grads,
-                          int n); /* sqrt of the sum of all squares: scalar */
+/* sqrt of the sum of all squares: scalar */
+mill_ref mill_global_norm(mill_graph *g, const mill_ref *grads, int n);
 /* grads[i] becomes grads[i] min(1, max_norm / (norm + 1e-6)), as torch.  Returns the norm. */
 mill_ref mill_clip_by_global_norm(mill_graph *g, mill_ref *grads, int n, double max_norm);
 

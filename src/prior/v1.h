@@ -1,6 +1,6 @@
 /*
- * v1.h - the parts of the v1 process (prior.md 3.2): hyper-parameters, causes, network, classes.
- * For this room alone.
+ * v1.h - the parts of the v1 process, whose source prior.h names: hyper-parameters, causes,
+ * network, classes.  For this room alone.
  */
 #ifndef MILL_PRIOR_V1_H
 #define MILL_PRIOR_V1_H
@@ -132,14 +132,19 @@ typedef struct {
     v1_stats *stats; /* (n_units) */
 } v1_activation;
 
+/* y[i]: how many of the n_steps ascending numbers of `step` are below a uniform y[i]; in place. */
 MILL_LEVEL_DECLARE(void, v1_count_steps, (float *y, int64_t n, const float *step, int n_steps));
+/* col: the k < n whose half word k of `word` is at least the threshold, ascending; how many. */
 MILL_LEVEL_DECLARE(int64_t, v1_kept,
                    (int32_t * col, const uint32_t *word, int n, uint32_t threshold));
+
 MILL_LEVEL_DECLARE(void, v1_product_run, (const v1_product *a));
 MILL_LEVEL_DECLARE(void, v1_activate, (const v1_activation *a));
 /* f: uniform -> turns per unit; w: normal -> times (256 f)^decay, their norm taken out. */
 MILL_LEVEL_DECLARE(void, v1_function_weigh, (v1_function * f, float decay));
+/* pair, first and n_cells for low .. high, as much of it as lies within -8 .. 8. */
 MILL_LEVEL_DECLARE(void, v1_function_table, (v1_function * f, float low, float high));
+/* y = f(x), as v1_activate has it inside: so that the tests can hold it against the 256 sines. */
 MILL_LEVEL_DECLARE(void, v1_function_values,
                    (float *y, const float *x, int64_t n, const v1_function *f));
 

@@ -10,8 +10,8 @@ typedef struct {
     int cpu, package, core;
 } bind_cpu;
 
-/* Of n processors, which are sorted (any: a test has other machines than this): those of rank
- * `rank` among `world` of this host. */
+/* Those of n processors, of this machine or another, that rank `rank` among `world` of its host is
+ * kept on.  Sorts `cpus`. */
 void bind_share(cpu_set_t *set, bind_cpu *cpus, int n, int rank, int world);
 /* This process is that rank, from now on; its threads and children, too. */
 mill_err bind_rank(int rank, int world);

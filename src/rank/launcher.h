@@ -80,15 +80,15 @@ mill_err port_hold(int *fd, int *held, const char *address, int port, int range)
 
 /* watch.c */
 void watch_ranks(launcher *l); /* warns; sets culprit and verdict 124 when a rank hangs */
-void describe_rank(char *words, size_t size, const launcher *l,
-                   int r); /* ", at step 7, computing"; "" */
+/* ", at step 7, computing"; "" where nothing is known. */
+void describe_rank(char *words, size_t size, const launcher *l, int r);
 int64_t count_oom_kills(void);
 
 /* nodes.c: the launchers of the other hosts; nothing where there are none. */
 mill_err nodes_open(launcher *l);
 void nodes_close(launcher *l); /* also in a rank */
-void nodes_look(launcher *l,
-                bool was_stopped); /* sets the verdict when the job is over elsewhere */
+/* Sets the verdict when the job is over elsewhere. */
+void nodes_look(launcher *l, bool was_stopped);
 void nodes_tell_pause(launcher *l);
 void nodes_tell_end(launcher *l, int status, const char *how); /* of an attempt, here */
 
@@ -100,7 +100,7 @@ void logs_last_words(char *words, size_t size, const launcher *l, int r);
 void logs_write_error(launcher *l, int r, const char *words);
 
 /* spawn.c */
-const char *end_of_rank(char buf[160], const launcher *l,
-                        int r); /* "was killed by signal 9 (...)" */
+/* "was killed by signal 9 (Killed)"; `buf` */
+const char *end_of_rank(char buf[160], const launcher *l, int r);
 
 #endif

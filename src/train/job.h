@@ -23,11 +23,9 @@ typedef struct {
     mill_err (*step)(void *ctx, int64_t step);
     void (*metrics)(void *ctx, double *values); /* of the last step */
     bool (*done)(void *ctx);                    /* converged before n_steps; NULL: never */
-    mill_err (*probe)(void *ctx, int64_t step,
-                      double *quality); /* 0..1, higher is better; NULL: none.  A function of the
-                                           state and `step` */
-    /* Everything that the next step depends on.  Tensors borrowed until the checkpoint is written.
-     */
+    /* 0..1, higher is better; a function of the state and `step`.  NULL: none. */
+    mill_err (*probe)(void *ctx, int64_t step, double *quality);
+    /* Everything that the next step depends on.  Tensors are borrowed until it is written. */
     mill_err (*save)(void *ctx, store_writer *w, json_t *meta);
     mill_err (*load)(void *ctx, const store *s); /* checks shapes; on error the job is as it was */
 } train_job;

@@ -17,8 +17,8 @@ typedef struct {
     double checkpoint_seconds; /* 30; 0: after every epoch */
     int keep;                  /* checkpoints kept while running, 2..64; */
     bool keep_after;           /* leave them after success */
-    bool resume,
-        force; /* force: resume although the configuration differs; without resume: start over */
+    bool resume;
+    bool force; /* resume although the configuration differs; without resume: start over */
     bool allow_other_level;
     int early_stop;      /* probes without a better quality; 0: off */
     double least_gain;   /* that counts as better there; the best state is the best by any gain */
@@ -43,14 +43,16 @@ typedef enum { TRAIN_DONE, TRAIN_STOPPED_EARLY, TRAIN_INTERRUPTED, TRAIN_NOT_SAV
  * return.
  */
 mill_err train_loop(train_end *end, const train_job *job, const train_options *o);
-void train_signals_install(void); /* SIGINT, SIGTERM, SIGUSR1; first signal: stop at the next step
-                                     boundary; second: at once */
-void train_signals_of_rank(void); /* after it, in one of several ranks: a second signal may be the
-                                     first once more, and does not end the process */
-void train_signal_note(int sig);  /* as if it had come: another rank got it */
-int train_signal_received(void);  /* 0, SIGINT or SIGTERM */
-mill_err
-train_run_finish(const train_options *o); /* success: drop the checkpoints unless keep_after */
+/* SIGINT, SIGTERM, SIGUSR1: the first stops the loop at the next step boundary, a second SIGINT or
+ * SIGTERM ends the process at once. */
+void train_signals_install(void);
+/* After it, in one of several ranks: a second signal may be the first once more, and does not end
+ * the process. */
+void train_signals_of_rank(void);
+void train_signal_note(int sig); /* as if it had come: another rank got it */
+int train_signal_received(void); /* 0, SIGINT or SIGTERM (SIGUSR1 counts as that) */
+/* After success: drops the checkpoints unless keep_after. */
+mill_err train_run_finish(const train_options *o);
 
 /*
  * What the run folder says of itself, before any work.  With o->resume the configuration and the

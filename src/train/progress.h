@@ -21,8 +21,8 @@ typedef struct {
 
 void progress_begin(train_progress *p, int fd, bool quiet, const char *name, const char *unit);
 void progress_range(train_progress *p, int64_t first, int64_t total); /* also starts the clock */
-double progress_rate(const train_progress *p,
-                     int64_t done); /* units a second since progress_range */
+/* Units a second since progress_range(). */
+double progress_rate(const train_progress *p, int64_t done);
 /* `facts` go between rate and ETA: "loss_g -0.41  quality 0.88". */
 void progress_show(train_progress *p, int64_t done, const char *facts);
 /* The last line of a job, whatever the time; `how`: "done", "interrupted". */

@@ -26,8 +26,8 @@ void run_close(train_run *r);
 mill_err run_check(bool *resume, const train_options *o);
 mill_err run_clear(const train_options *o); /* what an earlier run left */
 mill_err run_write_manifest(const train_options *o, const char *status);
-mill_err run_cut_metrics(train_run *r,
-                         int64_t step); /* drop lines after `step` and a torn last one */
+/* Drops the lines after `step`, and a torn last one. */
+mill_err run_cut_metrics(train_run *r, int64_t step);
 /* Appends one whole line; a failure is counted and warned about, and the run goes on. */
 void run_add_metrics(train_run *r, int64_t step, const char *line, size_t len);
 

@@ -56,8 +56,8 @@ int shards_places(exec_place *place, const train_shards *s, bool is_part);
 
 /* Whether this rank writes the first values of the parameters; the others wait for it. */
 bool shards_writes_first(const train_shards *s);
-int64_t shards_lines(const train_shards *s,
-                     int bucket); /* of this rank's slice; all have as many */
+/* Of this rank's slice; all ranks have as many. */
+int64_t shards_lines(const train_shards *s, int bucket);
 
 /* run(ctx, part) runs the graph of a part, or shards_skip()s one without rows. */
 mill_err shards_pass(train_shards *s, int first, int end, mill_err (*run)(void *ctx, int64_t part),
