@@ -7,7 +7,7 @@
  *
  * A function that can fail returns 0 or one of the codes below; mill_error() then says in words
  * what was wrong, and nothing has changed.  Outputs come first.  Strings are UTF-8.  Nothing here
- * prints, exits or aborts.
+ * exits or aborts, and nothing is printed but warnings: mill_on_warning().
  *
  * An engine and what was opened with it belong to one thread at a time; different engines are
  * independent.  Close an engine last.
@@ -40,14 +40,22 @@ const char *mill_version(void);
 /* What went wrong last on this thread; never NULL, and valid until the next failure on it. */
 const char *mill_error(void);
 
+/*
+ * Warnings of the whole process, a line each, as of a column that one odd value makes a category:
+ * they go to fn, on whatever thread they come up; NULL: nowhere.  Until this is called, which is
+ * done before other threads use the library, they go to stderr.
+ */
+typedef void (*mill_warning)(void *ctx, const char *line);
+void mill_on_warning(mill_warning fn, void *ctx);
+
 /* Threads to work with; `threads` <= 0 takes what affinity and cgroup allow.  Results do not depend
  * on the number. */
 int mill_engine_open(mill_engine **out, int threads);
 void mill_engine_close(mill_engine *e); /* NULL is allowed */
 
 /*
- * Read a table: CSV (also .gz, .zst), Parquet, .npy or .npz, by its name.  options: "key=value"
- * strings, NULL at the end, or NULL for none:
+ * Read a table: .npy and .npz by its name, Parquet also by its first bytes, else CSV, which may be
+ * compressed by gzip or zstd.  options: "key=value" strings, NULL at the end, or NULL for none:
  *
  *   - delimiter=; and header=yes|no instead of sniffing
  *   - na=NA,? are the words that mean missing
@@ -61,7 +69,8 @@ int mill_table_open_like(mill_table **out, mill_engine *e, const char *path, con
                          const char *const *options);
 void mill_table_free(mill_table *t); /* NULL is allowed */
 
-/* Write a table by its name's suffix ("-" is stdout, as CSV); over a file only with `force`. */
+/* Write a table by its name's suffix: .npy, .npz, .parquet, .tsv, else CSV, which "-" (stdout) is
+ * too; over a file only with `force`. */
 int mill_table_save(const mill_table *t, mill_engine *e, const char *path, int force);
 
 int64_t mill_table_rows(const mill_table *t);
@@ -109,8 +118,8 @@ const char *mill_model_method(const mill_model *m);
 
 /*
  * Draw n rows into a new table.  Row i is a function of model, seed and conditions alone.  where:
- * conditions like "age>=30", "sex=male", "income=" (missing), NULL at the end, or NULL for none;
- * all are to hold.  TABMILL_EINPUT where fewer than one row in 10,000 meets them.
+ * conditions like "age>=30", "sex=male", "income=" (missing), 32 at most, NULL at the end, or NULL
+ * for none; all are to hold.  TABMILL_EINPUT where fewer than one row in 10,000 meets them.
  */
 int mill_model_sample(mill_table **out, mill_model *m, int64_t n, uint64_t seed,
                       const char *const *where);

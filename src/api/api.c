@@ -1,11 +1,12 @@
 /*
- * api.c - include/tabmill.h over the rooms below: engines and tables.
+ * api.c - include/tabmill.h over the rooms below: warnings, engines and tables.
  *
  * The library's codes are mill_err's; its thread-local message is the caller's.
  */
 #include "api/api.h"
 
 #include "base/cpu.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "table/csv.h"
 
@@ -19,6 +20,21 @@ _Static_assert(TABMILL_OK == (int)MILL_OK && TABMILL_ENOMEM == (int)MILL_ENOMEM 
 const char *mill_version(void)
 {
     return MILL_VERSION;
+}
+
+/* Written by mill_on_warning alone, which is a program's first call, before its threads. */
+static mill_warning warning;
+
+static void pass_on(void *ctx, mill_log_level level, const char *line)
+{
+    (void)level;
+    if (warning) warning(ctx, line);
+}
+
+void mill_on_warning(mill_warning fn, void *ctx)
+{
+    warning = fn;
+    mill_log_set(pass_on, ctx, MILL_LOG_WARN);
 }
 
 int mill_engine_open(mill_engine **out, int threads)

@@ -119,6 +119,67 @@ void test_api__writes_the_rows_that_it_draws(void **state)
     unlink(out);
 }
 
+static void keep_line(void *ctx, const char *line)
+{
+    snprintf(ctx, 200, "%s", line);
+}
+
+void test_api__warns_where_it_is_told_to(void **state)
+{
+    mill_engine *e;
+    mill_table *t;
+    char in[64], said[200] = "";
+
+    (void)state;
+    path_of(in, "odd.csv");
+    FILE *f = fopen(in, "w");
+    assert_non_null(f);
+    fputs("x,k\n1,a\n1e999,b\n", f);
+    assert_int_equal(fclose(f), 0);
+    mill_on_warning(keep_line, said);
+    assert_int_equal(mill_engine_open(&e, 1), TABMILL_OK);
+    assert_int_equal(mill_table_open(&t, e, in, NULL), TABMILL_OK);
+    assert_non_null(strstr(said, "odd.csv:3: column \"x\" is read as category: \"1e999\""));
+    mill_table_free(t);
+    *said = 0;
+    mill_on_warning(NULL, said);
+    assert_int_equal(mill_table_open(&t, e, in, NULL), TABMILL_OK);
+    assert_string_equal(said, "");
+    mill_table_free(t);
+    mill_engine_close(e);
+    unlink(in);
+}
+
+void test_api__saves_a_table_by_its_name(void **state)
+{
+    static const char *const ending[] = {"s.tsv", "s.npz"};
+    mill_engine *e;
+    mill_table *t, *back;
+    char out[64], want[16], got[16];
+
+    (void)state;
+    assert_int_equal(mill_version()[0], '0');
+    assert_int_equal(mill_engine_open(&e, 1), TABMILL_OK);
+    assert_int_equal(mill_table_open(&t, e, penguins, NULL), TABMILL_OK);
+    for (int k = 0; k < 2; k++) {
+        path_of(out, ending[k]);
+        assert_int_equal(mill_table_save(t, e, out, 0), TABMILL_OK);
+        assert_int_equal(mill_table_save(t, e, out, 0), TABMILL_EINPUT); /* exists */
+        assert_int_equal(mill_table_save(t, e, out, 1), TABMILL_OK);
+        assert_int_equal(mill_table_open(&back, e, out, NULL), TABMILL_OK);
+        assert_int_equal(mill_table_rows(back), 344);
+        for (int64_t i = 0; i < 344; i++) {
+            mill_table_text(want, sizeof want, t, 0, i);
+            mill_table_text(got, sizeof got, back, 0, i);
+            assert_string_equal(want, got);
+        }
+        mill_table_free(back);
+        unlink(out);
+    }
+    mill_table_free(t);
+    mill_engine_close(e);
+}
+
 void test_api__says_what_was_wrong(void **state)
 {
     const char *bad[] = {"bins=1", NULL}, *none[] = {"colour=red", NULL},
