@@ -3,7 +3,8 @@
  *
  *     int n;  cli_ranks_count(&n, set, "auto");
  *     if (!cli_ranks_start(&status, set, n, "-")) return status;  forked, waited for, all gone
- *     cli_ranks_meet(&team, set, &talk, n)  ...  cli_ranks_part(&team, err)
+ *     if (!(status = cli_ranks_meet(&r, set, &talk))) ...
+ *     cli_ranks_part(&r, err)
  */
 #ifndef MILL_CLI_RANKS_H
 #define MILL_CLI_RANKS_H

@@ -38,7 +38,8 @@ mill_err accuracy_compute(accuracy_result *a, const eval_view *v, const int *col
                           uint64_t seed, mill_pool *pool);
 void accuracy_deinit(accuracy_result *a);
 
-/* 1 - E|p - p'| / 2 of a cell with real share p, summed: what to add for one cell. */
+/* E|p - p'| / 2 of a cell with real share p, by sampling noise alone: what the cell takes off the
+ * most. */
 double accuracy_noise(double p, double n_real, double n_syn);
 
 #endif

@@ -26,17 +26,18 @@ typedef struct {
     double auc, tpr; /* tpr: at a false positive rate of at most 1 % */
 } attack;
 
-/* All NaN where there is no holdout, but for the first of each row of fields. */
 typedef struct {
-    /* Distance to the closest record, a mean over columns (0 to 1). */
-    double syn_median, random_median, holdout_median;
-    double syn_low, holdout_low;                     /* their fifth percentiles */
-    double baseline, overfitting;                    /* SDMetrics' protections */
-    double holdout_baseline;                         /* the former, of held-out rows */
+    /* Distance to the closest record, a mean over columns (0 to 1): medians, fifth percentiles. */
+    double syn_median, random_median, syn_low;
+    double baseline; /* SDMetrics' protection: synthetic over random, at most 1 */
+    /* Nearest neighbour distance ratio, median and fifth percentile. */
+    double nndr, nndr_low;
+
+    /* With a holdout, else NaN. */
+    double holdout_median, holdout_low, holdout_baseline, holdout_nndr, holdout_nndr_low;
+    double overfitting;                              /* SDMetrics' protection */
     double closer_to_real, closer_to_holdout, share; /* share: ties count one half */
     double tabsyn_share; /* one-hot; against as many real rows as are held out */
-    /* Nearest neighbour distance ratio, medians and fifth percentiles. */
-    double nndr, nndr_low, holdout_nndr, holdout_nndr_low;
     attack by_distance;
 } dcr_result;
 

@@ -12,7 +12,7 @@ static inline void put(json_t *o, const char *key, json_t *value, bool *failed)
 {
     if (json_object_set_new(o, key, value)) *failed = true;
 }
-/* null for NaN: JSON has none. */
+/* null for what is not finite: JSON has no such numbers. */
 static inline void put_number(json_t *o, const char *key, double x, bool *failed)
 {
     put(o, key, isfinite(x) ? json_real(x) : json_null(), failed);

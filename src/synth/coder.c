@@ -346,7 +346,6 @@ double synth_coder_value(const synth_coder *c, const synth_column *s, int32_t co
     return synth_round_number(s, c->unit > 1 ? rint(x / c->unit) * c->unit : x);
 }
 
-/* The share of a CODE_RANGE's distribution below x, before rounding. */
 double synth_coder_below(const synth_coder *c, int32_t code, double x)
 {
     const double *q = c->point + c->at[code];

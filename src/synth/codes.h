@@ -56,8 +56,7 @@ double synth_coder_width(const synth_coder *c, const synth_column *s, int32_t co
  * point floor(u n).
  */
 double synth_coder_value(const synth_coder *c, const synth_column *s, int32_t code, double u);
-/* The part of a code that meets a condition, as an interval of u: see conditions in
- * mixture_where.c. */
+/* The share of a CODE_RANGE's distribution below x, before values are put on the grid. */
 double synth_coder_below(const synth_coder *c, int32_t code, double x);
 
 /* A table in codes: column-major, each column in the narrowest of 1, 2 and 4 bytes. */

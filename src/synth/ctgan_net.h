@@ -26,6 +26,7 @@ typedef struct {
 mill_err ctgan_net_init(ctgan_net *n, mill_graph *g, const synth_config *c, const synth_spans *s,
                         const ctgan_draw *d);
 
+/* Of either network; its update number is step * t_mul + t_add. */
 mill_adam_opts ctgan_adam(double decay, int64_t t_mul, int64_t t_add);
 
 /* The whole step; outputs "loss_g" and "loss_d". */
@@ -41,8 +42,8 @@ mill_err ctgan_layout(nn_flat *f, ctgan_net *n, int64_t multiple); /* n: of a gr
 mill_err ctgan_build_part(ctgan_net *n, const nn_flat *f, int network, int64_t rows,
                           const flat_hook *hook);
 
-/* Rows from noise with running batch statistics: output "rows" (n_rows, D), one-hot where a span is
- * a choice. */
+/* Rows from noise with running batch statistics: output "rows" (n_rows, n_spans), of a tanh span
+ * its unit, of a softmax span the place in it that was drawn. */
 void ctgan_build_sample(ctgan_net *n, int64_t n_rows);
 
 #endif

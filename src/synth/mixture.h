@@ -60,6 +60,7 @@ enum { MIXTURE_MANY_CODES = 4096 };
 
 mill_err mixture_plan_new(mixture_plan **out, const mixture_model *m, const synth_where *w, int n);
 void mixture_plan_free(mixture_plan *p, int n_cols);
+/* synth_method's. */
 unsigned mixture_native(const void *model, const synth_where *w, int n);
 mill_err mixture_sample(void *model, mill_table *out, int64_t first, int64_t n, uint64_t seed,
                         const synth_where *w, int n_where);

@@ -12,9 +12,8 @@
  * Types, narrowest that holds for every present value of the column: integer, real, boolean
  * (true/false, yes/no, t/f, y/n, case-insensitive; the two spellings are kept; 0/1 is integer),
  * datetime (ISO 8601 date or date-time with T or space, optional seconds, Z or offset; one format a
- * column), else category; a text or integer column of all-different values with more than 50 rows,
- * whose integers are consecutive or whose texts look like keys, is an identifier: the rule stands
- * in docs/tables.md.
+ * column), else category; integers each of which is the one before plus one, and texts that all
+ * differ, are an identifier where there are more than 50: the rules stand in docs/tables.md.
  *
  * Errors name file, line and column name: `people.csv:1042: column "age": ...`.
  */
@@ -46,7 +45,7 @@ mill_err mill_table_read_csv(mill_table **out, const char *path, const csv_optio
 
 /* Writing: fields quoted only where needed; missing is the empty field; reals with the column's
  * decimals. "-" is stdout. A writer takes tables of the same columns one after another (streams of
- * millions of rows). .gz/.zst by suffix. */
+ * millions of rows). .gz/.zst by suffix.  delimiter 0: a comma. */
 typedef struct csv_writer csv_writer;
 mill_err csv_writer_open(csv_writer **out, const char *path, bool force, char delimiter,
                          mill_pool *pool);
@@ -59,7 +58,8 @@ mill_err csv_writer_add_text(csv_writer *w, const char *text, size_t n);
 mill_err csv_writer_commit(csv_writer *w); /* the file appears under its name */
 void csv_writer_close(csv_writer *w);
 
-/* csv, npy, npz by suffix; what every command calls. */
+/* .npy and .npz by the name, Parquet by the name and, when it is read, also by its first bytes;
+ * else CSV.  What every command calls. */
 mill_err mill_table_read(mill_table **out, const char *path, const csv_options *o, mill_pool *pool);
 mill_err mill_table_write(const mill_table *t, const char *path, bool force, mill_pool *pool);
 

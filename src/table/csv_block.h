@@ -6,13 +6,13 @@
  * depends on the quotes before; so a first, fast visit counts the quotes of every block, and a
  * block begins inside quotes if an odd number precedes it.
  *
- *     regular file: every quote opens behind a delimiter or a line's start, closes before a
- * delimiter or a line's end, or is half of a pair "" inside.  Then the parity above is right, and
- * delimiters and line ends outside quotes are found 64 bytes at a time. other files:  5" pipe,3
- * (RFC 4180 forbids it, the world has it): a quote counts only as the first character of a field,
- * elsewhere it is text.  The first irregular quote is seen when blocks are indexed; then one thread
- * walks the file and notes where each block's first record begins (csv_layout_walk), and blocks are
- * indexed byte by byte.
+ *   - regular files: every quote opens behind a delimiter or a line's start, closes before a
+ *     delimiter or a line's end, or is half of a pair "" inside.  Then the parity above is right,
+ *     and delimiters and line ends outside quotes are found 64 bytes at a time.
+ *   - other files: `5" pipe,3` (RFC 4180 forbids it, the world has it): a quote counts only as the
+ *     first character of a field, elsewhere it is text.  The first irregular quote is seen when
+ *     blocks are indexed; then one thread walks the file and notes where each block's first record
+ *     begins (csv_layout_walk), and blocks are indexed byte by byte.
  *
  * If no block has met an irregular quote, then block 0 was right from its start, so its end state
  * is what parity says, so block 1 was right, and so on: the fast way is exact or it is noticed.

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "table/csv.h"
 #include "table/datetime.h"
+#include "table/parquet.h"
 
 #include <math.h>
 #include <string.h>
@@ -68,7 +69,7 @@ mill_err csv_writer_open_text(csv_writer **out, bool has_header, char delimiter,
 mill_err csv_writer_open(csv_writer **out, const char *path, bool force, char delimiter,
                          mill_pool *pool)
 {
-    if (mill_table_is_array(path) || path_has_suffix(path, ".parquet"))
+    if (mill_table_is_array(path) || parquet_is_name(path))
         return mill_fail(MILL_EINPUT, "%s: rows are written as CSV here; name it .csv", path);
     csv_writer *w;
     TRY(writer_new(&w, true, delimiter, pool));

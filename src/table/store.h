@@ -46,8 +46,8 @@ typedef struct {
     size_t bytes;
 } store_tensor;
 
-/* Writer: tensors are borrowed until store_write returns.  meta is borrowed; keys are written
- * sorted. */
+/* Writer: tensors are borrowed until store_writer_commit returns.  meta is borrowed; keys are
+ * written sorted. */
 typedef struct store_writer store_writer;
 mill_err store_writer_new(store_writer **out);
 mill_err store_writer_add(store_writer *w, const char *name, store_dtype dtype, int rank,
