@@ -117,6 +117,7 @@ void cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags *csv
                      const column_options *columns);
 /* MILL_EINPUT if the file exists (unless force) or cannot be made there; "-" is fine. */
 mill_err cli_check_output(const char *path, bool force);
+const char *cli_shown(const char *output); /* in words to the user: stdout for "-" */
 /* MILL_EINPUT if the output is the very file that is read, by whatever name: --force is meant for
  * results of an earlier run.  NULL and "-" are fine. */
 mill_err cli_check_apart(const char *output, const char *input);

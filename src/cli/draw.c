@@ -86,8 +86,8 @@ static mill_err draw(draw_work *w, mill_pool *pool, rank_group *group)
     const int64_t rows = d->rows ? d->rows : w->model->schema->rows;
     if (group)
         snprintf(ranks, sizeof ranks, ", %d rank%s", rank_world(group), mill_s(rank_world(group)));
-    cli_say("%s: %lld row%s by %s, seed %llu%s", d->output, (long long)rows, mill_s(rows),
-            w->model->method->name, (unsigned long long)d->seed, ranks);
+    cli_say("%s: %lld row%s by %s, seed %llu%s", cli_shown(d->output), (long long)rows,
+            mill_s(rows), w->model->method->name, (unsigned long long)d->seed, ranks);
     if (group && !is_text) cli_say("%s: only CSV is drawn by several ranks; one draws", d->output);
     if (group && is_text)
         TRY(cli_draw_shared(w, rows, pool, group));

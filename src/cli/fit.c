@@ -58,7 +58,7 @@ static mill_err put_model(const fitted *done, const fitting *f)
     TRY(err);
     if (!strcmp(f->output, "-")) TRY(copy_to_stdout(done->model));
     TRY(cli_fit_finish(done, f));
-    cli_say("%s: written, %s", f->output, mill_format_size(size, (double)bytes));
+    cli_say("%s: written, %s", cli_shown(f->output), mill_format_size(size, (double)bytes));
     return MILL_OK;
 }
 

@@ -139,6 +139,11 @@ static mill_err check_folder(const char *path)
     return MILL_OK;
 }
 
+const char *cli_shown(const char *output)
+{
+    return strcmp(output, "-") ? output : "stdout";
+}
+
 mill_err cli_check_apart(const char *output, const char *input)
 {
     struct stat to, from;

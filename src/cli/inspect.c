@@ -148,6 +148,19 @@ static mill_err inspect_table(const opt_parsed *p, const inspect_options *o, mil
     return err;
 }
 
+/* What is said of reading a table does nothing for a model. */
+static mill_err check_for_model(const opt_parsed *p)
+{
+    const opt_group *g = NULL;
+    const opt_row *r;
+
+    for (int i = 0; (r = opt_row_at(p->set, i, &g)); i++)
+        if (p->is_given[i] && (g->row == column_rows || g->row == csv_rows))
+            return mill_fail(MILL_EINPUT, "%s: --%s is of tables, and this is a model", p->arg[0],
+                             r->name);
+    return MILL_OK;
+}
+
 int cmd_inspect(int argc, char **argv)
 {
     inspect_options o;
@@ -159,6 +172,7 @@ int cmd_inspect(int argc, char **argv)
     if (opt_parse(&p, &status, &inspect_set, &o, argc, argv) == OPT_STOP) return status;
     if (!(status = cli_begin(&pool, &inspect_set, &o.talk))) {
         mill_err err = is_store(&yes, p.arg[0]);
+        if (!err && yes) err = check_for_model(&p);
         if (!err && yes)
             err = inspect_store(p.arg[0], o.inspect.hash);
         else if (!err && o.inspect.hash)

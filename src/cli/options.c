@@ -174,9 +174,13 @@ static mill_err set_value(void *field, const opt_row *r, const char *s)
         *(double *)field = x;
         return MILL_OK;
     }
-    case OPT_SIZE:
-        if (mill_parse_size(field, s) == MILL_OK) return MILL_OK;
-        return mill_fail(MILL_EINPUT, "\"%s\" is not a size like 512MiB or 2GB", s);
+    case OPT_SIZE: {
+        int64_t bytes;
+        if (mill_parse_size(&bytes, s) || (double)bytes < r->least)
+            return mill_fail(MILL_EINPUT, "\"%s\" is not a size like 512MiB or 2GB", s);
+        *(int64_t *)field = bytes;
+        return MILL_OK;
+    }
     case OPT_FLAG:
     case OPT_BOOL:
         if (option_bool(field, s)) return MILL_OK;

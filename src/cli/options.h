@@ -66,7 +66,7 @@ typedef struct {
     const char *name;
     char letter; /* 0: none */
     const char *def;
-    double least, most; /* INT and REAL */
+    double least, most; /* INT and REAL; least: SIZE too */
     const char *value;  /* "FILE"; of synth/options.def: the methods that use it */
     const char *help;
 } opt_row;

@@ -34,6 +34,7 @@ expect sample 0 "" "$T" sample m.mill -n 100 -q
 holds sample_rows test "$(wc -l <out)" = 101
 says sample_header "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year"
 cp out s100.csv
+expect sample_stdout 0 "stdout: 100 rows by mixture" "$T" sample m.mill -n 100
 expect sample_file 0 "100 rows by mixture, seed 0" "$T" sample m.mill -n 100 -o s.csv --batch-size 7
 holds sample_same_in_batches cmp s.csv s100.csv
 expect sample_exists 1 "s.csv: exists" "$T" sample m.mill -n 100 -o s.csv
@@ -133,6 +134,7 @@ expect inspect_hash 0 "" "$T" inspect --hash m.mill
 holds hash_is_32_digits grep -qE '^[0-9a-f]{32}$' out
 expect inspect_checkpoint 0 "" "$T" inspect "$(ls k.mill.run/step_*.mill | tail -1)"
 says inspect_checkpoint_words "a checkpoint of mixture"
+expect inspect_model_as_a_table 1 "m.mill: --drop is of tables, and this is a model" "$T" inspect m.mill --drop year
 expect inspect_hash_of_a_table 1 "--hash is of models" "$T" inspect --hash "$PENGUINS"
 expect inspect_table 0 "344 rows, 8 columns" "$T" inspect "$PENGUINS"
 cp out types.json

@@ -28,6 +28,7 @@ expect value_missing 2 "-i: its value is missing" "$T" fit -i
 expect not_a_number 2 "\"many\" is not a whole number" "$T" fit --epochs many
 expect out_of_range 2 "0 is not in 1 .. 1e+09" "$T" fit --epochs 0
 expect bad_size 2 "is not a size" "$T" fit --memory-limit big
+expect no_memory 2 '--memory-limit: "0" is not a size' "$T" estimate --memory-limit 0
 expect bad_widths 2 "is not a list of widths" "$T" fit --generator-dim 256,,
 expect zero_width 2 "--generator-dim: \"0\" is not a list of widths" "$T" fit --generator-dim 0
 expect vast_number 2 "1e30 is not in 0 .. 1e+15" "$T" sample x.mill -n 1e30
