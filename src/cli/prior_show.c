@@ -69,7 +69,7 @@ static void print_column(const prior_set *s, int j)
         printf("%8d", s->levels[j]);
     else
         printf("%8s", "");
-    printf("%10.4g%10.4g%10.4g%10.4g\n", mean, sqrt(squares / (double)s->rows), (double)least,
+    printf("%11.4g%11.4g%11.4g%11.4g\n", mean, sqrt(squares / (double)s->rows), (double)least,
            (double)most);
 }
 
@@ -99,7 +99,7 @@ static mill_err print_words(const prior_set *s, const json_t *structure)
     printf("attempts    %d; rejected: %d empty, %d labels, %d filter, %d trivial\n", s->attempts,
            s->rejected[PRIOR_REJECT_EMPTY], s->rejected[PRIOR_REJECT_LABELS],
            s->rejected[PRIOR_REJECT_FILTER], s->rejected[PRIOR_REJECT_TRIVIAL]);
-    printf("\n  column  type          levels      mean       std     least      most\n");
+    printf("\n  column  type          levels       mean        std      least       most\n");
     for (int j = 0; j < s->features; j++) print_column(s, j);
     if (s->categorical_y) TRY(print_classes(s));
     char *text = json_dumps(structure, JSON_INDENT(1) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
