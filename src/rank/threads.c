@@ -1,4 +1,10 @@
-/* threads.c - ranks as threads of one process, on a board like that of processes. */
+/*
+ * threads.c - ranks as threads of one process, on a board like that of processes.
+ *
+ * For a program that cannot fork, and for the tests: the thread sanitizer sees all ranks at once.
+ * The command does without: `train --multi-gpu dp` makes the parts of one group of one rank
+ * (classify/trainer.c), which are the same parts to the bit.
+ */
 #include "rank/board.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* ranks.c - see ranks.h. */
 #include "lib/ranks.h"
 
 #include <sys/mman.h>
