@@ -24,6 +24,14 @@ mill_err ops_check_dtypes(const mill_graph *g, const mill_node *node, unsigned i
     return MILL_OK;
 }
 
+mill_err ops_shape_like_src1(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
+                             const mill_node *node)
+{
+    *out = *src_shape(g, node, 1);
+    *dtype = MILL_T_REAL;
+    return MILL_OK;
+}
+
 mill_attr ops_shape_attr(const mill_shape *s)
 {
     mill_attr a = {{s->rank}, {0}, NULL};

@@ -34,6 +34,10 @@ int64_t ops_tiles(int64_t rows);
 mill_split ops_split_src0(const mill_graph *g, const mill_node *node);
 mill_ref ops_tile_finish(mill_graph *g, mill_ref partials); /* (T, ..) -> (1, ..) */
 
+/* A shape rule for gradients of x, whose sources are dy, x, ..: real, and as x is. */
+mill_err ops_shape_like_src1(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
+                             const mill_node *node);
+
 /* A shape in attributes i[0..4], for nodes whose sources do not say it. ORDER SHAPE ATTR */
 mill_attr ops_shape_attr(const mill_shape *s);
 mill_shape ops_attr_shape(const mill_attr *a);

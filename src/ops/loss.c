@@ -21,21 +21,13 @@ static mill_err shape_ce(mill_shape *out, mill_dtype *dtype, const mill_graph *g
     return MILL_OK;
 }
 
-static mill_err shape_ce_grad(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
-                              const mill_node *node)
-{
-    *out = *src_shape(g, node, 1);
-    *dtype = MILL_T_REAL;
-    return MILL_OK;
-}
-
 DECLARE_KERNELS(op_cross_entropy_grad);
 static const mill_op op_cross_entropy_grad = {
     .name = "cross_entropy_grad",
     .n_src = 3, /* dy, x, target */
     .alias = ALIAS_SRC(1),
     .rowwise = ROW_SRC(0) | ROW_SRC(1),
-    .shape = shape_ce_grad,
+    .shape = ops_shape_like_src1,
     .run = KERNELS(op_cross_entropy_grad),
 };
 

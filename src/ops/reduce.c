@@ -44,21 +44,13 @@ static const mill_op op_sum_last = {
 
 /* ---- maximum ---- */
 
-static mill_err shape_max_grad(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
-                               const mill_node *node)
-{
-    *out = *src_shape(g, node, 1);
-    *dtype = MILL_T_REAL;
-    return MILL_OK;
-}
-
 DECLARE_KERNELS(op_max_last_grad);
 static const mill_op op_max_last_grad = {
     .name = "max_last_grad",
     .n_src = 2, /* dy, x */
     .alias = ALIAS_SRC(1),
     .rowwise = ROW_SRC(0) | ROW_SRC(1),
-    .shape = shape_max_grad,
+    .shape = ops_shape_like_src1,
     .run = KERNELS(op_max_last_grad),
 };
 

@@ -196,21 +196,13 @@ static mill_err shape_span_ce(mill_shape *out, mill_dtype *dtype, const mill_gra
     return MILL_OK;
 }
 
-static mill_err shape_span_ce_grad(mill_shape *out, mill_dtype *dtype, const mill_graph *g,
-                                   const mill_node *node)
-{
-    *out = *src_shape(g, node, 1);
-    *dtype = MILL_T_REAL;
-    return MILL_OK;
-}
-
 DECLARE_KERNELS(op_span_ce_grad);
 static const mill_op op_span_ce_grad = {
     .name = "span_ce_grad",
     .n_src = 4, /* dy, o, spans, target */
     .alias = ALIAS_SRC(1),
     .rowwise = ROW_SRC(0) | ROW_SRC(1) | ROW_SRC(3),
-    .shape = shape_span_ce_grad,
+    .shape = ops_shape_like_src1,
     .run = KERNELS(op_span_ce_grad),
 };
 
