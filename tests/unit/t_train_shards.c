@@ -187,6 +187,55 @@ void test_flat__buckets_are_told_from_the_last_to_the_first(void **state)
     mill_graph_free(g);
 }
 
+static bool depends(const mill_graph *g, mill_ref r, mill_ref on)
+{
+    bool found = r == on;
+
+    for (int i = 0; i < mill_get(g, r)->n_src && !found; i++)
+        found = depends(g, mill_get(g, r)->src[i], on);
+    return found;
+}
+
+/* Whatever order a plan takes: the graph itself says so.  Nothing is run. */
+void test_flat__a_bucket_waits_for_every_tensor_in_it(void **state)
+{
+    static const int64_t size[] = {FLAT_BUCKET / 2, 2 * FLAT_BUCKET + 5, FLAT_BUCKET, 7};
+    static nn_flat f;
+    flat_hook hook[FLAT_ALL_BUCKETS] = {{0}};
+    flat_left left = {{0}};
+    mill_graph *g;
+    mill_ref loss = 0;
+    int in_two = 0;
+
+    (void)state;
+    f = (nn_flat){0};
+    assert_ok(mill_graph_new(&g));
+    nn_params p = {.g = g, .prefix = "p"};
+    for (int i = 0; i < 4; i++) {
+        const int k = nn_param(&p, SHAPE(size[i]), 0, 1, "%c", 'a' + i);
+        const mill_ref square = mill_sum_all(g, mill_square(g, p.ref[k]));
+        flat_add(&f, p.name[k], &SHAPE(size[i]));
+        loss = i ? mill_add(g, loss, square) : square;
+    }
+    assert_ok(flat_end_group(&f, 1024));
+    assert_ok(flat_gradients(&left, &f, &p, loss));
+    flat_tell(g, &f, 0, 1, &left, hook);
+    assert_ok(mill_graph_error(g));
+    assert_true(f.n_buckets > 2);
+    for (int b = 0; b < f.n_buckets; b++) {
+        mill_ref told = 1;
+        while (mill_get(g, told)->attr.p != &hook[b]) assert_true(++told < mill_graph_n(g));
+        for (int i = 0; i < f.n; i++) {
+            const int64_t at = f.entry[i].at, end = at + f.entry[i].count;
+            if (at >= f.bucket[b + 1] || end <= f.bucket[b]) continue;
+            assert_true(depends(g, told, left.ref[i]));
+            in_two += at < f.bucket[b];
+        }
+    }
+    assert_true(in_two >= 2); /* tensors that began in an earlier bucket */
+    mill_graph_free(g);
+}
+
 void test_flat__groups_are_cut_into_whole_multiples(void **state)
 {
     static nn_flat f;
