@@ -1,5 +1,5 @@
 /*
- * diagnostic.h - is the synthetic table valid, and does it cover the real one; synth.md 5.2.
+ * diagnostic.h - is the synthetic table valid, and does it cover the real one.
  *
  * All scores are 0 to 1, NaN where they are not defined.
  *

@@ -1,6 +1,6 @@
 /*
  * distribution.h - distances of two columns beyond the shapes of trends.h, and what a second sample
- * of the real table would score: synth.md 5.6.
+ * of the real table would score (docs/evaluate.md).
  *
  *     Wasserstein      integral of |F - F'|, over the range of the real column
  *     Jensen-Shannon   divergence to base 2; numbers in ten bins of the real range, missing is a

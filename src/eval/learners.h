@@ -9,7 +9,7 @@
  *     detection  three stratified folds of real (1) and synthetic (0) rows;
  *                1 - mean(2 max(1/2, AUC) - 1): 1 is "cannot be told apart"
  *
- * synth.md 5.3 and 5.4.
+ * docs/evaluate.md has both in full.
  */
 #ifndef MILL_EVAL_LEARNERS_H
 #define MILL_EVAL_LEARNERS_H

@@ -1,7 +1,8 @@
 /*
  * nearness.h - what the distances of rows say of privacy and of the shape of the whole.
  *
- * Every table stands for itself by the rows listed, in random order.  synth.md 5.5 and 5.6.
+ * Every table stands for itself by the rows listed, in random order.  What follows from them:
+ * docs/evaluate.md, "Privacy" and "Further distances".
  */
 #ifndef MILL_EVAL_NEARNESS_H
 #define MILL_EVAL_NEARNESS_H

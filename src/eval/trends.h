@@ -1,6 +1,5 @@
 /*
- * trends.h - shapes of columns and trends of pairs of columns; synth.md 5.1 in formulas, trends.c
- * in code.
+ * trends.h - shapes of columns and trends of pairs of columns: docs/evaluate.md, "Definitions".
  */
 #ifndef MILL_EVAL_TRENDS_H
 #define MILL_EVAL_TRENDS_H

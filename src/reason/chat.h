@@ -32,8 +32,8 @@ mill_err chat_body(mill_text *out, const chat_params *p, const chat_message *m, 
 typedef enum { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_FILTER, FINISH_OTHER } chat_finish;
 const char *chat_finish_name(chat_finish f);
 
-/* reason.md 4.3.7.  An error within a response, in mid stream too, counts as the status that is its
- * code, and as 500 where it has none. */
+/* docs/reason.md, "When something fails".  An error within a response, in mid stream too, counts as
+ * the status that is its code, and as 500 where it has none. */
 typedef enum {
     CHAT_OK,       /* content and a finish reason */
     CHAT_AGAIN,    /* no connection, reset, timeout, 408, 429, 5xx: later, maybe elsewhere */

@@ -1,5 +1,5 @@
 /*
- * chat_class.c - what class of reply came: reason.md 4.3.7.
+ * chat_class.c - what class of reply came (docs/reason.md, "When something fails").
  *
  * Words of `why` carry no numbers of ours and are short, so that failures can be counted by them;
  * a server's own message is cut.
