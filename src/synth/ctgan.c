@@ -285,27 +285,19 @@ static mill_err estimate_parts(int64_t *fit_bytes, int64_t *sample_bytes, net_pa
 static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
                          const synth_config *c, int threads)
 {
-    synth_spans *spans;
-    ctgan_draw draw = {0};
-    int64_t rows;
+    net_assumed a;
     mill_err err;
 
-    synth_schema learnt = *s;
-
     TRY(check_config(c));
-    learnt.rows = synth_probe_learnt(s->rows, c);
-    TRY(spans_assume(&spans, &rows, &learnt));
-    if ((err = ctgan_draw_init(&draw, spans, NULL))) goto done;
-    net_parts p = {c, spans, &draw, NULL, NULL};
+    TRY(net_assume(&a, s, c));
+    net_parts p = {c, a.s, &a.draw, NULL, NULL};
     if (net_in_parts(c))
         err = estimate_parts(fit_bytes, sample_bytes, &p, threads);
     else
         err = net_estimate(fit_bytes, sample_bytes, (net_build[]){build_step, build_sample}, &p,
                            threads);
-    if (!err) *fit_bytes = net_fit_bytes(rows, *fit_bytes, *sample_bytes, s, c);
-done:
-    ctgan_draw_deinit(&draw);
-    spans_free(spans);
+    if (!err) *fit_bytes = net_fit_bytes(&a, *fit_bytes, *sample_bytes, s, c);
+    net_assumed_deinit(&a);
     return err;
 }
 

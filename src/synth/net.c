@@ -373,6 +373,26 @@ mill_err net_fit_probe(net_fit *f, net_build build, const void *ctx, double *qua
     return err;
 }
 
+/* ---- estimates ---- */
+
+mill_err net_assume(net_assumed *a, const synth_schema *s, const synth_config *c)
+{
+    synth_schema learnt = *s;
+
+    *a = (net_assumed){0};
+    learnt.rows = a->rows = synth_probe_learnt(s->rows, c);
+    TRY(spans_assume(&a->s, &a->rows_bytes, &learnt));
+    const mill_err err = ctgan_draw_init(&a->draw, a->s, NULL);
+    if (err) net_assumed_deinit(a);
+    return err;
+}
+
+void net_assumed_deinit(net_assumed *a)
+{
+    ctgan_draw_deinit(&a->draw);
+    spans_free(a->s);
+}
+
 static mill_err plan_bytes(int64_t *bytes, net_build build, const void *ctx, int threads)
 {
     mill_graph *g;
@@ -395,11 +415,11 @@ mill_err net_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const net_build
     return plan_bytes(sample_bytes, build[1], ctx, threads);
 }
 
-int64_t net_fit_bytes(int64_t rows, int64_t steps, int64_t sampler, const synth_schema *s,
+int64_t net_fit_bytes(const net_assumed *a, int64_t steps, int64_t sampler, const synth_schema *s,
                       const synth_config *c)
 {
-    const int64_t coding = synth_coding_bytes(s, c, rows);
-    const int64_t training = rows + steps + (c->probe_every ? sampler : 0);
+    const int64_t coding = synth_coding_bytes(s, c, a->rows_bytes);
+    const int64_t training = a->rows_bytes + steps + (c->probe_every ? sampler : 0);
     const int64_t after = training - synth_table_bytes(s, s->rows); /* which is gone then */
 
     return after > coding ? after : coding;

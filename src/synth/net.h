@@ -51,13 +51,25 @@ mill_err net_model_open(net_model *m, const char **dims, const char *kind, const
                         const store *f, const synth_schema *schema, mill_pool *pool);
 void net_model_close(net_model *m);
 
+/* ---- estimates: the plans of graphs that are never run ---- */
+
+/* What the graphs of a fit by these options are built from, without data. */
+typedef struct {
+    synth_spans *s;
+    ctgan_draw draw;
+    int64_t rows;       /* that are learnt from */
+    int64_t rows_bytes; /* of them encoded */
+} net_assumed;
+mill_err net_assume(net_assumed *a, const synth_schema *s, const synth_config *c);
+void net_assumed_deinit(net_assumed *a);
+
 /* Peak bytes of the step (build[0]) and of sampling (build[1]), from their plans. */
 mill_err net_estimate(int64_t *fit_bytes, int64_t *sample_bytes, const net_build build[2],
                       const void *ctx, int threads);
 
 /* Of a fit: rows encoded out of the table, which may be a copy with rows withheld; or these rows
  * and the plans of steps and of the probe's sampler, when the table is gone. */
-int64_t net_fit_bytes(int64_t rows, int64_t steps, int64_t sampler, const synth_schema *s,
+int64_t net_fit_bytes(const net_assumed *a, int64_t steps, int64_t sampler, const synth_schema *s,
                       const synth_config *c);
 
 /* ---- a training run ---- */

@@ -243,7 +243,7 @@ static mill_err build_sample(mill_graph *g, const void *ctx)
 /* ---- training ---- */
 
 typedef struct {
-    net_fit f; /* first, as net.h wants it */
+    net_fit f;    /* first, as net.h wants it */
     int64_t step; /* that runs in parts */
 } tvae_fit;
 
@@ -463,31 +463,22 @@ static mill_err estimate_fit(int64_t *fit_bytes, int64_t *sample_bytes, tvae_par
 static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_schema *s,
                          const synth_config *c, int threads)
 {
-    synth_spans *spans;
-    ctgan_draw draw = {0};
-    int64_t rows;
-    mill_err err;
-
-    synth_schema learnt = *s;
+    net_assumed a;
 
     TRY(check_config(c));
-    learnt.rows = synth_probe_learnt(s->rows, c);
-    TRY(spans_assume(&spans, &rows, &learnt));
-    if ((err = ctgan_draw_init(&draw, spans, NULL))) goto done;
-    const int64_t n = learnt.rows > 0 ? learnt.rows : 1;
+    TRY(net_assume(&a, s, c));
+    const int64_t n = a.rows > 0 ? a.rows : 1;
     const int64_t batch = c->batch_size < n ? c->batch_size : n;
     tvae_parts p = {.c = c,
-                    .s = spans,
-                    .d = &draw,
+                    .s = a.s,
+                    .d = &a.draw,
                     .batch = batch,
                     .per_epoch = (n + batch - 1) / batch,
                     .rows = batch};
-    if (net_in_parts(c)) p = part_of(c, spans, &draw, (n + c->batch_size - 1) / c->batch_size);
-    err = estimate_fit(fit_bytes, sample_bytes, &p, n, threads);
-    if (!err) *fit_bytes = net_fit_bytes(rows, *fit_bytes, *sample_bytes, s, c);
-done:
-    ctgan_draw_deinit(&draw);
-    spans_free(spans);
+    if (net_in_parts(c)) p = part_of(c, a.s, &a.draw, (n + c->batch_size - 1) / c->batch_size);
+    const mill_err err = estimate_fit(fit_bytes, sample_bytes, &p, n, threads);
+    if (!err) *fit_bytes = net_fit_bytes(&a, *fit_bytes, *sample_bytes, s, c);
+    net_assumed_deinit(&a);
     return err;
 }
 
