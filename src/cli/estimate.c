@@ -57,7 +57,7 @@ const opt_set estimate_set = {
 enum { ASSUMED_VALUES = 20, DRAW_ROWS = 10000 /* the default of sample's --batch-size */ };
 
 /*
- * A table of one row that stands for R x C: every other column a number, the others categories of
+ * A table of 20 rows that stands for R x C: every other column a number, the others categories of
  * 20 values.  Its schema is then told the rows that are assumed.
  */
 static mill_err assumed_table(mill_table **out, int64_t n_columns)
