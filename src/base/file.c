@@ -34,7 +34,7 @@ enum { BUFFER = 1 << 16 };
 struct mill_file {
     int fd;
     bool writes, is_std; /* is_std: stdin or stdout, not ours to close */
-    char *path, *tmp;    /* tmp: not NULL between create_atomic and commit */
+    char *path, *tmp;    /* tmp: not NULL from file_create_atomic to file_commit */
     unsigned char *buf;  /* writers: `held` bytes that are not written yet */
     size_t held;
     int64_t at; /* bytes written or read so far, the held ones included */

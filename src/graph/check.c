@@ -9,12 +9,12 @@
  *  2. what a node reads is complete, or warm: made earlier in the same visit and read row by row;
  *  3. a view lies in its source, an update in place on its source, everything inside its arena;
  *  4. no write hits a value that is still needed.  For a write w and a value x whose bytes overlap,
- * either
- *     - x is made after w: in a later stage, or later in the same visit over the same rows; or
- *     - all of x's readers come before w: in an earlier stage, or not after it in the same visit,
- * row by row over the same rows; and x is no input, constant or output, and if it is a state, w is
- * a declared update. So an old ref of a state that is read after its update is found here, and
- * named.
+ *     either
+ *      - x is made after w: in a later stage, or later in the same visit over the same rows; or
+ *      - all of x's readers come before w: in an earlier stage, or not after it in the same visit,
+ *        row by row over the same rows; and x is no input, constant or output, and if it is a
+ *        state, w is a declared update.  So an old ref of a state that is read after its update is
+ *        found here, and named.
  *
  * Pairs are compared all with all; a graph of 5,000 nodes takes some 50 ms.
  */

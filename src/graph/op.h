@@ -161,7 +161,7 @@ mill_ref mill_src(const mill_graph *g, mill_ref y, int i);
 const mill_shape *mill_shape_of(const mill_graph *g, mill_ref r);
 
 /* Add a node.  A failed source, a wrong shape or no memory poisons the graph: the first message is
- * kept, 0 is returned, every node built on 0 is 0, and mill_graph_check / compile return the error.
+ * kept, 0 is returned, every node built on 0 is 0, and mill_graph_error() returns it.
  */
 mill_ref mill_apply(mill_graph *g, const mill_op *op, const mill_attr *attr, int n,
                     const mill_ref *src);

@@ -8,7 +8,7 @@
  *     crew_new(&c, workers, n, window)          shared memory; before any thread
  *     crew_start(c, work, ctx)                  forks; work(ctx, c, seat) runs in each child
  *     while (!crew_is_done(c)) { crew_look(c) ... }    reaps and replaces
- *     crew_end(c)
+ *     crew_free(c)
  *
  * Everything shared is behind atomics; a worker that is killed in any instruction leaves them
  * whole.

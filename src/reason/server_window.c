@@ -11,8 +11,9 @@
  *       aim = max(2, running/8)                      `running` may lag behind what was just sent
  *     ... preemptions                                W  = .9 W     the server throws away work
  *     ... W is full, nothing waits                   W += aim
- *     ... and nothing ever waited, all that is in    W *= 2        an answer may take minutes: it
- * is flight runs                                                asked 10 times a second until then
+ *     ... and nothing ever waited, all that is       W *= 2        an answer may take minutes: it
+ *         in flight runs                                           is asked 10 times a second until
+ *                                                                  then
  *
  * so that a server always has a few requests to begin with, and not many.  While metrics say that
  * more than `aim` wait, or that the cache is above .95 and any wait, it does not grow: a server
