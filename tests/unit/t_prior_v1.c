@@ -238,11 +238,32 @@ void test_activation__standardises_scales_and_applies(void **state)
     free_function(f);
 }
 
+enum { IN = 23, OUT = 15, TILES = 3 };
+
+/* Eight rows of weights: six of seven inputs from the third on, one of all, one of none.  dense:
+ * the same in double; at, col, packed: as sparse rows. */
+static void draw_weights(float *w, double dense[8][IN], int32_t *at, int32_t *col, float *packed,
+                         prior_draw *d)
+{
+    memset(dense, 0, 8 * sizeof *dense);
+    draw_normals_at(d, w, OUT * IN, 0.0f, 1.0f);
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < 7; k++) dense[i][3 + k] = (double)w[7 * i + k];
+    for (int k = 0; k < IN; k++) dense[6][k] = (double)w[42 + k];
+    for (int i = 0; i < 8; i++) {
+        at[i + 1] = at[i];
+        for (int k = 0; k < IN; k++)
+            if (dense[i][k] != 0.0) {
+                col[at[i + 1]] = k;
+                packed[at[i + 1]++] = (float)dense[i][k];
+            }
+    }
+}
+
 /* Dense groups, groups without inputs and sparse rows, with and without noise, an even number of
  * rows and an odd one, against sums in double. */
 void test_product__is_bias_weights_and_noise(void **state)
 {
-    enum { IN = 23, OUT = 15, TILES = 3 };
     static float in[TILES * IN * V1_TILE], out[TILES * OUT * V1_TILE], w[OUT * IN], noise[OUT];
     static const int32_t unit[8] = {0, 1, 3, 4, 5, 6, 9, 14};
     static const int32_t even[8] = {7, 0, 1, 2, 3, 4, 5, 6}, odd[7] = {0, 1, 2, 3, 4, 5, 6};
@@ -270,20 +291,9 @@ void test_product__is_bias_weights_and_noise(void **state)
                         .bias = bias,
                         .noise = kind & 1 ? noise : NULL,
                         .key = {77, 2, 3, 0}};
-        double dense[8][IN] = {{0}};
+        double dense[8][IN];
 
-        draw_normals_at(&d, w, OUT * IN, 0.0f, 1.0f);
-        for (int i = 0; i < 6; i++)
-            for (int k = 0; k < 7; k++) dense[i][3 + k] = (double)w[7 * i + k];
-        for (int k = 0; k < IN; k++) dense[6][k] = (double)w[42 + k];
-        for (int i = 0; i < 8; i++) {
-            at[i + 1] = at[i];
-            for (int k = 0; k < IN; k++)
-                if (dense[i][k] != 0.0) {
-                    col[at[i + 1]] = k;
-                    packed[at[i + 1]++] = (float)dense[i][k];
-                }
-        }
+        draw_weights(w, dense, at, col, packed, &d);
         if (kind & 2) a.at = at;
         *cell(&a.out, 2, 0) = *cell(&a.out, 14, 5) = 77.0f;
         AT_LEVEL(v1_product_run, &a);
