@@ -1,7 +1,8 @@
 /*
  * expression.h - what an answer becomes when it is read; for answer*.c only.
  *
- *     text -> tokens (answer_lex.c) -> a tree (answer_parse.c) -> values (answer_value.c)
+ *     text -> tokens (answer_lex.c) -> a tree (answer_parse.c) -> values (answer_value.c:
+ *     answer_exact.c, answer_points.c)
  *
  * A tree is an array of nodes; a node knows its first child and its next sibling.  Everything has
  * a fixed size: what does not fit is not a short answer.
@@ -132,8 +133,18 @@ typedef struct {
     int sign; /* +1, -1 */
 } value_of;
 
+const node *answer_node(value_of v);
+value_of answer_child(value_of v, int which); /* .at -1: there is none */
+bool answer_is_named(answer_span s, const char *name);
+uint64_t answer_name_hash(answer_span s, uint64_t salt);
+
 bool answer_has(const expression *e, int at, node_kind kind);
 answer_verdict answer_same_value(value_of a, value_of b);
+
+enum { EXACT_PRIMES = 2 };
+/* Its residues by the two primes; false: it is not rational. */
+bool answer_exact_value(uint64_t out[EXACT_PRIMES], value_of v);
+answer_verdict answer_same_at_points(value_of a, value_of b);
 /* Whether a1 = a2 and b1 = b2 say the same: differences that are proportional. */
 answer_verdict answer_same_equation(value_of a, value_of b);
 

@@ -1,0 +1,206 @@
+/*
+ * answer_points.c - do two expressions have the same values at 16 points?
+ *
+ * In complex long double, each variable at a number of its own: positive, negative and complex
+ * ones, so that |x| is not x and the root of a square is not its base.  Relative differences up to
+ * 1e-13 at all points are equal, above 1e-9 at a positive one different; between them nobody can
+ * say, nor where the two agree at positive points only (ln xy and ln x + ln y).
+ */
+#include "reason/expression.h"
+
+#include <complex.h>
+#include <math.h>
+
+#ifndef CMPLXL /* clang 14 with glibc's header */
+#define CMPLXL(x, y) __builtin_complex((long double)(x), (long double)(y))
+#endif
+
+typedef long double complex number;
+enum { N_POINTS = 16, N_POSITIVE = 6 };
+
+static const long double PI = 3.14159265358979323846264338327950288L;
+static const long double EULER = 2.71828182845904523536028747135266250L;
+
+/* Digits with at most one point, to within a unit of long double for as many as answer_value.c
+ * trusts (MAX_DIGITS). */
+static long double decimal(answer_span s)
+{
+    long double y = 0, scale = 1;
+    bool point = false;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.s[i] == '.') {
+            point = true;
+            continue;
+        }
+        y = 10 * y + (s.s[i] - '0');
+        if (point) scale *= 10;
+    }
+    return y / scale;
+}
+
+/* A variable's value at a point: between .3 and 2.7; behind the positive points negative, then
+ * complex. */
+static number symbol_value(answer_span name, int point)
+{
+    const uint64_t h = answer_name_hash(name, (uint64_t)point + 1);
+    const long double re = .3L + 2.4L * (long double)(h >> 40) / 16777216.L;
+    const long double im = -1 + 2 * (long double)(h & 0xffffff) / 16777216.L;
+
+    if (answer_is_named(name, "pi")) return PI;
+    if (answer_is_named(name, "e")) return EULER;
+    if (answer_is_named(name, "i")) return I;
+    if (answer_is_named(name, "infty")) return (long double)NAN;
+    if (point < N_POSITIVE) return re;
+    return point < 2 * N_POSITIVE - 1 ? -re : re + I * im;
+}
+
+static number point_value(value_of v, int point);
+
+static number point_factorial(number x)
+{
+    const long double n = creall(x);
+    number y = 1;
+
+    if (cimagl(x) != 0 || n < 0 || n > 1000 || n != floorl(n)) return (long double)NAN;
+    for (int i = 2; i <= (int)n; i++) y *= i;
+    return y;
+}
+
+static number point_root(value_of v, number x, int point)
+{
+    const value_of index = answer_child(v, 1);
+
+    if (index.at < 0) return csqrtl(x);
+    const number n = point_value(index, point);
+    /* The odd root of a negative number is negative. */
+    if (cimagl(x) == 0 && creall(x) < 0 && cimagl(n) == 0 && fmodl(creall(n), 2) == 1)
+        return -cpowl(-x, 1 / n);
+    return cpowl(x, 1 / n);
+}
+
+static number point_call(value_of v, int point)
+{
+    const number x = point_value(answer_child(v, 0), point);
+
+    switch (answer_node(v)->function) {
+    case F_SIN:
+        return csinl(x);
+    case F_COS:
+        return ccosl(x);
+    case F_TAN:
+        return ctanl(x);
+    case F_COT:
+        return 1 / ctanl(x);
+    case F_SEC:
+        return 1 / ccosl(x);
+    case F_CSC:
+        return 1 / csinl(x);
+    case F_ASIN:
+        return casinl(x);
+    case F_ACOS:
+        return cacosl(x);
+    case F_ATAN:
+        return catanl(x);
+    case F_SINH:
+        return csinhl(x);
+    case F_COSH:
+        return ccoshl(x);
+    case F_TANH:
+        return ctanhl(x);
+    case F_LN:
+        return clogl(x);
+    case F_LOG: /* of whatever base: its logarithm is a number like no other */
+        return clogl(x) / 2.113355779L;
+    case F_EXP:
+        return cexpl(x);
+    case F_ABS:
+        return cabsl(x);
+    case F_SQRT:
+        return point_root(v, x, point);
+    case F_FACTORIAL:
+        return point_factorial(x);
+    case F_BINOM: {
+        const number k = point_value(answer_child(v, 1), point);
+        return point_factorial(x) / point_factorial(k) / point_factorial(x - k);
+    }
+    default:
+        return (long double)NAN;
+    }
+}
+
+static number point_power(number a, number b)
+{
+    if (cimagl(b) == 0 && creall(b) == floorl(creall(b)) && fabsl(creall(b)) <= 64) {
+        number y = 1;
+        for (int i = (int)fabsl(creall(b)); i > 0; i--) y *= a;
+        return creall(b) < 0 ? 1 / y : y;
+    }
+    return cpowl(a, b);
+}
+
+static number point_value(value_of v, int point)
+{
+    const node *n = answer_node(v);
+
+    if (n->kind == E_NUMBER) return decimal(n->text);
+    if (n->kind == E_SYMBOL) return symbol_value(n->text, point);
+    if (n->kind == E_CALL) return point_call(v, point);
+    if (n->first < 0 || n->kind >= E_TUPLE) return (long double)NAN;
+
+    const number a = point_value(answer_child(v, 0), point);
+    if (n->kind == E_NEGATE) /* not -0 i: that is the other side of a root's cut */
+        return CMPLXL(-creall(a), cimagl(a) == 0 ? 0 : -cimagl(a));
+    if (n->kind == E_PERCENT) return a / 100;
+    if (n->kind == E_DEGREE) return a * PI / 180;
+    const number b = point_value(answer_child(v, 1), point);
+    switch (n->kind) {
+    case E_ADD:
+        return a + b;
+    case E_SUBTRACT:
+        return a - b;
+    case E_PLUS_MINUS:
+        return v.sign > 0 ? a + b : a - b;
+    case E_MINUS_PLUS:
+        return v.sign > 0 ? a - b : a + b;
+    case E_MULTIPLY:
+        return a * b;
+    case E_DIVIDE:
+        return a / b;
+    default:
+        return point_power(a, b);
+    }
+}
+
+static bool is_finite(number x)
+{
+    return isfinite(creall(x)) && isfinite(cimagl(x));
+}
+
+typedef enum { SAME, APART, UNSURE } closeness;
+
+static closeness compare_at(value_of a, value_of b, int point)
+{
+    const number x = point_value(a, point), y = point_value(b, point);
+
+    if (!is_finite(x) || !is_finite(y)) return is_finite(x) == is_finite(y) ? UNSURE : APART;
+    const long double size = fmaxl(cabsl(x), cabsl(y)), gap = cabsl(x - y);
+    if (gap <= 1e-13L * size) return SAME;
+    return size < 1e-12L || gap <= 1e-9L * size ? UNSURE : APART; /* sin(pi) is 1e-20 here */
+}
+
+answer_verdict answer_same_at_points(value_of a, value_of b)
+{
+    int same = 0, apart = 0, positive_apart = 0;
+
+    for (int i = 0; i < N_POINTS; i++) {
+        const closeness c = compare_at(a, b, i);
+        same += c == SAME;
+        apart += c == APART;
+        positive_apart += c == APART && i < N_POSITIVE;
+    }
+    if (same == N_POINTS) return ANSWER_EQUAL;
+    if (positive_apart) return ANSWER_DIFFERENT;
+    if (apart && !same) return ANSWER_DIFFERENT;
+    return ANSWER_UNSUPPORTED;
+}
