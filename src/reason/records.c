@@ -1,142 +1,14 @@
 /*
- * records.c - where the records of a file begin, and one of them as an object.
- *
- * One scanner passes over the bytes with a few words of state, so a chunk may end anywhere.  It
- * finds beginnings only: whether a record is well-formed is seen when it is read.
+ * records.c - a file of records is opened, and one of them read, as an object or as text.
  */
-#include "reason/records.h"
+#include "reason/records_inner.h"
 
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "table/parquet.h"
-#include "table/parquet_rows.h"
-#include "table/source.h"
-#include "table/spool.h"
 
 #include <string.h>
-
-enum { CHUNK = 1 << 18 };
-
-typedef enum { LINES, ARRAY, CSV } layout;
-
-struct record_file {
-    source in;
-    char *path;
-    layout layout;
-    char delimiter;
-    int64_t n, room;
-    int64_t *begin; /* (n + 1): the last is where the last record ends */
-    char **name;    /* CSV: (n_names) */
-    int n_names;
-};
-
-/* ---- finding beginnings ---- */
-
-typedef struct {
-    record_file *r;
-    int64_t at;
-    bool in_record, in_quotes, is_escaped, is_over;
-    int depth; /* of an array's brackets and braces */
-} scanner;
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static mill_err begin_record(scanner *s)
-{
-    record_file *r = s->r;
-
-    if (r->n + 1 >= r->room) {
-        const int64_t room = r->room ? 2 * r->room : 1024;
-        int64_t *p = mill_realloc(r->begin, (size_t)room, sizeof *p);
-        if (!p) return MILL_ENOMEM;
-        r->begin = p;
-        r->room = room;
-    }
-    r->begin[r->n++] = s->at;
-    s->in_record = true;
-    return MILL_OK;
-}
-
-static mill_err scan_lines(scanner *s, char c)
-{
-    if (c == '\n') {
-        if (s->in_record) s->r->begin[s->r->n] = s->at;
-        s->in_record = false;
-    } else if (!s->in_record && !is_space(c)) {
-        return begin_record(s);
-    }
-    return MILL_OK;
-}
-
-/* A quote inside a quoted field is doubled, so its two halves leave and enter again. */
-static mill_err scan_csv(scanner *s, char c)
-{
-    if (c == '"') s->in_quotes = !s->in_quotes;
-    if (c == '\n' && !s->in_quotes) {
-        if (s->in_record) s->r->begin[s->r->n] = s->at;
-        s->in_record = false;
-    } else if (!s->in_record && c != '\r' && c != '\n') {
-        return begin_record(s);
-    }
-    return MILL_OK;
-}
-
-static mill_err scan_array(scanner *s, char c)
-{
-    if (s->in_quotes) {
-        if (s->is_escaped)
-            s->is_escaped = false;
-        else if (c == '\\')
-            s->is_escaped = true;
-        else if (c == '"')
-            s->in_quotes = false;
-        return MILL_OK;
-    }
-    if (is_space(c)) return MILL_OK;
-    if (s->is_over)
-        return mill_fail(MILL_EINPUT, "%s: there is more behind the end of the array", s->r->path);
-    if (s->depth == 1 && c != ']' && c != ',' && !s->in_record) TRY(begin_record(s));
-    if (c == '"')
-        s->in_quotes = true;
-    else if (c == '[' || c == '{')
-        s->depth++;
-    else if (c == ']' || c == '}')
-        s->is_over = --s->depth == 0;
-    if (s->depth == 1 && c == ',') s->in_record = false;
-    if (s->in_record && (c == '}' || s->is_over)) s->r->begin[s->r->n] = s->at + !s->is_over;
-    return MILL_OK;
-}
-
-static mill_err scan(scanner *s, const char *p, size_t n)
-{
-    static mill_err (*const step[])(scanner *, char) = {
-        [LINES] = scan_lines, [ARRAY] = scan_array, [CSV] = scan_csv};
-
-    for (size_t i = 0; i < n; i++, s->at++) TRY(step[s->r->layout](s, p[i]));
-    return MILL_OK;
-}
-
-static mill_err scan_all(record_file *r, char *chunk, int64_t from)
-{
-    scanner s = {.r = r, .at = from};
-    size_t got = CHUNK;
-
-    for (int64_t at = from; got == CHUNK; at += (int64_t)got) {
-        TRY(source_read(&r->in, chunk, CHUNK, at, &got));
-        TRY(scan(&s, chunk, got));
-    }
-    if (r->layout == ARRAY && !s.is_over)
-        return mill_fail(MILL_EINPUT, "%s: the array is not closed: the file was cut short?",
-                         r->path);
-    if (r->layout == CSV && s.in_quotes)
-        return mill_fail(MILL_EINPUT, "%s: a quote is opened and never closed", r->path);
-    if (s.in_record && r->layout != ARRAY) r->begin[r->n] = s.at;
-    return MILL_OK;
-}
 
 /* ---- the bytes of a record ---- */
 
@@ -168,7 +40,7 @@ static mill_err read_bytes(char **out, size_t *n, const record_file *r, int64_t 
         mill_free(s);
         return err;
     }
-    while (*n && (is_space(s[*n - 1]) || (r->layout == ARRAY && s[*n - 1] == ','))) --*n;
+    while (*n && (record_is_space(s[*n - 1]) || (r->layout == ARRAY && s[*n - 1] == ','))) --*n;
     s[*n] = 0;
     *out = s;
     return MILL_OK;
@@ -251,45 +123,6 @@ static mill_err csv_object(json_t **out, const record_file *r, char *s, size_t n
     return MILL_OK;
 }
 
-/* ---- Parquet ---- */
-
-static mill_err write_lines(record_file *r, parquet_rows *rows, mill_file *to)
-{
-    scanner s = {.r = r};
-    const char *line;
-    size_t n;
-
-    for (;;) {
-        TRY(parquet_rows_next(rows, &line, &n));
-        if (!line) break;
-        TRY(begin_record(&s));
-        TRY(file_write(to, line, n));
-        s.at += (int64_t)n;
-        r->begin[r->n] = s.at;
-    }
-    return file_flush(to);
-}
-
-/* Its rows as lines in a file without a name, which takes its place. */
-static mill_err spool_parquet(record_file *r, const char *spool_dir)
-{
-    parquet_rows *rows = NULL;
-    mill_file *writer = NULL, *reader = NULL;
-
-    mill_err err = parquet_rows_open(&rows, &r->in);
-    if (!err) err = spool_stream(&writer, &reader, spool_dir);
-    if (!err) err = write_lines(r, rows, writer);
-    parquet_rows_close(rows);
-    file_close(writer);
-    if (err) {
-        file_close(reader);
-        return err;
-    }
-    source_close(&r->in);
-    r->in.f = reader;
-    return file_size(reader, &r->in.bytes);
-}
-
 /* ---- opening ---- */
 
 static bool ends_in(const char *path, size_t n, const char *ending)
@@ -306,7 +139,7 @@ static mill_err choose_layout(record_file *r, const char *first, size_t n, int64
     *from = (int64_t)at;
     if (ends_in(r->path, len, ".gz")) len -= 3;
     if (ends_in(r->path, len, ".zst")) len -= 4;
-    while (at < n && is_space(first[at])) at++;
+    while (at < n && record_is_space(first[at])) at++;
     if (ends_in(r->path, len, ".csv") || ends_in(r->path, len, ".tsv")) {
         r->layout = CSV;
         r->delimiter = ends_in(r->path, len, ".tsv") ? '\t' : ',';
@@ -333,14 +166,14 @@ static mill_err open_file(record_file *r, const char *path, const char *spool_di
     TRY(source_open(&r->in, r->path, spool_dir));
     TRY(parquet_is_source(&is_parquet, &r->in));
     if (is_parquet || parquet_is_name(path)) {
-        TRY(spool_parquet(r, spool_dir));
+        TRY(records_spool_parquet(r, spool_dir));
         if (r->n < 1) return mill_fail(MILL_EINPUT, "%s: there are no records", path);
         return MILL_OK;
     }
-    TRY(source_read(&r->in, chunk, CHUNK, 0, &got));
+    TRY(source_read(&r->in, chunk, RECORD_CHUNK, 0, &got));
     if (!got) return mill_fail(MILL_EINPUT, "%s: the file is empty", path);
     TRY(choose_layout(r, chunk, got, &from));
-    TRY(scan_all(r, chunk, from));
+    TRY(records_find(r, chunk, from));
     if (r->layout == CSV && r->n) TRY(read_names(r));
     if (records_count(r) < 1) return mill_fail(MILL_EINPUT, "%s: there are no records", path);
     return MILL_OK;
@@ -349,7 +182,7 @@ static mill_err open_file(record_file *r, const char *path, const char *spool_di
 mill_err records_open(record_file **out, const char *path, const char *spool_dir)
 {
     record_file *r = mill_alloc(1, sizeof *r);
-    char *chunk = mill_alloc(CHUNK, 1);
+    char *chunk = mill_alloc(RECORD_CHUNK, 1);
     mill_err err = r && chunk ? open_file(r, path, spool_dir, chunk) : MILL_ENOMEM;
 
     mill_free(chunk);
