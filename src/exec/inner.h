@@ -11,7 +11,6 @@
 
 typedef struct {
     int64_t first_chunk, n_chunks; /* exec.chunk[first_chunk ...] */
-    int32_t first_stage, n_stages;
     bool serial;
 } exec_group;
 

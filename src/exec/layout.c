@@ -215,12 +215,10 @@ static mill_err make_groups(mill_exec *e, bool merge)
             deal_in_order(e, stage, e->chunk + at);
         else
             deal(e, stage, e->chunk + at);
-        if (merge && serial && last && last->serial) {
+        if (merge && serial && last && last->serial)
             last->n_chunks += stage->n_chunks;
-            last->n_stages++;
-        } else {
-            e->group[e->n_groups++] = (exec_group){at, stage->n_chunks, s, 1, serial};
-        }
+        else
+            e->group[e->n_groups++] = (exec_group){at, stage->n_chunks, serial};
         at += stage->n_chunks;
     }
     return MILL_OK;

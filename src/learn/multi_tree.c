@@ -3,6 +3,7 @@
 
 #include "base/cpu.h"
 
+#include <assert.h>
 #include <string.h>
 
 static void (*const best_split[MILL_N_LEVEL])(multi_split *, const multi_node *,
@@ -142,6 +143,7 @@ void multi_tree_fit(float *out, const float *y, const uint8_t *code, int64_t n, 
     growth t = {.out = out, .code = code, .n = n, .cols = cols, .o = o, .g = scratch};
     float mean[MULTI_TREE_LANES] = {0};
 
+    assert(o->outputs >= 1 && o->outputs <= MULTI_TREE_OUTPUTS); /* the last lane counts rows */
     t.order = (uint32_t *)(t.g + MULTI_TREE_LANES * padded);
     t.right = t.order + padded;
     for (int64_t i = 0; i < n; i++)

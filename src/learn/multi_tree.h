@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MULTI_TREE_OUTPUTS = 15, MULTI_TREE_LANES = 16, MULTI_TREE_DEPTH = 8 };
+enum { MULTI_TREE_OUTPUTS = 15, MULTI_TREE_LANES = 16 };
 
 typedef struct {
     int outputs; /* at most MULTI_TREE_OUTPUTS */

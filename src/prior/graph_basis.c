@@ -77,7 +77,7 @@ mill_err graph_tree(const mat *y, scm *s, const mat *x)
 
 /* ---- quad ---------------------------------------------------------------------------------- */
 
-enum { QUAD_INPUTS = 20, QUAD_ROWS = 64, QUAD_PAIRS = (QUAD_INPUTS + 1) * (QUAD_INPUTS + 2) / 2 };
+enum { QUAD_INPUTS = 20, QUAD_ROWS = 64 };
 
 /* (out, n, n) -> (out, pairs): what x_i x_j, i <= j, counts. */
 static void fold(float *pair, const float *m, int out, int n)

@@ -21,7 +21,8 @@
 
 enum { BOARD_RING = 2 * RANK_MAX_OPEN, BOARD_LINE = 64 };
 
-typedef enum { SEAT_FREE, SEAT_TAKEN, SEAT_LEFT } seat_state;
+/* States of a seat. */
+enum { SEAT_FREE, SEAT_TAKEN, SEAT_LEFT };
 
 /* What the rank called as collective number i, at [i % BOARD_RING]: kind and size, to be compared.
  */

@@ -57,9 +57,9 @@ struct rank_group {
     void *body;
 };
 
-/* What a collective is, for the comparison with what the others call.  ORDER KIND: rank_kind first.
- */
-enum { CALL_EXCHANGE = RANK_ALL_GATHER + 1, CALL_BUFFER };
+/* What a collective is, for the comparison with what the others call: a rank_kind, or this.
+ * ORDER KIND */
+enum { CALL_EXCHANGE = RANK_ALL_GATHER + 1 };
 
 struct rank_methods {
     const char *name;

@@ -60,7 +60,7 @@ typedef struct {
     rank_pace pace;
     struct launcher_nodes *nodes; /* NULL: one host */
     int port, port_fd;            /* held */
-    char run_id[24], board_path[64], log_dir[300];
+    char run_id[24], log_dir[300];
     int signal_fd;
     rank_guard guard;
     int signal;         /* that asked us to end; 0: none */
