@@ -71,9 +71,7 @@ typedef struct {
     reason_options options; /* reason_config_read, of part 0 */
     record_file *records;   /* cli_reason_open_records */
 } reason_opened;
-mill_err cli_reason_open(reason_opened *out, const char *run);
 mill_err cli_reason_open_records(reason_opened *o); /* and the parts' data */
-void cli_reason_close(reason_opened *o);
 /*
  * A command whose one argument is RUN: the words are read into `values` (of set->size, `quiet` in
  * them), the run is opened, and `work` done; exit status.  `missing`: what the command line lacks,

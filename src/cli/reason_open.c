@@ -85,16 +85,30 @@ static mill_err open_parts(reason_opened *o, const char *folder)
     return reason_config_read(&o->options, &o->part[0].data, results_config(o->part[0].store));
 }
 
-mill_err cli_reason_open(reason_opened *out, const char *run)
+static void close_run(reason_opened *o)
 {
-    char *folder;
+    for (int i = 0; i < o->n; i++) {
+        results_close(o->part[i].store);
+        mill_free(o->folder[i]);
+    }
+    mill_free(o->part);
+    mill_free(o->status);
+    mill_free(o->folder);
+    records_close(o->records);
+    json_decref(o->file.json);
+    *o = (reason_opened){0};
+}
+
+static mill_err open_run(reason_opened *out, const char *run)
+{
+    char *folder = NULL;
 
     *out = (reason_opened){0};
     TRY(find_folder(&folder, run));
     mill_err err = cli_reason_run_read(&out->file, folder);
     if (!err) err = open_parts(out, folder);
     mill_free(folder);
-    if (err) cli_reason_close(out);
+    if (err) close_run(out);
     return err;
 }
 
@@ -114,20 +128,6 @@ mill_err cli_reason_open_records(reason_opened *o)
     return MILL_OK;
 }
 
-void cli_reason_close(reason_opened *o)
-{
-    for (int i = 0; i < o->n; i++) {
-        results_close(o->part[i].store);
-        mill_free(o->folder[i]);
-    }
-    mill_free(o->part);
-    mill_free(o->status);
-    mill_free(o->folder);
-    records_close(o->records);
-    json_decref(o->file.json);
-    *o = (reason_opened){0};
-}
-
 int cli_reason_look(int argc, char **argv, const opt_set *set, void *values, const bool *quiet,
                     const char *(*missing)(const void *values),
                     mill_err (*work)(reason_opened *run, const void *values))
@@ -142,8 +142,8 @@ int cli_reason_look(int argc, char **argv, const opt_set *set, void *values, con
     if (what)
         status = opt_usage_error(set, "%s", what);
     else
-        status = cli_reason_open(&run, p.arg[0]) || work(&run, values) ? cli_error(set) : 0;
-    cli_reason_close(&run);
+        status = open_run(&run, p.arg[0]) || work(&run, values) ? cli_error(set) : 0;
+    close_run(&run);
     opt_free(&p);
     return status;
 }

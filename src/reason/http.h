@@ -70,19 +70,20 @@ typedef struct {
 mill_err http_open(http_loop **out);
 void http_close(http_loop *l); /* cancels what is under way; NULL is allowed */
 
-/* What the request points to is copied, except ctx. */
+/* What the request points to is copied, except ctx.  Its end comes in http_turn, and *out is good
+ * until then; out may be NULL. */
 mill_err http_start(http_call **out, http_loop *l, const http_request *r);
-void http_cancel(http_call *c);
+void http_cancel(http_call *c);         /* NULL, and one that has just ended, are no fault */
 int http_in_flight(const http_loop *l); /* started and not ended: for one who waits for all */
 
 /* Waits until something happens, at most `seconds` (< 0: no limit), and calls back. */
 mill_err http_turn(http_loop *l, double seconds);
 
-/* `fn` is called, in http_turn, whenever fd can be read; fd < 0 removes nothing. */
+/* `fn` is called, in http_turn, whenever fd can be read. */
 mill_err http_watch(http_loop *l, int fd, void (*fn)(void *ctx), void *ctx);
-void http_unwatch(http_loop *l, int fd);
+void http_unwatch(http_loop *l, int fd); /* one that is not watched, or < 0, is no fault */
 
-/* Calls fn once, `seconds` from now. */
+/* Calls fn once, in http_turn, `seconds` from now; out may be NULL. */
 typedef struct http_timer http_timer;
 mill_err http_after(http_timer **out, http_loop *l, double seconds, void (*fn)(void *ctx),
                     void *ctx);

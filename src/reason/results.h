@@ -28,7 +28,7 @@ const char *stage_name(reason_stage s);
 
 /* What this row makes of its chain. */
 typedef enum {
-    OUTCOME_NONE /* it goes on */,
+    OUTCOME_NONE, /* it goes on */
     OUTCOME_GOOD,
     OUTCOME_WEAK,
     OUTCOME_FAILED,
@@ -47,8 +47,8 @@ typedef struct {
     int64_t prompt_tokens, completion_tokens, cached_tokens; /* -1: not told */
     int64_t created;
     double seconds, first_byte;
-    const char *content, *reasoning, *why; /* valid UTF-8, NUL-terminated and without a NUL inside
-                                              (PostgreSQL has none); "" where there is none */
+    /* Valid UTF-8, NUL-terminated and without a NUL inside (PostgreSQL has none); "": none. */
+    const char *content, *reasoning, *why;
     size_t n_content, n_reasoning;
 } result_row;
 
@@ -62,27 +62,25 @@ typedef struct {
     int64_t rows[N_STAGE];      /* responses */
     int64_t truncated[N_STAGE]; /* finish is length */
     int64_t prompt_tokens[N_STAGE], completion_tokens[N_STAGE];
-    int64_t outcome[N_OUTCOME];        /* chains that ended, [OUTCOME_NONE] unused */
-    int64_t score[RESULTS_SCORE_BINS]; /* of chains that ended with one; bin i: [i/20, (i+1)/20), 1
-                                          in the last */
-    int64_t duplicates;                /* rows dropped */
+    int64_t outcome[N_OUTCOME]; /* chains that ended, [OUTCOME_NONE] unused */
+    /* Of chains that ended with one; bin i: [i/20, (i+1)/20), 1 in the last. */
+    int64_t score[RESULTS_SCORE_BINS];
+    int64_t duplicates; /* rows dropped */
 } results_counts;
 
 typedef struct results results;
 
+/* All of it is borrowed during the call. */
 typedef struct {
-    const char *where; /* path of a SQLite file, or postgresql://... */
-    const char
-        *name; /* of the run among those of one database: its output's name; SQLite: unused */
-    const char
-        *hash; /* of the configuration: prompts, model, parameters, data set, 32 hex digits */
-    const json_t *config; /* to say what differs; borrowed during the call */
+    const char *where;    /* path of a SQLite file, or postgresql://... */
+    const char *name;     /* of the run in its database: its output's name; SQLite: unused */
+    const char *hash;     /* of the configuration, 32 hex digits */
+    const json_t *config; /* prompts, model, parameters, data set: to say what differs */
     int64_t records;
     int64_t range;        /* records of a lease */
-    const int32_t *order; /* (ranges) in which ranges are leased; NULL: as they come; borrowed
-                             during the call */
-    bool resume;    /* go on with what is there; else a store that holds rows is MILL_EINPUT */
-    bool read_only; /* status, export, watch: only the first two members are used */
+    const int32_t *order; /* (ranges) in which ranges are leased; NULL: as they come */
+    bool resume;          /* go on with what is there; else a store with rows is MILL_EINPUT */
+    bool read_only;       /* status, export, watch: only the first two members are used */
     double lease_seconds; /* PostgreSQL: a lease not renewed for so long is dealt again; 0: 60 */
 } results_options;
 
@@ -114,7 +112,8 @@ mill_err results_finish(results *r, int64_t first);
 /* Queues a row; text is copied.  Blocks only while more than 64 MiB wait.  An error of the thread
  * that writes comes back here, in results_sync and in results_check, from then on. */
 mill_err results_put(results *r, const result_row *row);
-int64_t results_durable(const results *r); /* rows put here that are durable */
+/* Rows put here that are durable: they survive whatever happens to this process from now on. */
+int64_t results_durable(const results *r);
 /* Readable when that number moved, when a range has come, or on an error. */
 int results_fd(const results *r);
 mill_err results_check(results *r); /* drains the descriptor; the error, if there is one */

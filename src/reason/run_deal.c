@@ -73,7 +73,8 @@ static void release_record(runner *r, held_record *h)
     mill_free(h);
 }
 
-void run_drop(active *a)
+/* One that is neither in a queue nor in flight. */
+static void drop(active *a)
 {
     runner *r = a->run;
 
@@ -107,7 +108,7 @@ static mill_err end_chain(active *a)
     lease *l = a->record->of;
 
     r->ended[a->flow.outcome]++;
-    run_drop(a);
+    drop(a);
     l->live--;
     return finish_lease(r, l);
 }
@@ -267,7 +268,7 @@ void run_deal_free(runner *r)
     for (active *a = r->first, *next; a; a = next) {
         next = a->next;
         run_cancel(a);
-        run_drop(a);
+        drop(a);
     }
     for (lease *l = r->leases, *after; l; l = after) {
         after = l->after;

@@ -108,7 +108,6 @@ mill_err run_deal(runner *r);
 /* One more row of a chain: stored, folded; the chain is queued again or ends. */
 mill_err run_take_row(active *a, result_row *row);
 mill_err run_queue(active *a);
-void run_drop(active *a); /* neither in a queue nor in flight */
 bool run_is_done(const runner *r);
 void run_deal_free(runner *r);
 

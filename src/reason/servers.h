@@ -18,8 +18,8 @@ typedef struct servers servers;
 typedef struct {
     const char *const *url; /* (n_url) servers that run; http://, https:// or unix:PATH */
     int n_url;
-    const char
-        *serve;  /* a preset's name or a command with {model} {port} {gpu} {socket}; NULL: none */
+    /* A preset's name or a command with {model} {port} {gpu} {socket}; NULL: none. */
+    const char *serve;
     int n_serve; /* how many to start; 0: one on each GPU that is visible, 1 where there is none */
     const char *model;  /* NULL: the only one that is served */
     const char *key;    /* from the environment */
@@ -56,8 +56,8 @@ int servers_take(servers *s, int prefer, int64_t tokens);
 /* The slot back, with what came; `tokens` as it was taken for, `used` in all. */
 void servers_give(servers *s, int i, int64_t tokens, const chat_reply *r, int64_t used);
 void servers_give_unused(servers *s, int i, int64_t tokens);
-double
-servers_wait(const servers *s); /* seconds until a limit leaves room; < 0: nothing to wait for */
+/* Seconds until a limit leaves room; < 0: nothing to wait for. */
+double servers_wait(const servers *s);
 
 /* What became of server i, to which a connection was lost at `lost_at` (0: it was not), with a
  * request in flight that was sent when it had died `deaths` times. */

@@ -58,7 +58,8 @@ int utf8_char(const char *s, size_t n)
     return beginning(s, n, &whole) == whole ? whole : 0;
 }
 
-int utf8_bad(const char *s, size_t n)
+/* How many bytes at s, where no character is, one U+FFFD stands for. */
+static int bad_bytes(const char *s, size_t n)
 {
     int whole;
     const int k = beginning(s, n, &whole);
@@ -161,7 +162,7 @@ void utf8_mend_json(mill_text *t, const char *s, size_t n)
         } else {
             const int length = utf8_char(s + i, n - i);
             text_add_bytes(t, length ? s + i : "\xef\xbf\xbd", length ? (size_t)length : 3);
-            i += (size_t)(length ? length : utf8_bad(s + i, n - i));
+            i += (size_t)(length ? length : bad_bytes(s + i, n - i));
         }
     }
 }
