@@ -106,21 +106,9 @@ static void on_end(void *ctx, const chat_reply *r)
     B.events += r->events;
     B.bytes += (int64_t)(r->n_content + r->n_reasoning);
     if (B.store) {
-        const result_row row = {.record = i,
-                                .finish = r->finish,
-                                .score = 0,
-                                .attempts = 1,
-                                .prompt_tokens = r->prompt_tokens,
-                                .completion_tokens = r->completion_tokens,
-                                .cached_tokens = r->cached_tokens,
-                                .created = r->created,
-                                .seconds = r->seconds,
-                                .first_byte = r->first_byte,
-                                .content = r->content,
-                                .n_content = r->n_content,
-                                .reasoning = r->reasoning,
-                                .n_reasoning = r->n_reasoning,
-                                .why = ""};
+        result_row row = result_of(r);
+        row.record = i;
+        row.attempts = 1;
         must(results_put(B.store, &row));
     }
     if (!B.ends) ask(B.asked);
