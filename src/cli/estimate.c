@@ -67,8 +67,8 @@ static mill_err assumed_table(mill_table **out, int64_t n_columns)
     mill_table *t;
     mill_err err = MILL_OK;
 
-    for (int i = 0; i < ASSUMED_VALUES; i++) {
-        offset[i] = 2 * i;
+    for (size_t i = 0; i < ASSUMED_VALUES; i++) {
+        offset[i] = (int32_t)(2 * i);
         text[2 * i] = (char)('0' + i / 10);
         text[2 * i + 1] = (char)('0' + i % 10);
     }

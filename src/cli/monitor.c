@@ -274,7 +274,8 @@ static void sample(monitor *m)
     if (!nvml_count(m->gpus)) {
         snprintf(line, sizeof line, "%s,,,,,,,,,,,,,,,,,,,,", begin);
         add_rest(line, sizeof line, m, &h, busy, -1);
-        strcat(line, ",,,,,,\n");
+        const size_t n = strlen(line);
+        snprintf(line + n, sizeof line - n, ",,,,,,\n");
         put_line(m, line);
         if (!m->o->quiet)
             fprintf(stderr, "[%s] CPU: %.0f%% util, %.0f/%.0f MB, %d rank%s, %.0f MB\n", time,
