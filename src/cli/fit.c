@@ -68,6 +68,20 @@ static int finish(const fitted *done, const fitting *f, mill_pool *pool)
     return put_model(done, f) ? cli_error(&fit_set) : 0;
 }
 
+/* Who writes a model into data.csv meant rows. */
+static void say_if_named_like_a_table(const char *path)
+{
+    static const char *const ending[] = {".csv", ".csv.gz", ".csv.zst", ".tsv",
+                                         ".npy", ".npz",    ".parquet"};
+    const size_t n = path ? strlen(path) : 0;
+
+    for (int i = 0; i < OPT_COUNT(ending); i++) {
+        const size_t k = strlen(ending[i]);
+        if (n > k && !strcmp(path + n - k, ending[i]))
+            cli_say("%s: this will be a model; `tabmill generate` writes rows", path);
+    }
+}
+
 int cmd_fit(int argc, char **argv)
 {
     fit_options o;
@@ -75,6 +89,8 @@ int cmd_fit(int argc, char **argv)
     int status;
 
     if (opt_parse(&p, &status, &fit_set, &o, argc, argv) == OPT_STOP) return status;
+    cli_talk(&fit_set, o.talk.quiet);
+    if (!rank_is_spawned()) say_if_named_like_a_table(o.files.output);
     fitting f = cli_fitting(&p, &o);
     status = cli_fit_and(&f, finish);
     opt_free(&p);

@@ -10,6 +10,7 @@ holds manifest_says_finished grep -q '"status": "finished"' m.mill.run/manifest.
 holds checkpoints_go sh -c '! ls m.mill.run/step_*'
 expect fit_exists 1 "m.mill: exists; --force overwrites it" "$T" fit -i "$PENGUINS" -o m.mill
 cp m.mill first.mill
+expect fit_to_a_table 0 "fit.csv: this will be a model; \`tabmill generate\` writes rows" "$T" fit -i "$PENGUINS" -o fit.csv
 expect fit_force 0 "*" "$T" fit -i "$PENGUINS" -o m.mill --force
 holds same_bytes cmp m.mill first.mill
 expect quiet 0 "" "$T" fit -i "$PENGUINS" -o q.mill -q
