@@ -35,9 +35,9 @@ static int64_t tree_i64(const int64_t *x, int n)
     return (int64_t)tree_u64((const uint64_t *)x, n);
 }
 
-/* x[i] from the i-th value of each rank's block. */
+/* x[i] from the i-th value of each rank's block.  NOLINT: a type takes no parentheses. */
 #define REDUCE(type, name, tree)                                                         \
-    static void name(const rank_group *g, type *x, int64_t n, rank_op op)                \
+    static void name(const rank_group *g, type *x, int64_t n, rank_op op) /* NOLINT */   \
     {                                                                                    \
         const int world = g->who.world;                                                  \
         type v[RANK_MAX_WORLD] = {0};                                                    \
