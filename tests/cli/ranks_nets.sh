@@ -37,11 +37,11 @@ rm two.mill
 expect other_world 1 "virtual-shards was 2, is 5" "$T" fit -i "$PENGUINS" -o two.mill -m ctgan -e 2 --nproc 5 --resume
 expect same_shards 0 "*" "$T" fit -i "$PENGUINS" -o two.mill -m ctgan -e 2 --virtual-shards 2 --resume
 
-expect uneven_batch 1 "a batch of 480 or 520 can" "$T" fit -i "$PENGUINS" -o x.mill -m ctgan --nproc 4
-expect uneven_train_batch 1 "a batch of 498 or 501 can" "$T" generate -i "$PENGUINS" -o x.csv -m tvae --nproc 3
-expect three_ranks 1 "1, 2, 4, 8" "$T" fit -i "$PENGUINS" -o x.mill -m ctgan --nproc 3 --virtual-shards 4
-expect few_shards 1 "not enough for 4 ranks" "$T" fit -i "$PENGUINS" -o x.mill -m tvae --nproc 4 --virtual-shards 2
-expect odd_shards 1 "a power of two" "$T" fit -i "$PENGUINS" -o x.mill -m tvae --virtual-shards 3
+expect uneven_batch 2 "a batch of 480 or 520 can" "$T" fit -i "$PENGUINS" -o x.mill -m ctgan --nproc 4
+expect uneven_train_batch 2 "a batch of 498 or 501 can" "$T" generate -i "$PENGUINS" -o x.csv -m tvae --nproc 3
+expect three_ranks 2 "1, 2, 4, 8" "$T" fit -i "$PENGUINS" -o x.mill -m ctgan --batch-size 480 --nproc 3 --virtual-shards 4
+expect few_shards 2 "not enough for 4 ranks" "$T" fit -i "$PENGUINS" -o x.mill -m tvae --nproc 4 --virtual-shards 2
+expect odd_shards 2 "a power of two" "$T" fit -i "$PENGUINS" -o x.mill -m tvae --virtual-shards 3
 expect not_of_mixture 2 "does nothing with the method mixture" "$T" fit -i "$PENGUINS" -o x.mill -m mixture --virtual-shards 2
 holds nothing_written test ! -e x.mill
 

@@ -17,7 +17,7 @@ expect heads 2 "--heads 5 do not divide" train --arch ft-transformer --heads 5
 expect gpu_ids 2 "no CUDA back end" train --gpu-ids 0,1
 expect unknown_mode 2 "none, ddp or dp" train --multi-gpu fsdp
 expect ranks_of_none 2 "ddp makes them ranks" train --nproc 2
-expect shards 1 "a power of two" train --virtual-shards 3
+expect shards 2 "a power of two" train --virtual-shards 3
 expect val_twice 2 "one of them" train --val-data "$PENGUINS" --val-fraction .2
 expect mode_of_table 2 "--mode is for arrays" train --mode first
 expect frozen_noise 2 "layers of random numbers" train --freeze-encoder

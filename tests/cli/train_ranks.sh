@@ -19,8 +19,8 @@ same launched_same_weights launched
 expect stdin 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill \
     sh -c 't=$0 from=$1; shift; cat "$from" | "$t" train --data - "$@" -o piped --checkpoint-every 0 --multi-gpu ddp --nproc 2 --max-restarts 9' "$T" "$PENGUINS" "${args[@]:3}"
 same stdin_same_weights piped
-expect three 1 "1, 2, 4, 8" "$T" "${args[@]}" -o three --multi-gpu ddp --nproc 3
-expect too_few_shards 1 "not enough for 8 ranks" "$T" "${args[@]}" -o eight --multi-gpu ddp --nproc 8
+expect three 2 "1, 2, 4, 8" "$T" "${args[@]}" -o three --multi-gpu ddp --nproc 3
+expect too_few_shards 2 "not enough for 8 ranks" "$T" "${args[@]}" -o eight --multi-gpu ddp --nproc 8
 expect dp_of_ranks 2 "dp is one process" "$T" launch -n 2 -- "$T" "${args[@]:0:5}" --multi-gpu dp --nproc 2 -o dp
 
 # Another number of ranks goes on where one stopped, since the shards are the same.
