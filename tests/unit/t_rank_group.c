@@ -27,6 +27,7 @@ void test_rank_all_reduce__has_the_same_bits_with_threads(void **state)
 {
     (void)state;
     run_ranks_ok(2, check_pool, NULL);
+    assert_ok(rank_threads(2, check_pool, NULL, NULL));
 }
 
 void test_rank_combine__sums_and_compares(void **state)
