@@ -381,6 +381,7 @@ static void look_again(server *sv)
     process_end(sv);
 }
 
+/* A connection stood: it may have requests again. */
 static void accepts(server *sv)
 {
     if (!sv->refuses) return;

@@ -17,7 +17,7 @@
 
 enum { SOCKET_PATH = sizeof((struct sockaddr_un *)0)->sun_path }; /* its NUL included */
 
-static const double LONGEST_DOUBT = 30;
+static const double LONGEST_DOUBT = 30; /* seconds that a fate may be unknown */
 
 static const server_preset presets[] = {
 #define PRESET(name, command, fast, environment, health, owner, window, schema_as_object) \
