@@ -7,7 +7,7 @@
  *
  * A function that can fail returns 0 or one of the codes below; mill_error() then says in words
  * what was wrong, and nothing has changed.  Outputs come first.  Strings are UTF-8.  Nothing here
- * exits or aborts, and nothing is printed but warnings: mill_on_warning().
+ * prints, exits or aborts; warnings go where mill_on_warning() says.
  *
  * An engine and what was opened with it belong to one thread at a time; different engines are
  * independent.  Close an engine last.
@@ -42,8 +42,8 @@ const char *mill_error(void);
 
 /*
  * Warnings of the whole process, a line each, as of a column that one odd value makes a category:
- * they go to fn, on whatever thread they come up; NULL: nowhere.  Until this is called, which is
- * done before other threads use the library, they go to stderr.
+ * they go to fn, on whatever thread they come up; NULL, and until this is called: nowhere.  Call it
+ * before other threads use the library.
  */
 typedef void (*mill_warning)(void *ctx, const char *line);
 void mill_on_warning(mill_warning fn, void *ctx);

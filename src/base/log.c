@@ -1,34 +1,21 @@
-/*
- * log.c - one line of text to one callback.  A line goes to stderr in one write, so that threads'
- * lines do not mix.
- */
+/* log.c - one line of text to one callback. */
 #include "base/log.h"
 
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
-
-static void to_stderr(void *ctx, mill_log_level level, const char *line)
-{
-    char text[1100];
-    const int n = snprintf(text, sizeof text, "tabmill: %s\n", line);
-
-    (void)ctx, (void)level;
-    if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0) return; /* nobody to tell */
-}
 
 static struct {
     pthread_mutex_t lock; /* guards what follows */
     mill_log_fn fn;
     void *ctx;
     mill_log_level least;
-} sink = {PTHREAD_MUTEX_INITIALIZER, to_stderr, NULL, MILL_LOG_WARN};
+} sink = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void mill_log_set(mill_log_fn fn, void *ctx, mill_log_level least)
 {
     pthread_mutex_lock(&sink.lock);
-    sink.fn = fn ? fn : to_stderr;
+    sink.fn = fn;
     sink.ctx = ctx;
     sink.least = least;
     pthread_mutex_unlock(&sink.lock);

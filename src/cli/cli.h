@@ -84,6 +84,7 @@ extern const opt_row talk_rows[], csv_rows[], column_rows[], run_rows[], file_ro
 #define OPT_COUNT(rows) (int)(sizeof(rows) / sizeof *(rows))
 
 /* talk.c */
+void cli_talk_early(void);                     /* warnings, until a command says how it talks */
 void cli_talk(const opt_set *set, bool quiet); /* the log alone: before ranks are forked */
 void cli_talk_least(mill_log_level least);     /* of what the log says */
 void cli_mute(void); /* this rank has nothing to say: rank 0 speaks for all */

@@ -118,6 +118,7 @@ int main(int argc, char **argv)
     const char *name = is_alias ? "generate-data" : argc > 1 ? argv[1] : "";
     const int words = is_alias ? 1 : 2; /* before the command's own */
 
+    cli_talk_early();
     mill_mem_return_large();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, end);

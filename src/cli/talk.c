@@ -13,12 +13,13 @@
 static struct {
     const char *command;
     bool is_quiet, is_mute, is_terminal;
-} talk = {.command = ""};
+} talk;
 
 static void print_line(const char *line)
 {
     if (talk.is_mute) return;
-    fprintf(stderr, "%stabmill %s: %s\n", talk.is_terminal ? "\r\x1b[K" : "", talk.command, line);
+    fprintf(stderr, "%stabmill%s%s: %s\n", talk.is_terminal ? "\r\x1b[K" : "",
+            talk.command ? " " : "", talk.command ? talk.command : "", line);
 }
 
 static void print_log(void *ctx, mill_log_level level, const char *line)
@@ -37,6 +38,11 @@ void cli_say(const char *fmt, ...)
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
     print_line(line);
+}
+
+void cli_talk_early(void)
+{
+    mill_log_set(print_log, NULL, MILL_LOG_WARN);
 }
 
 void cli_talk(const opt_set *set, bool quiet)

@@ -5,6 +5,7 @@
 
 #include "tabmill.h"
 
+#include <fcntl.h>
 #include <immintrin.h>
 #include <math.h>
 #include <unistd.h>
@@ -23,6 +24,41 @@ static int count_steps(void *ctx, int64_t step, int64_t steps, double value)
     assert_true(step <= steps && isfinite(value));
     seen[0]++;
     return seen[1] && step >= seen[1]; /* seen[1]: stop there */
+}
+
+static void write_odd_table(char path[64])
+{
+    path_of(path, "odd.csv");
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    fputs("x,k\n1,a\n1e999,b\n", f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Before anybody has called mill_on_warning, too. */
+void test_api__prints_nothing(void **state)
+{
+    mill_engine *e;
+    mill_table *t;
+    char in[64], talk[64];
+
+    (void)state;
+    write_odd_table(in);
+    path_of(talk, "stderr");
+    const int was = dup(STDERR_FILENO), to = open(talk, O_CREAT | O_TRUNC | O_RDWR, 0600);
+    assert_true(was >= 0 && to >= 0 && dup2(to, STDERR_FILENO) >= 0);
+    const int opened = mill_engine_open(&e, 1), read = mill_table_open(&t, e, in, NULL);
+    assert_true(dup2(was, STDERR_FILENO) >= 0);
+    assert_int_equal(opened, TABMILL_OK);
+    assert_int_equal(read, TABMILL_OK);
+    assert_int_equal(lseek(to, 0, SEEK_END), 0);
+    close(was);
+    close(to);
+    mill_table_free(t);
+    mill_engine_close(e);
+    unlink(in);
+    unlink(talk);
 }
 
 void test_api__fits_samples_and_scores(void **state)
@@ -131,11 +167,7 @@ void test_api__warns_where_it_is_told_to(void **state)
     char in[64], said[200] = "";
 
     (void)state;
-    path_of(in, "odd.csv");
-    FILE *f = fopen(in, "w");
-    assert_non_null(f);
-    fputs("x,k\n1,a\n1e999,b\n", f);
-    assert_int_equal(fclose(f), 0);
+    write_odd_table(in);
     mill_on_warning(keep_line, said);
     assert_int_equal(mill_engine_open(&e, 1), TABMILL_OK);
     assert_int_equal(mill_table_open(&t, e, in, NULL), TABMILL_OK);
