@@ -230,13 +230,12 @@ mill_err net_check(const synth_config *c, int64_t unit)
         return mill_fail(MILL_EINPUT, "--amp %s: neither off nor bf16", c->amp);
     if (!net_in_parts(c) || c->batch_size % all == 0) return MILL_OK;
     const int64_t below = c->batch_size / all * all;
-    char other[32] = "";
+    char other[32] = "", packs[40] = "";
+    if (unit > 1) snprintf(packs, sizeof packs, " in whole packs of %lld", (long long)unit);
     if (below) snprintf(other, sizeof other, "%lld or ", (long long)below);
-    return mill_fail(MILL_EINPUT,
-                     "a batch of %lld rows cannot be dealt to %lld shards in whole packs of %lld: "
-                     "a batch of %s%lld can",
-                     (long long)c->batch_size, (long long)v, (long long)unit, other,
-                     (long long)(below + all));
+    return mill_fail(
+        MILL_EINPUT, "a batch of %lld rows cannot be dealt to %lld shards%s: a batch of %s%lld can",
+        (long long)c->batch_size, (long long)v, packs, other, (long long)(below + all));
 }
 
 static mill_err open_alone(rank_group **g, mill_pool *pool)
