@@ -292,6 +292,8 @@ static mill_err train(work *w, void **fit)
         TRY(train_loop(&end, &job, &w->train));
     }
     w->out->is_interrupted = end == TRAIN_INTERRUPTED;
+    if (end == TRAIN_INTERRUPTED && !w->out->run_is_temporary)
+        cli_say("the same command with --resume goes on");
     return MILL_OK;
 }
 

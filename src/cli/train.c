@@ -288,7 +288,10 @@ static mill_err run_loop(train_work *w)
         w->train.early_stop = 0;
     }
     TRY(train_loop(&w->end, &job, &w->train));
-    if (w->end == TRAIN_INTERRUPTED) return MILL_OK;
+    if (w->end == TRAIN_INTERRUPTED) {
+        cli_say("the same command with --resume goes on");
+        return MILL_OK;
+    }
     TRY(train_report(w));
     return train_run_finish(&w->train);
 }

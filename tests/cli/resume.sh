@@ -84,6 +84,7 @@ fit=("$T" fit -i "$PENGUINS" -m ctgan -e 150 --batch-size 100 --checkpoint-every
 for s in INT:130 TERM:143; do
     rm -rf st.mill st.mill.run
     expect "fit_sig${s%:*}" "${s#*:}" "interrupted, saved" python3 stop.py "${s%:*}" "${fit[@]}" -o st.mill
+    holds "fit_sig${s%:*}_says_how" grep -q "the same command with --resume goes on" err
     holds "fit_sig${s%:*}_no_model" test ! -e st.mill
     holds "fit_sig${s%:*}_checkpoint" sh -c 'ls st.mill.run/step_*.mill'
     expect "fit_sig${s%:*}_resume" 0 "going on from step" "${fit[@]}" -o st.mill --resume
