@@ -17,7 +17,7 @@ typedef enum { BENCH_STRONG, BENCH_WEAK, BENCH_N_MODE } bench_mode;
 extern const char *const bench_mode_names[BENCH_N_MODE];
 enum { BENCH_MAX_COUNTS = 32 };
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/bench.def"
 } bench_options;

@@ -49,7 +49,7 @@ extern const opt_set fit_set, sample_set, generate_set, evaluate_set, score_set,
     inspect_set, train_set, predict_set, devices_set, launch_set, monitor_set, bench_set,
     prior_run_set, generate_data_set, reason_set;
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/talk.def"
 } talk_options;

@@ -26,7 +26,7 @@
 
 enum { MOST_TABLES = 64 };
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/evaluate.def"
 } evaluate_flags;

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/generate.def"
 } generate_flags;

@@ -20,7 +20,7 @@
 
 enum { BLOCK = 256, GROUP = 4 };
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 /* In the order of the help text. */
 typedef struct { /* NOLINT(clang-analyzer-optin.performance.Padding) */
 #include "cli/generate_data.def"

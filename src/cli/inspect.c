@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/inspect.def"
 } inspect_flags;

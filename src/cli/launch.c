@@ -24,7 +24,7 @@
 
 enum { MOST_WORDS = 4096, STATUS_RENDEZVOUS = 69, STATUS_NOT_RUN = 126, STATUS_NOT_FOUND = 127 };
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/launch.def"
 } launch_options;

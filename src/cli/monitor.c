@@ -32,7 +32,7 @@
 
 enum { MOST_WORDS = 4096, BINS = 101 };
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/monitor.def"
 } monitor_options;

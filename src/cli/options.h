@@ -48,6 +48,9 @@ typedef struct {
 #define OPT_FIELD_AUTO(f) bool f
 #define OPT_FIELD_LIST(f) opt_list f
 
+/* Rows as the fields of a struct: OPT is OPT_FIELD, and the .def is included inside it. */
+#define OPT_FIELD(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+
 /* The default as text: what -h shows and what is parsed.  NULL: none. */
 #define OPT_DEF_INT(d)  #d
 #define OPT_DEF_REAL(d) #d

@@ -13,7 +13,7 @@
 #include "cli/cli.h"
 #include "prior/run.h"
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/prior.def"
 } prior_options;

@@ -12,7 +12,7 @@
 #include "reason/output.h"
 #include "reason/status.h"
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/reason_data.def"
 } reason_data_options;

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/reason_export.def"
 } export_flags;

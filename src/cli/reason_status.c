@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/reason_status.def"
 } status_flags;

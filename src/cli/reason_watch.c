@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/reason_watch.def"
 } watch_flags;

@@ -1,7 +1,7 @@
 /* sample.c - `tabmill sample`: a model in, rows out. */
 #include "cli/ranks.h"
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/sample.def"
 } sample_flags;

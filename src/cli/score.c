@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/score.def"
 } score_flags;

@@ -5,7 +5,7 @@
 #include "classify/classify.h"
 #include "cli/cli.h"
 
-#define OPT(kind, field, name, letter, def, least, most, value, help) OPT_FIELD_##kind(field);
+#define OPT OPT_FIELD
 typedef struct {
 #include "cli/train.def"
 } train_flags;
