@@ -280,7 +280,7 @@ static mill_err run(evaluation *e, const mill_table *real, const mill_table *syn
     TRY(report_noise(e));
     TRY(report_quality(e));
     note_values(e);
-    if (parts & EVAL_DIAGNOSTIC) report_diagnostic(e, real, syn);
+    if (parts & EVAL_DIAGNOSTIC) TRY(report_diagnostic(e, real, syn));
     if (parts & EVAL_ACCURACY) TRY(report_accuracy(e));
     if (parts & EVAL_SUPPORT) TRY(report_support(e));
     if (parts & EVAL_PRIVACY) TRY(report_privacy(e));

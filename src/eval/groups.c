@@ -12,13 +12,14 @@
 #include <string.h>
 #include <xxhash.h>
 
-int64_t cell_of(const mill_column *c, int64_t i)
+int64_t cell_of(const mill_column *c, int64_t i, bool as_double)
 {
     double v;
     int64_t word;
 
     if (!column_is_valid(c, i)) return CELL_MISSING;
     if (column_has_codes(c)) return c->code[i];
+    if (c->type != MILL_REAL && !as_double) return c->i64[i];
     v = column_f64(c, i);
     if (v == 0) v = 0; /* -0 is 0 */
     memcpy(&word, &v, sizeof word);
@@ -112,6 +113,26 @@ mill_err groups_add(int64_t *id, groups *g, const int64_t *key)
     }
     *id = g->place[at] - 1;
     return MILL_OK;
+}
+
+mill_err copied_rows(int64_t *n, const mill_column *c, const mill_column *in)
+{
+    const bool as_double = c->type != in->type;
+    groups *g = NULL;
+    mill_err err = groups_new(&g, 1);
+
+    *n = 0;
+    for (int64_t i = 0; !err && i < in->rows; i++) {
+        const int64_t key = cell_of(in, i, as_double);
+        int64_t id;
+        err = groups_add(&id, g, &key);
+    }
+    for (int64_t i = 0; !err && i < c->rows; i++) {
+        const int64_t key = cell_of(c, i, as_double);
+        *n += column_is_valid(c, i) && groups_find(g, &key) >= 0;
+    }
+    groups_free(g);
+    return err;
 }
 
 /* ---- CAP ---- */
@@ -275,12 +296,12 @@ mill_err anonymity_compute(anonymity *a, const mill_table *t, const int *known, 
     for (int64_t i = 0; !err && i < t->rows; i++) {
         int64_t id, pair;
 
-        for (int k = 0; k < n_known; k++) key[k] = cell_of(&t->col[known[k]], i);
+        for (int k = 0; k < n_known; k++) key[k] = cell_of(&t->col[known[k]], i, false);
         if ((err = groups_add(&id, classes, key))) break;
         n[id]++;
         if (sensitive < 0) continue;
         key[0] = id;
-        key[1] = cell_of(&t->col[sensitive], i);
+        key[1] = cell_of(&t->col[sensitive], i, false);
         const int64_t before = groups_count(pairs);
         err = groups_add(&pair, pairs, key);
         if (!err) values[id] += groups_count(pairs) > before;

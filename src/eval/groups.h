@@ -1,8 +1,10 @@
 /*
  * groups.h - rows that agree in some columns, and what that tells of people.
  *
- * A cell is a word of 64 bits: a code, the bits of a number, or CELL_MISSING.  Rows of tables that
- * are aligned agree where their cells do.
+ * A cell is a word of 64 bits: a code, a whole number or a date, the bits of another number, or
+ * CELL_MISSING (which the integer -2^63 is taken for).  Rows of tables that are aligned agree where
+ * their cells do; of a column that has whole numbers in one table and others in the second both are
+ * read `as_double`.
  */
 #ifndef MILL_EVAL_GROUPS_H
 #define MILL_EVAL_GROUPS_H
@@ -13,7 +15,7 @@
 
 #define CELL_MISSING INT64_MIN
 
-int64_t cell_of(const mill_column *c, int64_t i);
+int64_t cell_of(const mill_column *c, int64_t i, bool as_double);
 
 /* A set of keys of k words, numbered in the order in which they came. */
 typedef struct groups groups;
@@ -22,6 +24,10 @@ void groups_free(groups *g); /* NULL allowed */
 mill_err groups_add(int64_t *id, groups *g, const int64_t *key);
 int64_t groups_find(const groups *g, const int64_t *key); /* -1: not there */
 int64_t groups_count(const groups *g);
+
+/* Rows of `c` whose value is one of those of `in`, the same column of an aligned table; missing is
+ * none. */
+mill_err copied_rows(int64_t *n, const mill_column *c, const mill_column *in);
 
 /*
  * Share of the rows of t whose every chosen cell is that of some row of `in`.  By fingerprints of

@@ -19,7 +19,7 @@
 enum { CHUNK_ROWS = 4096 };
 
 typedef struct {
-    const mill_table *t;
+    const mill_table *t, *other; /* other: whose prints these are compared with */
     const int *column;
     int n;
     bool codes_only; /* and of a number whether it is missing */
@@ -42,17 +42,19 @@ static void print_rows(void *ctx, int64_t chunk, int thread)
     for (int64_t i = begin; i < end; i++) {
         for (int k = 0; k < p->n; k++) {
             const mill_column *c = &p->t->col[p->column[k]];
-            key[k] = !p->codes_only || column_has_codes(c) ? cell_of(c, i) : column_is_valid(c, i);
+            const bool as_double = c->type != p->other->col[p->column[k]].type;
+            key[k] = !p->codes_only || column_has_codes(c) ? cell_of(c, i, as_double)
+                                                           : column_is_valid(c, i);
         }
         p->print[i] = XXH3_64bits(key, (size_t)p->n * sizeof *key);
     }
     mill_free(key);
 }
 
-static mill_err prints_of(uint64_t **out, const mill_table *t, const int *column, int n,
-                          bool codes_only, mill_pool *pool)
+static mill_err prints_of(uint64_t **out, const mill_table *t, const mill_table *other,
+                          const int *column, int n, bool codes_only, mill_pool *pool)
 {
-    printing p = {.t = t, .column = column, .n = n, .codes_only = codes_only};
+    printing p = {.t = t, .other = other, .column = column, .n = n, .codes_only = codes_only};
 
     if (!(p.print = mill_alloc((size_t)t->rows, sizeof *p.print))) return MILL_ENOMEM;
     mill_pool_run(pool, (t->rows + CHUNK_ROWS - 1) / CHUNK_ROWS, print_rows, &p);
@@ -73,7 +75,7 @@ mill_err identical_share(double *share, const mill_table *t, const mill_table *i
     mill_err err = MILL_OK;
 
     for (int s = 0; !err && s < 2; s++) {
-        err = prints_of(&print[s], table[s], column, n, false, pool);
+        err = prints_of(&print[s], table[s], table[1 - s], column, n, false, pool);
         if (!err) err = sort_i64((int64_t *)print[s], table[s]->rows);
     }
     /* NOLINTBEGIN(clang-analyzer-core.NullDereference): both are there where err is MILL_OK */
@@ -217,8 +219,8 @@ mill_err new_rows_share(double *share, const match_task *t, mill_pool *pool)
     place *const at = mill_alloc((size_t)real->rows, sizeof *at);
     mill_err err = at ? MILL_OK : MILL_ENOMEM;
 
-    if (!err) err = prints_of(&print[0], syn, column, n, true, pool);
-    if (!err) err = prints_of(&print[1], real, column, n, true, pool);
+    if (!err) err = prints_of(&print[0], syn, real, column, n, true, pool);
+    if (!err) err = prints_of(&print[1], real, syn, column, n, true, pool);
     if (err) goto done;
     m.leading = find_leading(real, column, n);
     for (int64_t i = 0; i < real->rows; i++)

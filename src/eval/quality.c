@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "eval/accuracy.h"
 #include "eval/diagnostic.h"
+#include "eval/groups.h"
 #include "eval/learners.h"
 #include "eval/report.h"
 
@@ -291,31 +292,27 @@ mill_err report_quality(evaluation *e)
 }
 
 /* Is the key one: and is it new, or were real ones copied. */
-static void put_key(evaluation *e, json_t *to)
+static mill_err put_key(evaluation *e, json_t *to)
 {
     for (int c = 0; e->o.key && c < e->n_common; c++) {
         const col_view *v = &e->view->col[c];
-        const col_side *real = &v->side[SIDE_REAL], *syn = &v->side[SIDE_SYN];
-        int64_t copied = 0, j = 0;
+        const col_side *syn = &v->side[SIDE_SYN];
+        int64_t copied;
 
         if (strcmp(v->name, e->o.key) != 0) continue;
-        for (int32_t k = 0; v->is_code && k < v->n_codes - 1; k++)
-            copied += real->count[k] ? syn->count[k] : 0;
-        for (int64_t i = 0; !v->is_code && i < syn->n; i++) {
-            while (j < real->n && real->sorted[j] < syn->sorted[i]) j++;
-            copied += j < real->n && real->sorted[j] == syn->sorted[i];
-        }
+        TRY(copied_rows(&copied, &e->syn->col[c], &e->real.col[c]));
         json_t *const o = put_object(to, "key", &e->failed);
         put_text(o, "column", v->name, &e->failed);
         put_number(o, "uniqueness", (double)syn->n_different / (double)syn->rows, &e->failed);
         put_number(o, "missing", (double)(syn->rows - syn->n) / (double)syn->rows, &e->failed);
         put_number(o, "copied", (double)copied / (double)syn->rows, &e->failed);
-        return;
+        return MILL_OK;
     }
     put(to, "key", json_null(), &e->failed);
+    return MILL_OK;
 }
 
-void report_diagnostic(evaluation *e, const mill_table *real, const mill_table *syn)
+mill_err report_diagnostic(evaluation *e, const mill_table *real, const mill_table *syn)
 {
     static const char *const names[] = {"validity",           "coverage",
                                         "missing_similarity", "mean_similarity",
@@ -353,7 +350,7 @@ void report_diagnostic(evaluation *e, const mill_table *real, const mill_table *
     for (int k = 0; k < N; k++)
         report_number(e, e->expected, &EXPECTED, names[k], mean_get(&most[k]), NO_COLUMN);
     put_number(e->expected, "structure", 1, &e->failed); /* names and types are not drawn */
-    put_key(e, d);
+    return put_key(e, d);
 }
 
 mill_err report_accuracy(evaluation *e)

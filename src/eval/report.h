@@ -74,7 +74,7 @@ static inline double mean_of_two(double a, double b)
 
 /* The parts; each fills its keys of e->report. */
 mill_err report_quality(evaluation *e);
-void report_diagnostic(evaluation *e, const mill_table *real, const mill_table *syn);
+mill_err report_diagnostic(evaluation *e, const mill_table *real, const mill_table *syn);
 mill_err report_utility(evaluation *e);
 mill_err report_detection(evaluation *e);
 mill_err report_accuracy(evaluation *e);

@@ -58,6 +58,21 @@ void side_describe(col_side *s)
     s->std = s->n > 1 ? sqrt(squares / (double)(s->n - 1)) : (double)NAN;
 }
 
+/* Beyond 2^53 doubles no longer tell whole numbers apart. */
+static mill_err count_whole(col_side *s, const mill_column *c)
+{
+    int64_t *const x = mill_alloc((size_t)s->n, sizeof *x), n = 0;
+    mill_err err = x ? MILL_OK : MILL_ENOMEM;
+
+    for (int64_t i = 0; !err && i < c->rows; i++)
+        if (column_is_valid(c, i)) x[n++] = c->i64[i];
+    if (!err) err = sort_i64(x, n);
+    s->n_different = 0;
+    for (int64_t i = 0; !err && i < n; i++) s->n_different += i == 0 || x[i] > x[i - 1];
+    mill_free(x);
+    return err;
+}
+
 static mill_err read_numbers(col_side *s, const mill_column *c, double unit)
 {
     s->x = mill_alloc((size_t)c->rows, sizeof *s->x);
@@ -71,7 +86,8 @@ static mill_err read_numbers(col_side *s, const mill_column *c, double unit)
     }
     TRY(sort_f64(s->sorted, s->n));
     side_describe(s);
-    return MILL_OK;
+    const bool may_fall_together = c->type != MILL_REAL && fmax(-s->min, s->max) >= 0x1p53;
+    return may_fall_together ? count_whole(s, c) : MILL_OK;
 }
 
 /* numpy.histogram_bin_edges(x, 10). */

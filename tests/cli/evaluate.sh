@@ -80,6 +80,22 @@ import json
 r = json.load(open('key.json'))
 assert r['diagnostic']['key']['column'] == 'year' and 'shape' not in [c for c in r['columns'] if c['name'] == 'year'][0]
 assert not [p for p in r['pairs'] if 'year' in (p['a'], p['b'])]"
+python3 - <<'END' # 18 digits, one apart, each twice; a dozen of them are one double
+def write(name, first):
+    with open(name, "w") as f:
+        f.write("id,age\n" + "".join(f"{first + i // 2},{i % 50}\n" for i in range(200)))
+
+
+write("ids.csv", 110101199003070000)
+write("other_ids.csv", 110101199003070075)
+END
+expect long_ids 0 "*" "$T" evaluate ids.csv other_ids.csv --key id --known id --json ids.json
+holds long_ids_are_told_apart python3 -c "
+import json
+r = json.load(open('ids.json'))
+k = r['diagnostic']['key']
+assert (k['uniqueness'], k['copied'], r['privacy']['anonymity']['real']['classes']) == (0.5, 0.25, 100), k
+assert [c['validity'] for c in r['columns'] if c['name'] == 'id'] == [0.5]"
 expect max_rows 0 "*" "$T" evaluate "$PENGUINS" s.csv --max-rows 100 --json max.json
 holds max_rows_is_said grep -q "100 of 344 real rows stand for all, drawn at random by seed 0" max.json
 # shellcheck disable=SC2086

@@ -62,6 +62,53 @@ void test_matches__are_rows_that_agree(void **state)
     mill_table_free(syn);
 }
 
+/* Identifiers of people, one apart: as doubles all of them are one. */
+void test_whole_numbers__agree_only_where_they_are_equal(void **state)
+{
+    (void)state;
+    enum { FIRST = 110101199003070000 };
+    mill_table *t[2] = {made_table(4, 1), made_table(4, 1)};
+    const double none[] = {0, 0, 0, NONE};
+    eval_view *v = NULL;
+    anonymity a;
+    double share;
+    int64_t copied;
+
+    for (int s = 0; s < 2; s++) {
+        made_numbers(t[s], 0, "id", MILL_INTEGER, none);
+        for (int i = 0; i < 3; i++) t[s]->col[0].i64[i] = FIRST + 2 * s + i;
+    }
+    assert_ok(identical_share(&share, t[1], t[0], (const int[]){0}, 1, NULL));
+    assert_near(share, 0.5, 0); /* the real third, and the missing one */
+    assert_ok(copied_rows(&copied, &t[1]->col[0], &t[0]->col[0]));
+    assert_int_equal(copied, 1);
+    assert_ok(anonymity_compute(&a, t[1], (const int[]){0}, 1, -1));
+    assert_int_equal(a.classes, 4);
+    assert_ok(view_new(&v, t[0], t[1], false, NULL));
+    assert_int_equal(v->col[0].side[SIDE_SYN].n_different, 3);
+    view_free(v);
+    for (int s = 0; s < 2; s++) mill_table_free(t[s]);
+}
+
+void test_whole_numbers__agree_with_real_ones_of_their_value(void **state)
+{
+    (void)state;
+    const double whole[] = {1, 2, NONE}, real[] = {2, 2.5, NONE};
+    mill_table *t[2] = {made_table(3, 1), made_table(3, 1)};
+    double share;
+    int64_t copied;
+
+    made_numbers(t[0], 0, "x", MILL_INTEGER, whole);
+    made_numbers(t[1], 0, "x", MILL_REAL, real);
+    for (int s = 0; s < 2; s++) {
+        assert_ok(identical_share(&share, t[s], t[1 - s], (const int[]){0}, 1, NULL));
+        assert_near(share, 2 / 3.0, 1e-15);
+        assert_ok(copied_rows(&copied, &t[s]->col[0], &t[1 - s]->col[0]));
+        assert_int_equal(copied, 1);
+    }
+    for (int s = 0; s < 2; s++) mill_table_free(t[s]);
+}
+
 void test_new_rows__are_those_of_a_plain_loop(void **state)
 {
     (void)state;
