@@ -257,7 +257,7 @@ static mill_err look_at_run(train_work *w)
         .keep = (int)f->keep,
         .keep_after = true,
         .resume = f->resume || w->who.restart, /* the attempt before this one began the run */
-        .force = f->force,
+        .force = f->force && (f->resume || !w->who.restart),
         .allow_other_level = f->allow_other_level,
         .early_stop = (int)w->o->cls.patience,
         .least_gain = w->o->cls.min_delta,
@@ -271,8 +271,14 @@ static mill_err look_at_run(train_work *w)
         .config = w->config,
         .manifest = w->manifest,
     };
-    if (!w->train.resume || f->force) return MILL_OK;
-    TRY(train_run_state(&status, &w->train));
+    if (!w->train.resume || w->train.force) return MILL_OK;
+    const mill_err err = train_run_state(&status, &w->train);
+    if (err == MILL_EINPUT && f->force) {
+        w->train.resume = false; /* it died before it began, and what is there is an older one */
+        w->train.force = true;
+        return MILL_OK;
+    }
+    TRY(err);
     w->is_finished = status == TRAIN_RUN_FINISHED;
     if (w->is_finished) cli_say("%s: this run is finished, there is nothing to do", f->save_dir);
     return MILL_OK;

@@ -37,6 +37,17 @@ same restarts_same_weights again
 expect restarts_of_launch 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill "$T" launch -n 2 --max-restarts 9 -- \
     "$T" "${args[@]}" -o again2 --checkpoint-every 0
 same restarts_of_launch_same_weights again2
+# An attempt that dies before it has begun leaves an older run in the folder: --force has still to be obeyed.
+"$T" "${args[@]}" --seed 5 -o five -q
+dies_first() { # OPTIONS: the first attempt dies as it starts
+    "$T" launch -n 1 --max-restarts 1 -- sh -c '[ "$TORCHELASTIC_RESTART_COUNT" != 0 ] || exit 1; exec "$0" "$@"' "$T" "${args[@]}" -o older "$@"
+}
+cp -r one older
+expect restart_of_another 1 "seed was 0, is 5" dies_first --seed 5
+expect restart_obeys_force 0 "restart 1 of 1" dies_first --seed 5 --force
+holds restart_obeys_force_weights test "$(hash_of older)" = "$(hash_of five)"
+expect restart_of_the_same 0 "this run is finished" dies_first --seed 5 --force
+expect restart_obeys_both 0 "going on with another configuration: seed was 5, is 6" dies_first --seed 6 --resume --force
 
 # Two terminals, two ranks; what they read and were told has to be the same.  (The port only names the job: nobody listens there.)
 port=$((1024 + $$ % 60000))
