@@ -48,7 +48,7 @@ static void set_deinit(set *s)
 /* How the target's values become classes or numbers. */
 typedef struct {
     int column, n_classes; /* 0: numbers */
-    int32_t *class_of;     /* (n_codes) of a code, or -1 */
+    int32_t *class_of;     /* (n_codes) of a code; -1: no row that counts has it */
     int32_t n_codes;
     double low, high; /* the two values of a number that stands for classes */
     int positive;     /* of two classes */
@@ -60,8 +60,10 @@ static double target_of(const target_rule *r, const mill_table *t, int64_t i)
     const mill_column *c = &t->col[r->column];
 
     if (!column_is_valid(c, i)) return (double)NAN;
-    if (r->class_of) return c->code[i] < r->n_codes ? r->class_of[c->code[i]] : (double)NAN;
-
+    if (r->class_of) {
+        const int32_t k = c->code[i] < r->n_codes ? r->class_of[c->code[i]] : -1;
+        return k < 0 ? (double)NAN : k;
+    }
     const double v = column_f64(c, i);
     if (!r->n_classes) return isfinite(v) ? v : (double)NAN;
     return v == r->low ? 0 : v == r->high ? 1 : (double)NAN;
@@ -117,13 +119,13 @@ static int count_classes(const target_rule *r, const mill_table *t)
     return isnan(first) ? 0 : 1;
 }
 
-static mill_err rule_init(target_rule *r, const mill_table *real, const mill_table *syn,
-                          const mill_table *test)
+/* From real rows alone: what they score must not depend on the synthetic ones. */
+static mill_err rule_init(target_rule *r, const mill_table *real, const mill_table *test)
 {
-    const mill_table *const table[] = {real, syn, test};
+    const mill_table *const table[] = {real, test};
 
     if (column_has_codes(&real->col[r->column]))
-        TRY(rule_from_codes(r, table, test ? 3 : 2));
+        TRY(rule_from_codes(r, table, test ? 2 : 1));
     else
         rule_from_numbers(r, real);
     if (r->n_classes != 2) return MILL_OK;
@@ -212,9 +214,8 @@ static mill_err learn_and_score(learner_score *to, int learner, const set *train
     return err;
 }
 
-static const char *why_not(const target_rule *r, const set *train, const set *test)
+static const char *why_not(const set *train, const set *test)
 {
-    if (r->n_classes == 1) return "the target has one value only";
     if (!test->x->rows) return "no row to test on has a target";
     for (int t = 0; t < N_TRAININGS; t++)
         if (!train[t].x->rows) return "no row to learn from has a target";
@@ -257,10 +258,10 @@ mill_err utility_compute(utility_result *u, const mill_table *real, const mill_t
     const mill_table *const table[] = {real, syn, test};
     target_rule rule = {.column = task->target};
     set train[N_TRAININGS] = {{0}}, tested = {0};
-    mill_err err = rule_init(&rule, real, syn, test);
+    mill_err err = rule_init(&rule, real, test);
 
     *u = (utility_result){.is_classification = rule.n_classes > 0, .n_classes = rule.n_classes};
-    if (!err && rule.n_classes > 1 && count_classes(&rule, real) < 2) {
+    if (!err && rule.n_classes && count_classes(&rule, real) < 2) {
         u->why = "the target has one value only in the real table";
         goto done;
     }
@@ -271,7 +272,7 @@ mill_err utility_compute(utility_result *u, const mill_table *real, const mill_t
     if (err || (err = make_sets(train, &tested, u, table, &rule, task))) goto done;
     u->test_rows = tested.x->rows;
     for (int t = 0; t < N_TRAININGS; t++) u->train_rows[t] = train[t].x->rows;
-    if ((u->why = why_not(&rule, train, &tested))) goto done;
+    if ((u->why = why_not(train, &tested))) goto done;
     for (int l = 0; !err && l < N_LEARNERS; l++)
         for (int t = 0; !err && t < N_TRAININGS; t++)
             err = learn_and_score(&u->score[l][t], l, &train[t], &tested, &rule, task->pool);

@@ -50,7 +50,8 @@ typedef struct {
  * Tables are aligned.  test NULL: a fifth of the real rows is the test, the rest is learnt from.
  * Two values, whatever their type, and codes are classes; other numbers are regressed on.  With two
  * classes the rarer one of the real table is the positive one; with more, AUC (one against the
- * rest) and F1 are means over classes.
+ * rest) and F1 are means over classes.  Classes are those of the real table and of the test; a
+ * synthetic row of another one is not learnt from.
  */
 mill_err utility_compute(utility_result *u, const mill_table *real, const mill_table *syn,
                          const mill_table *test, const learn_task *task);

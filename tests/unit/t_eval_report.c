@@ -180,6 +180,34 @@ void test_utility__without_a_holdout_does_not_test_on_what_it_learnt(void **stat
     mill_table_free(t);
 }
 
+/* One synthetic row says "maybe": the real table's two classes stay two. */
+void test_utility__of_real_rows_does_not_depend_on_the_synthetic_ones(void **state)
+{
+    (void)state;
+    enum { N = 600 };
+    mill_table *real = people(N, 31, false), *syn = people(N, 32, false);
+    const eval_options o = {.target = "yes", .parts = EVAL_UTILITY};
+    json_t *r[2] = {NULL, NULL};
+    mill_column *const yes = &syn->col[3];
+    char word[N + 1] = "m";
+
+    assert_ok(mill_evaluate(&r[0], real, syn, &o, NULL));
+    for (int i = 1; i < N; i++) word[i] = yes->text[yes->offset[yes->code[i]]];
+    column_deinit(yes);
+    made_words(syn, 3, "yes", MILL_CATEGORY, word);
+    assert_ok(mill_evaluate(&r[1], real, syn, &o, NULL));
+    for (int l = 0; l < 2; l++) {
+        const char *learner = l ? "boosted_trees" : "logistic";
+        assert_true(json_equal(
+            json_object_get(learner_of(r[0], "utility", learner), "train_on_real"),
+            json_object_get(learner_of(r[1], "utility", learner), "train_on_real")));
+    }
+    assert_true(is_noted(r[1], "utility: 1 synthetic row without a usable target left out"));
+    for (int k = 0; k < 2; k++) json_decref(r[k]);
+    mill_table_free(real);
+    mill_table_free(syn);
+}
+
 static char *text_of(const mill_table *real, const mill_table *syn, const eval_options *o,
                      int threads)
 {
