@@ -20,6 +20,7 @@ bool option_is_for(const char *who, const char *what)
 {
     const size_t n = strlen(what);
 
+    if (!n) return false;
     if (!strcmp(who, "all")) return true;
     for (const char *s = who; (s = strstr(s, what)); s += n)
         if ((s == who || s[-1] == ' ') && (s[n] == 0 || s[n] == ' ')) return true;

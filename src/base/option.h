@@ -54,7 +54,7 @@ typedef struct {
 enum { OPTION_MAX_DIMS = 16 };
 
 bool option_same_name(const char *a, const char *b);
-bool option_is_for(const char *who, const char *what); /* one of the words, or "all" */
+bool option_is_for(const char *who, const char *what); /* one of the words, or "all"; "" is none */
 /* NULL: there is none of this name. */
 const mill_option *option_find(const mill_option *options, int n, const char *name);
 

@@ -70,7 +70,7 @@ mill_err prior_recipe(prior_config *c, const char *name)
 /* Is text one of the words of a list like "meta local global"? */
 static mill_err check_word(const char *option, const char *text, const char *words)
 {
-    if (option_is_for(words, text) && !strchr(text, ' ') && *text) return MILL_OK;
+    if (option_is_for(words, text) && !strchr(text, ' ')) return MILL_OK;
     return mill_fail(MILL_EINPUT, "%s: \"%s\" is none of: %s", option, text, words);
 }
 

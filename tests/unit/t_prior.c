@@ -65,6 +65,8 @@ void test_prior_config__refuses_what_does_not_go_together(void **state)
     c = small_config("graph_scm");
     c.fct_types = "mlp,tre";
     assert_fails(MILL_EINPUT, "\"tre\" is none of", prior_config_check(&c));
+    c.fct_types = "mlp,"; /* an empty word is a word that is none of them */
+    assert_fails(MILL_EINPUT, "\"\" is none of", prior_config_check(&c));
     assert_fails(MILL_EINPUT, "v2-reg-stage3", prior_recipe(&c, "v3"));
     assert_fails(MILL_EINPUT, "max-seq: from 2", prior_config_set(&c, "max_seq", "1"));
 }
