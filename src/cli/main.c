@@ -112,17 +112,9 @@ static bool is_called(const char *path, const char *name)
     return !strcmp(slash ? slash + 1 : path, name);
 }
 
-int main(int argc, char **argv)
+/* The first of the words is the command, or asks for help or the version. */
+static int run(const char *name, int argc, char **argv)
 {
-    const bool is_alias = argc > 0 && is_called(argv[0], "generate_data");
-    const char *name = is_alias ? "generate-data" : argc > 1 ? argv[1] : "";
-    const int words = is_alias ? 1 : 2; /* before the command's own */
-
-    cli_talk_early();
-    mill_mem_return_large();
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, end);
-    signal(SIGTERM, end);
     if (!*name) {
         print_help(stderr);
         return 2;
@@ -132,15 +124,30 @@ int main(int argc, char **argv)
         return 0;
     }
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
-        return help(argc > 2 ? argv[2] : NULL);
+        return help(argc > 1 ? argv[1] : NULL);
     const command *c = find_command(name);
     if (!c) return unknown_command(name);
     if (mill_cpu_init()) {
         fprintf(stderr, "tabmill: %s\n", mill_error());
         return 1;
     }
-    int status = c->run(argc - words, argv + words);
-    if (fflush(stdout) && !status && !cli_reader_went_away("-")) {
+    return c->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    const bool is_alias = argc > 0 && is_called(argv[0], "generate_data");
+    const char *name = is_alias ? "generate-data" : argc > 1 ? argv[1] : "";
+    const int before = is_alias ? 0 : 1; /* words before the name */
+
+    cli_talk_early();
+    mill_mem_return_large();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, end);
+    signal(SIGTERM, end);
+    int status = run(name, argc - before, argv + before);
+    const bool is_lost = fflush(stdout) || ferror(stdout); /* ferror: of any earlier write */
+    if (is_lost && !status && !cli_reader_went_away("-")) {
         fprintf(stderr, "tabmill %s: stdout: cannot write\n", name);
         status = 1;
     }

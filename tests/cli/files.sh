@@ -81,6 +81,10 @@ expect where_unknown_value 1 "Gentoo" "$T" sample m.mill -n 2 --where species=Ge
 expect broken_pipe 0 "*" bash -c "set -o pipefail; '$T' sample m.mill -n 3000000 -q | head -2 >/dev/null"
 holds broken_pipe_is_silent test ! -s err
 expect full_disk 1 "No space left" sh -c "'$T' sample m.mill -n 100000 -q >/dev/full"
+# Long and short texts: those that stdio writes at once leave nothing for the last flush to fail on.
+for words in "evaluate '$PENGUINS' '$PENGUINS' --json -" "inspect m.mill" devices "fit --help" --help "help fit" --version; do
+    expect "full_disk ${words%% *}" 1 "stdout: cannot write" sh -c "'$T' $words >/dev/full"
+done
 expect not_a_model 1 "penguins.csv" "$T" sample "$PENGUINS" -n 2
 expect no_model 1 "none.mill" "$T" sample none.mill -n 2
 expect model_is_a_run 1 "m.mill.run/: is the run folder of a fit; its model is m.mill" "$T" sample m.mill.run/ -n 2
