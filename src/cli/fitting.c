@@ -343,7 +343,7 @@ static int fit_table(fitted *out, const fitting *f, mill_pool *pool)
     *out = (fitted){0};
     if (!is_follower(&w) && name_files(&w)) return cli_error(set_of(&w));
     train_signals_install();
-    if (f->group && rank_world(f->group) > 1) train_signals_of_rank();
+    if (cli_is_rank()) train_signals_of_rank();
     mill_err err = read_table(&w);
     if (!err && (status = choose_method(&w))) goto done;
     if (!err && !is_follower(&w)) err = look_at_run(&w);

@@ -7,6 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+bool cli_is_rank(void)
+{
+    rank_identity who;
+
+    return !rank_identify(&who, NULL) && strcmp(who.source, "single") != 0;
+}
+
 int cli_ranks_count(int *n, const opt_set *set, const char *text)
 {
     int64_t x;

@@ -20,6 +20,8 @@ typedef struct {
     mill_pool *pool;
 } cli_ranks;
 
+bool cli_is_rank(void); /* somebody started this process as a rank, if only of one */
+
 /* How many `text` asks for: a number or auto; 0 for NULL.  0, or exit status 2. */
 int cli_ranks_count(int *n, const opt_set *set, const char *text);
 

@@ -65,14 +65,6 @@ const opt_set train_set = {
 
 /* ---- refusals before anything is read ---- */
 
-/* Somebody started this process as a rank, if only of one. */
-static bool is_rank(void)
-{
-    rank_identity who;
-
-    return !rank_identify(&who, NULL) && strcmp(who.source, "single") != 0;
-}
-
 static int check_ranks(train_command *o, int *nproc)
 {
     const char *mode = o->ranks.multi_gpu;
@@ -92,7 +84,7 @@ static int check_ranks(train_command *o, int *nproc)
                                "--nproc %d does nothing with --multi-gpu none: ddp makes "
                                "them ranks",
                                *nproc);
-    if (o->ranks.max_restarts && (strcmp(mode, "ddp") != 0 || is_rank()))
+    if (o->ranks.max_restarts && (strcmp(mode, "ddp") != 0 || cli_is_rank()))
         return opt_usage_error(&train_set, "--max-restarts is of a command that starts ranks: "
                                            "--multi-gpu ddp --nproc N, or tabmill launch");
     if (strcmp(mode, "none") != 0 && !*nproc) *nproc = mill_cpu_count();
@@ -114,7 +106,7 @@ static int check_ranks(train_command *o, int *nproc)
 static int check_shards(const train_command *o, int nproc)
 {
     const int64_t parts = o->cls.virtual_shards * o->cls.accum_steps;
-    const int world = nproc > 1 && !is_rank() ? nproc : 1;
+    const int world = nproc > 1 && !cli_is_rank() ? nproc : 1;
 
     if (!parts || parts > INT_MAX || !rank_tree_check((int)parts, world)) return 0;
     return opt_usage_error(&train_set, "%s", mill_error());
@@ -362,7 +354,7 @@ static int run_rank(train_work *w)
     share_threads(w);
     if ((status = cli_begin(&w->pool, &train_set, &w->o->talk))) return status;
     train_signals_install();
-    if (w->who.world > 1) train_signals_of_rank();
+    if (cli_is_rank()) train_signals_of_rank();
     const rank_options options = {.threads = mill_pool_threads(w->pool), .pool = w->pool};
     if (rank_open(&w->group, &w->who, &options)) {
         cli_error(&train_set);
@@ -390,7 +382,7 @@ int cmd_train(int argc, char **argv)
     memset(&o, 0, sizeof o);
     if (opt_parse(&p, &status, &train_set, &o, argc, argv) == OPT_STOP) return status;
     status = check_flags(&w, &nproc);
-    if (!status && !strcmp(o.ranks.multi_gpu, "ddp") && nproc > 1 && !is_rank()) {
+    if (!status && !strcmp(o.ranks.multi_gpu, "ddp") && nproc > 1 && !cli_is_rank()) {
         const rank_job job = {.n = nproc,
                               .max_restarts = (int)o.ranks.max_restarts,
                               .share_stdin = count_stdin(&o.run) > 0};

@@ -46,7 +46,7 @@ mill_err train_loop(train_end *end, const train_job *job, const train_options *o
 /* SIGINT, SIGTERM, SIGUSR1: the first stops the loop at the next step boundary, a second SIGINT or
  * SIGTERM ends the process at once. */
 void train_signals_install(void);
-/* After it, in one of several ranks: a second signal may be the first once more, and does not end
+/* After it, in a rank, if only of one: a second signal may be the first once more, and does not end
  * the process. */
 void train_signals_of_rank(void);
 void train_signal_note(int sig); /* as if it had come: another rank got it */

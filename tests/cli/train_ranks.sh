@@ -57,6 +57,23 @@ wait $!
 verdict terminals_both_end $? "$(cat other)"
 same terminals_same_weights terminals
 
+# Who tells all processes of a job tells a rank twice, by itself and through its launcher: also the only rank saves in peace,
+# here told over and over.
+told_twice() { # NAME, what has begun, COMMAND...
+    local name=$1 begun=$2 launcher
+    shift 2
+    "$T" launch -n 1 -- sh -c 'echo $$ >pid; exec "$0" "$@"' "$@" 2>err &
+    launcher=$!
+    wait_until test -s "$begun"
+    kill -TERM $launcher
+    while kill -TERM "$(cat pid)" 2>/dev/null; do :; done
+    wait $launcher
+    verdict "$name" $(($? != 143)) "status $?"
+    holds "${name}_saves" grep -q "with --resume goes on" err
+}
+told_twice train_told_twice endless/metrics.jsonl "$T" train -i "$PENGUINS" -t species --hidden-dims 1500,1500 --epochs 10000 --log-interval 1 -o endless
+told_twice fit_told_twice endless.mill.run/metrics.jsonl "$T" fit -i "$PENGUINS" --method ctgan --epochs 100000 -o endless.mill
+
 # An early stop is one decision: at the same epoch, of the same weights, on any number of ranks.
 for n in 1 2 4; do
     "$T" "${args[@]:0:9}" --epochs 40 --early-stopping-patience 2 --lr 3e-3 --threads 1 -q -o early$n --multi-gpu ddp --nproc $n
