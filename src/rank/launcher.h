@@ -86,7 +86,8 @@ int64_t count_oom_kills(void);
 
 /* nodes.c: the launchers of the other hosts; nothing where there are none. */
 mill_err nodes_open(launcher *l);
-void nodes_close(launcher *l); /* also in a rank */
+void nodes_close(launcher *l);
+void nodes_drop(launcher *l); /* in a rank: the connections remain, as the launcher's */
 /* Sets the verdict when the job is over elsewhere. */
 void nodes_look(launcher *l, bool was_stopped);
 void nodes_tell_pause(launcher *l);

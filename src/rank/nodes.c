@@ -19,6 +19,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -44,12 +45,14 @@ typedef struct {
     int fd;             /* -1: none */
     int node;           /* of the other side; -1: not known yet */
     bool is_open;       /* connected */
-    bool is_done;       /* it said how it ended, or was refused */
     bool is_paused;     /* it was stopped and said so */
     double heard, said; /* when, last */
     note in;            /* as far as it has come */
     size_t n_in;
+    note end; /* how its last attempt ended, or that it was refused; .attempt -1: none has */
 } wire;
+
+static const wire NO_WIRE = {.fd = -1, .node = -1, .end = {.attempt = -1}};
 
 struct launcher_nodes {
     int listen_fd; /* of host 0; else -1 */
@@ -58,6 +61,14 @@ struct launcher_nodes {
     double since, meet;
     bool has_met, was_told;
 };
+
+/* Small, and one a second: a buffer that does not take it belongs to a host that is gone. */
+static void put_note(wire *k, const note *o)
+{
+    if (k->fd < 0 || !k->is_open) return;
+    (void)!send(k->fd, o, sizeof *o, MSG_NOSIGNAL | MSG_DONTWAIT);
+    k->said = mill_clock();
+}
 
 static void send_note(const launcher *l, wire *k, note_kind kind, int status, const char *words)
 {
@@ -68,15 +79,13 @@ static void send_note(const launcher *l, wire *k, note_kind kind, int status, co
               .attempt = l->attempt,
               .status = status};
 
-    if (k->fd < 0 || !k->is_open) return;
     memcpy(o.magic, MAGIC, sizeof MAGIC);
     snprintf(o.words, sizeof o.words, "%s", words);
-    /* Small, and one a second: a buffer that does not take it belongs to a host that is gone. */
-    (void)!send(k->fd, &o, sizeof o, MSG_NOSIGNAL | MSG_DONTWAIT);
-    k->said = mill_clock();
+    put_note(k, &o);
 }
 
-/* What was sent is to arrive: a socket that is closed with something unread is reset. */
+/* What was sent is to arrive: a socket that is closed with something unread is reset.  Of the
+ * launcher alone: this ends the connection, whoever else has it. */
 static void drop_wire(wire *k)
 {
     note unread;
@@ -111,7 +120,7 @@ mill_err nodes_open(launcher *l)
     h->listen_fd = -1;
     h->since = mill_clock();
     h->meet = meet && strtod(meet, NULL) > 0 ? strtod(meet, NULL) : 60;
-    for (int i = 0; i < MOST_WIRES; i++) h->wire[i] = (wire){.fd = -1, .node = -1};
+    for (int i = 0; i < MOST_WIRES; i++) h->wire[i] = NO_WIRE;
     if (l->job->node > 0) {
         h->n = 1;
         h->wire[0].node = 0;
@@ -125,15 +134,22 @@ mill_err nodes_open(launcher *l)
     return MILL_OK;
 }
 
-void nodes_close(launcher *l)
+void nodes_drop(launcher *l)
 {
     struct launcher_nodes *h = l->nodes;
 
     if (!h) return;
-    for (int i = 0; i < h->n; i++) drop_wire(&h->wire[i]);
+    for (int i = 0; i < h->n; i++)
+        if (h->wire[i].fd >= 0) close(h->wire[i].fd);
     if (h->listen_fd >= 0) close(h->listen_fd);
     mill_free(h);
     l->nodes = NULL;
+}
+
+void nodes_close(launcher *l)
+{
+    for (int i = 0; l->nodes && i < l->nodes->n; i++) drop_wire(&l->nodes->wire[i]);
+    nodes_drop(l);
 }
 
 static void accept_wires(struct launcher_nodes *h)
@@ -143,7 +159,11 @@ static void accept_wires(struct launcher_nodes *h)
     while (h->n < MOST_WIRES && poll(&p, 1, 0) == 1) {
         const int fd = accept4(h->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) return;
-        h->wire[h->n++] = (wire){.fd = fd, .node = -1, .is_open = true, .heard = mill_clock()};
+        wire *k = &h->wire[h->n++];
+        *k = NO_WIRE;
+        k->fd = fd;
+        k->is_open = true;
+        k->heard = mill_clock();
     }
 }
 
@@ -207,45 +227,53 @@ static void greet(const launcher *l, wire *k, const note *o)
 
 /* ---- notes ---- */
 
-static void take_end(launcher *l, const wire *from, const note *o)
+/* A host may be an attempt ahead: what it says counts for all attempts up to that. */
+static void take_end(launcher *l, wire *from, const note *o)
 {
     struct launcher_nodes *h = l->nodes;
+
+    if (o->attempt >= from->end.attempt) from->end = *o;
+    for (int i = 0; i < h->n && l->job->node == 0 && o->status; i++)
+        if (&h->wire[i] != from && h->wire[i].node > 0) put_note(&h->wire[i], o);
+}
+
+/* Whether it has said how this attempt ended there. */
+static bool has_ended(const launcher *l, const wire *k)
+{
+    return k->end.attempt >= l->attempt;
+}
+
+/* A failure there is that of all. */
+static void heed_end(launcher *l, const wire *k)
+{
+    const note *o = &k->end;
     char words[300];
 
-    if (o->attempt < l->attempt || !o->status) return;
-    for (int i = 0; i < h->n && l->job->node == 0; i++)
-        if (&h->wire[i] != from && h->wire[i].node > 0)
-            send_note(l, &h->wire[i], NOTE_END, o->status, o->words);
-    snprintf(words, sizeof words, "%.*s", (int)sizeof o->words, o->words);
+    if (!has_ended(l, k) || !o->status) return;
+    snprintf(words, sizeof words, "%s%.*s",
+             o->kind == NOTE_REFUSED ? "the launcher of host 0 refuses this one: " : "",
+             (int)sizeof o->words, o->words);
     give_up(l, o->status, words);
 }
 
 static void take_note(launcher *l, wire *k, const note *o)
 {
-    char words[300];
-
     k->heard = mill_clock();
     k->is_paused = o->kind == NOTE_PAUSE;
     if (o->kind == NOTE_HELLO && l->job->node == 0) greet(l, k, o);
     if (o->kind == NOTE_WELCOME) l->nodes->has_met = true;
-    if (o->kind == NOTE_END) {
-        k->is_done = true;
-        take_end(l, k, o);
-    }
+    if (o->kind == NOTE_END) take_end(l, k, o);
     if (o->kind != NOTE_REFUSED) return;
-    k->is_done = true;
-    snprintf(words, sizeof words, "the launcher of host 0 refuses this one: %.*s",
-             (int)sizeof o->words, o->words);
-    give_up(l, STATUS_RENDEZVOUS, words);
+    k->end = *o;
+    k->end.attempt = INT_MAX;
 }
 
 static void lose(launcher *l, wire *k, const char *how)
 {
     char words[200];
-    const bool counts = k->node >= 0 && !k->is_done;
 
     drop_wire(k);
-    if (!counts) return; /* a stranger, or one that has said how it ended */
+    if (k->node < 0 || has_ended(l, k)) return; /* no host yet, or at its end */
     snprintf(words, sizeof words, "the launcher of host %d %s", k->node, how);
     give_up(l, STATUS_RENDEZVOUS, words);
     for (int i = 0; i < l->nodes->n && l->job->node == 0; i++)
@@ -295,6 +323,14 @@ static void look_for_all(launcher *l, double now)
     give_up(l, STATUS_RENDEZVOUS, words);
 }
 
+static void look_at_wire(launcher *l, wire *k, double now)
+{
+    if (now - k->said > BEAT) send_note(l, k, NOTE_BEAT, 0, "");
+    read_wire(l, k);
+    if (k->is_open && !k->is_paused && now - k->heard > LEASE)
+        lose(l, k, "has not been heard of for 10 s");
+}
+
 void nodes_look(launcher *l, bool was_stopped)
 {
     struct launcher_nodes *h = l->nodes;
@@ -304,13 +340,10 @@ void nodes_look(launcher *l, bool was_stopped)
     if (h->listen_fd >= 0) accept_wires(h);
     for (int i = 0; i < h->n; i++) {
         wire *k = &h->wire[i];
-        if (l->job->node > 0 && !k->is_open && !k->is_done && !h->has_met) come_to(l, k);
-        if (!k->is_open) continue;
+        if (l->job->node > 0 && !k->is_open && !has_ended(l, k) && !h->has_met) come_to(l, k);
         if (was_stopped) k->heard = now;
-        if (now - k->said > BEAT) send_note(l, k, NOTE_BEAT, 0, "");
-        read_wire(l, k);
-        if (k->is_open && !k->is_paused && now - k->heard > LEASE)
-            lose(l, k, "has not been heard of for 10 s");
+        if (k->is_open) look_at_wire(l, k, now);
+        heed_end(l, k);
     }
     look_for_all(l, now);
 }
@@ -331,5 +364,4 @@ void nodes_tell_end(launcher *l, int status, const char *how)
     for (int i = 0; i < h->n && !h->was_told; i++)
         send_note(l, &h->wire[i], NOTE_END, status, words);
     h->was_told = false;
-    for (int i = 0; i < h->n; i++) h->wire[i].is_done = false; /* of the attempt that is over */
 }

@@ -108,7 +108,7 @@ static void drop_launcher(launcher *l)
         mill_free(c->err.tail);
     }
     rolling_close(&l->merged);
-    nodes_close(l);
+    nodes_drop(l);
     if (l->port_fd >= 0) close(l->port_fd);
     if (l->signal_fd >= 0) close(l->signal_fd);
     close(l->guard.fd);

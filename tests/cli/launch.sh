@@ -202,7 +202,7 @@ has_met() { door 01; }
 hosts() { # HOST COMMAND...: its launcher, in the background
     local host=$1
     shift
-    "${L[@]}" --nnodes 2 --node-rank "$host" --master-port "$port" -n 2 -- "$@" >"out.$host" 2>"err.$host" &
+    "${L[@]}" --nnodes 2 --node-rank "$host" --master-port "$port" -n 2 --max-restarts "${restarts-0}" -- "$@" >"out.$host" 2>"err.$host" &
 }
 cat >live.sh <<'SH'
 echo $$ >>pids
@@ -247,6 +247,26 @@ expect "a host that is there already is refused" 69 "host 1 is there already" "$
 touch go
 wait $a && wait $b
 verdict "and disturbs nobody" $?
+cat >again.sh <<'SH'
+touch up.$RANK.$TORCHELASTIC_RESTART_COUNT
+[ $TORCHELASTIC_RESTART_COUNT = 1 ] && exec sleep 1
+while [ ! -e fails ]; do sleep 0.05; done
+test $RANK = 2 || sleep 60
+exit 7
+SH
+restarts=1
+hosts 0 sh again.sh; a=$!
+hosts 1 sh again.sh; b=$!
+for i in 0 1 2 3; do wait_for up.$i.0; done
+wait_until has_met
+sleep 1
+touch fails
+wait $a && wait $b
+verdict "all hosts start again" $?
+cp err.0 err; holds "after the failure of one" sh -c 'grep -q "host 1: rank 2 ended with status 7" err.0 && grep -q "restart 1 of 1" err.0 && grep -q "restart 1 of 1" err.1'
+for i in 0 1 2 3; do echo up.$i.1; done >want
+holds "every rank" sh -c 'ls up.*.1 | cmp -s - want'
+unset restarts
 expect "a host that does not come" 69 "the launcher of host 1 did not come within 0.5 s" env TABMILL_RANK_MEET=0.5 "${L[@]}" --nnodes 2 --node-rank 0 --master-port "$port" -n 2 -q sleep 60
 
 # ---- questions on a terminal
