@@ -29,13 +29,11 @@ static void deinit(evaluation *e)
 
 void report_note(evaluation *e, const char *fmt, ...)
 {
-    char line[512];
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
+    if (json_array_append_new(e->notes, json_vsprintf(fmt, ap))) e->failed = true;
     va_end(ap);
-    if (json_array_append_new(e->notes, json_stringn_nocheck(line, strlen(line)))) e->failed = true;
 }
 
 /* Whether o has this text under the key; NULL: whether it has none. */

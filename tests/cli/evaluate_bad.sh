@@ -28,6 +28,10 @@ write("constant.csv", [(40, "Oslo", 7, t[3]) for t in syn])
 write("empty.csv", [("", t[1], "", t[3]) for t in syn])
 write("one.csv", syn[:1])
 write("new.csv", [(t[0], "Paris" if i < 9 else t[1], *t[2:]) for i, t in enumerate(syn)])
+question = 171 * "\u4eac"  # the header of a survey, 513 bytes: no length of a note holds whole characters alone
+for first in ("", "a", "ab"):
+    write(f"long{len(first)}.csv", real, f"age,{first}{question},pay,day")
+    write(f"long{len(first)}_new.csv", [(t[0], "Paris", *t[2:]) for t in syn], f"age,{first}{question},pay,day")
 write("real_constant.csv", [(40, "Oslo", 7, t[3]) for t in real])
 write("real_empty.csv", [("", t[1], "", t[3]) for t in real])
 END
@@ -56,6 +60,10 @@ evaluates one_row r one
 names one_row 'the synthetic table has one row'
 evaluates never_seen r new
 names never_seen 'synthetic table, column \"city\": 1 value that the real table does not have, in 9 rows'
+for i in 0 1 2; do
+    expect "long_name_$i" 0 "*" "$T" evaluate long$i.csv long${i}_new.csv --json long$i.json -o long$i.html
+    names long$i 'column \"'"$(head -1 long$i.csv | cut -d, -f2)"'\": 1 value that the real table does not have'
+done
 evaluates real_constant real_constant s
 names real_constant 'the target has one value only in the real table'
 evaluates real_empty real_empty s
