@@ -57,10 +57,9 @@ static mill_err done_path(char **out, const reason_job *job, int64_t node)
 
 /* ---- the folder ---- */
 
-static mill_err start_over(const reason_job *job)
+static mill_err remove_old(const reason_job *job)
 {
-    static const char *const names[] = {RESULTS_FILE,    RESULTS_FILE "-wal", RESULTS_FILE "-shm",
-                                        "metrics.jsonl", "manifest.json",     "failed.jsonl"};
+    static const char *const names[] = {"metrics.jsonl", "manifest.json", "failed.jsonl"};
 
     for (int i = 0; i < OPT_COUNT(names); i++) {
         char *path;
@@ -120,21 +119,28 @@ mill_err cli_reason_run_read(reason_run_file *out, const char *folder)
 static mill_err prepare(const reason_job *job)
 {
     const reason_run_options *r = &job->flags->run;
+
+    if (!r->resume) TRY(data_check_ids(&job->data));
+    if (is_shared_run(job) && (r->master_addr || r->master_port))
+        cli_say("--master-addr and --master-port are of --store; without it the machines meet "
+                "in %s.run",
+                r->output);
+    return file_mkdir(job->folder);
+}
+
+/* The store is this run's, so its folder is: reason_options.opened. */
+static mill_err take_folder(void *ctx)
+{
+    const reason_job *job = ctx;
     char *done;
 
-    TRY(file_mkdir(job->folder));
-    if (r->force && !r->resume) TRY(start_over(job));
+    if (job->options.force) TRY(remove_old(job));
     if (is_shared_run(job)) {
-        TRY(done_path(&done, job, r->node_rank));
+        TRY(done_path(&done, job, job->flags->run.node_rank));
         const mill_err err = file_remove(done);
         mill_free(done);
         if (err) return err;
-        if (r->master_addr || r->master_port)
-            cli_say("--master-addr and --master-port are of --store; without it the machines meet "
-                    "in %s.run",
-                    r->output);
     }
-    if (!r->resume) TRY(data_check_ids(&job->data));
     return write_run_file(job);
 }
 
@@ -329,6 +335,8 @@ int cli_reason_job(reason_job *job, const opt_set *set)
 {
     reason_result result = {0};
 
+    job->options.opened = take_folder;
+    job->options.ctx = job;
     train_signals_install();
     mill_err err = prepare(job);
     if (!err) err = reason_run(&result, &job->options);

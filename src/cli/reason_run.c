@@ -345,6 +345,7 @@ static int set_options(reason_job *job, const opt_parsed *p)
     o->name = job->flags->run.output;
     o->lease_seconds = job->flags->run.lease_timeout;
     o->resume = job->flags->run.resume;
+    o->force = job->flags->run.force && !o->resume;
     o->low_memory = s->low_memory;
     o->quiet = job->flags->talk.quiet;
     return 0;

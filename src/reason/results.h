@@ -80,6 +80,7 @@ typedef struct {
     int64_t range;        /* records of a lease */
     const int32_t *order; /* (ranges) in which ranges are leased; NULL: as they come */
     bool resume;          /* go on with what is there; else a store with rows is MILL_EINPUT */
+    bool force;           /* SQLite: remove what is there, once no other process can hold it */
     bool read_only;       /* status, export, watch: only the first two members are used */
     double lease_seconds; /* PostgreSQL: a lease not renewed for so long is dealt again; 0: 60 */
 } results_options;

@@ -110,6 +110,19 @@ static mill_err take_lock(sqlite *s)
     return mill_fail(MILL_EINPUT, "%s is locked: another process writes to it", s->path);
 }
 
+/* Readers that have them open keep what they see. */
+static mill_err remove_files(const sqlite *s)
+{
+    static const char *const endings[] = {"-wal", "-shm", ""};
+    char path[4200];
+
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        snprintf(path, sizeof path, "%s%s", s->path, endings[i]);
+        TRY(file_remove(path));
+    }
+    return MILL_OK;
+}
+
 static mill_err open_writer(const sqlite *s, sqlite3 **db)
 {
     int64_t n;
@@ -189,6 +202,7 @@ static mill_err plan_ranges(sqlite *s, const results_options *o)
 static mill_err open_to_write(sqlite *s, results_run *run, const results_options *o)
 {
     TRY(take_lock(s));
+    if (o->force) TRY(remove_files(s));
     TRY(open_writer(s, &s->writer));
     TRY(sqlite_make(s, o));
     TRY(prepare_writer(s));

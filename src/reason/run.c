@@ -92,11 +92,13 @@ static mill_err open_store(runner *r)
                                          .range = RANGE,
                                          .order = order,
                                          .lease_seconds = o->lease_seconds,
-                                         .resume = o->resume};
+                                         .resume = o->resume,
+                                         .force = o->force};
         err = results_open(&r->store, &options);
     }
     mill_free(order);
     r->out->store = r->store;
+    if (!err && o->opened) err = o->opened(o->ctx);
     if (!err) err = http_watch(r->loop, results_fd(r->store), on_store, r);
     return err;
 }

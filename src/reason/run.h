@@ -31,7 +31,10 @@ typedef struct {
     const char *store;  /* results_options.where */
     const char *name;
     double lease_seconds; /* results_options */
-    bool resume;
+    bool resume, force;   /* the same */
+    /* Called once the store is this run's, before anything else in the folder changes. */
+    mill_err (*opened)(void *ctx);
+    void *ctx;
     bool low_memory;
     bool quiet;
 } reason_options;

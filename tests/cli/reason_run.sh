@@ -111,7 +111,27 @@ serve other --model else
 expect changed_model 1 "model (there" "$T" reason --dataset d.jsonl -o out.jsonl --server "$other" --resume
 holds changed_nothing python3 look.py
 sed 's/"id": "r0"/"id": "s0"/' d.jsonl >d2.jsonl
+cp out.jsonl.run/run.json was.json
 expect changed_data 1 "dataset" "$T" reason --dataset d2.jsonl -o out.jsonl --server "$A" --resume
+same changed_data_run_file was.json out.jsonl.run/run.json
+cp d.jsonl now.jsonl
+"$T" reason --dataset now.jsonl -o now_out.jsonl --server "$A" -q -n 5 2>err
+sed -i 's/"id": "r0"/"id": "s0"/' now.jsonl
+expect changed_in_place 1 "now.jsonl is not the file that the run began with" "$T" reason export now_out.jsonl -o export.jsonl
+
+# ---- --force takes nothing from a run that goes on, nor before it is sure ----
+"$T" reason --dataset d.jsonl -o live.jsonl --server "$slow" --batch-size 4 -q 2>live.err &
+run=$!
+wait_until [ -s live.jsonl.run/results.sqlite ]
+expect force_on_a_live_one 1 "is locked" "$T" reason --dataset d.jsonl -o live.jsonl --server "$A" -f
+wait $run
+verdict live_goes_on $? "$(cat live.err)"
+same live_bytes out.jsonl live.jsonl
+holds live_store_is_there "$T" reason status live.jsonl
+cat d.jsonl d.jsonl >dd.jsonl
+expect force_with_twins 1 'have the same "id"' "$T" reason --dataset dd.jsonl -o live.jsonl --server "$A" -f
+expect twins_took_nothing 0 "60 chains" "$T" reason export live.jsonl -o live_export.jsonl
+expect force 0 "2 in = " "$T" reason --dataset d.jsonl -o live.jsonl --server "$A" -f -n 2
 
 # ---- formats ----
 for f in json csv; do expect "as_$f" 0 "" "$T" reason --dataset d.jsonl -o "as.$f" --server "$A" -q; done
