@@ -114,16 +114,18 @@ static mill_err open_run(reason_opened *out, const char *run)
 
 mill_err cli_reason_open_records(reason_opened *o)
 {
+    int64_t bytes;
+    char hash[33];
+
+    TRY(cli_hash_file(hash, &bytes, o->file.dataset));
     TRY(records_open(&o->records, o->file.dataset, NULL));
     for (int i = 0; i < o->n; i++) {
-        reason_data *d = &o->part[i].data;
-        d->file = o->records;
-        if (d->n && data_index(d, d->n - 1) >= records_count(o->records))
-            return mill_fail(MILL_EINPUT,
-                             "%s has %lld record%s; the run began with more: it is "
-                             "another file now",
-                             o->file.dataset, (long long)records_count(o->records),
-                             mill_s(records_count(o->records)));
+        const json_t *began = json_object_get(results_config(o->part[i].store), "dataset");
+        const char *was = json_string_value(json_object_get(began, "xxh3_128"));
+        if (!was || strcmp(was, hash) != 0)
+            return mill_fail(MILL_EINPUT, "%s is not the file that the run began with",
+                             o->file.dataset);
+        o->part[i].data.file = o->records;
     }
     return MILL_OK;
 }
