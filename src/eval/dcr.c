@@ -121,13 +121,14 @@ static void closer(dcr_result *d, const work *w, double n)
     d->overfitting = fmin(2 * (1 - d->closer_to_real), 1);
 }
 
-/* TabSyn's share: one-hot, as many real rows as there are held-out ones. */
+/* TabSyn's share: one-hot, of real and held-out rows as many as the smaller table has. */
 static mill_err tabsyn(dcr_result *d, const near_task *task)
 {
     work w = {.rows = {task->rows[T_REAL], task->rows[T_SYN], task->rows[T_HOLDOUT]}};
     dcr_result two = {0};
 
-    if (w.rows[T_REAL] > w.rows[T_HOLDOUT]) w.rows[T_REAL] = w.rows[T_HOLDOUT];
+    const int64_t n = w.rows[T_REAL] < w.rows[T_HOLDOUT] ? w.rows[T_REAL] : w.rows[T_HOLDOUT];
+    w.rows[T_REAL] = w.rows[T_HOLDOUT] = n;
     mill_err err = make_points(&w, task, 2);
     if (!err) err = find(&w, SYN_REAL, w.points[T_SYN], w.points[T_REAL], task->pool);
     if (!err) err = find(&w, SYN_HOLDOUT, w.points[T_SYN], w.points[T_HOLDOUT], task->pool);

@@ -38,7 +38,7 @@ typedef struct {
     double holdout_median, holdout_low, holdout_baseline, holdout_nndr, holdout_nndr_low;
     double overfitting;                              /* SDMetrics' protection */
     double closer_to_real, closer_to_holdout, share; /* share: ties count one half */
-    double tabsyn_share; /* one-hot; against as many real rows as are held out */
+    double tabsyn_share; /* one-hot; of equally many real and held-out rows */
     attack by_distance;
 } dcr_result;
 
