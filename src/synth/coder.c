@@ -207,19 +207,24 @@ static mill_err make_room(synth_coder *c, int64_t codes)
     return c->first && c->last && c->kind && c->at && c->point ? MILL_OK : MILL_ENOMEM;
 }
 
-/* A bin reaches to the next cell and back to the value before it; a value stays a value. */
+/*
+ * A bin reaches to the next cell and back to the value before it; a value stays a value.  Where a
+ * step is less than doubles can tell apart there, the double next to the cell.
+ */
 static void close_gaps(synth_coder *c, int32_t n, const synth_column *s)
 {
     const double step = c->unit > 0 ? c->unit : synth_pow10(-s->decimals);
 
     for (int32_t k = 0; k + 1 < n; k++) {
-        const double last = synth_round_number(s, c->first[k + 1] - step);
-        const double first = synth_round_number(s, c->last[k] + step);
+        const double below = fmin(synth_round_number(s, c->first[k + 1] - step),
+                                  nextafter(c->first[k + 1], -(double)INFINITY));
+        const double above =
+            fmax(synth_round_number(s, c->last[k] + step), nextafter(c->last[k], (double)INFINITY));
         /* Values nearer than a step (a real with more digits than are kept) stay as they are. */
         if (c->kind[k] != CODE_VALUE) {
-            c->last[k] = last > c->last[k] ? last : c->last[k];
+            c->last[k] = fmax(c->last[k], below);
         } else if (c->kind[k + 1] != CODE_VALUE) {
-            c->first[k + 1] = first < c->first[k + 1] ? first : c->first[k + 1];
+            c->first[k + 1] = fmin(c->first[k + 1], above);
         }
     }
 }

@@ -113,6 +113,42 @@ static void check_decoding(int n)
     free(x);
 }
 
+static void check_cells(const coded *k)
+{
+    const int32_t n = coder_n_present(&k->c);
+
+    for (int32_t c = 0; c < n; c++) assert_true(k->c.first[c] <= k->c.last[c]);
+    for (int32_t c = 1; c < n; c++) assert_true(k->c.last[c - 1] < k->c.first[c]);
+}
+
+/* Where a step of the grid is less than doubles can tell apart: every value keeps a cell. */
+void test_coder__cells_never_touch(void **state)
+{
+    enum { N = 600, KINDS = 5 };
+    static const mill_coltype type[KINDS] = {MILL_REAL, MILL_REAL, MILL_REAL, MILL_INTEGER,
+                                             MILL_REAL};
+    static const int decimals[KINDS] = {15, 15, 6, 0, 15};
+    mill_rng rng = mill_rng_init(9, 0, 0);
+    double x[N];
+
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        for (int i = 0; i < N; i++) {
+            const double u = mill_rng_f64(&rng);
+            x[i] = kind == 0   ? 10 * u
+                   : kind == 1 ? 50 + u
+                   : kind == 2 ? rint(u * 1e3) * 1e6 + 1e10
+                   : kind == 3 ? rint(u * u * 0x1p60)
+                               : 1e-18 * u;
+            if (i % 3 == 0) x[i] = x[0]; /* a heavy value between two bins */
+        }
+        coded k = code_up(x, N, type[kind], decimals[kind], 40, 0);
+        check_cells(&k);
+        for (int i = 0; i < N; i++) assert_true(synth_coder_find(&k.c, x[i]) >= 0);
+        drop(&k);
+    }
+}
+
 /* 40 bins of equal mass; counted values at 5,000 rows, sorted ones at 100,000. */
 void test_coder__decodes_within_the_cell_and_on_the_grid(void **state)
 {
