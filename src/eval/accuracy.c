@@ -256,7 +256,7 @@ static mill_err count_all(accuracy_result *a, const binning *b, const eval_view 
         counting c = {.b = b, .cell = a->of[k], .order = k + 1};
         double sum = 0, most = 0;
 
-        for (int s = 0; s < N_SIDES; s++) c.rows[s] = v->col[column[0]].side[s].rows;
+        for (int s = 0; s < N_SIDES; s++) c.rows[s] = v->col[0].side[s].rows;
         mill_pool_run(pool, a->n[k], count_cells, &c);
         if (c.failed) return mill_fail(MILL_ENOMEM, "out of memory for cells of bins");
         for (int64_t i = 0; i < a->n[k]; i++) {
@@ -286,7 +286,7 @@ mill_err accuracy_compute(accuracy_result *a, const eval_view *v, const int *col
     mill_pool_run(pool, n, bin_col, &b);
     if (b.failed) goto done;
     if ((err = make_cells(a, n, seed))) goto done;
-    err = n ? count_all(a, &b, v, column, pool) : MILL_OK;
+    err = count_all(a, &b, v, column, pool);
 done:
     for (int k = 0; b.bin && k < n * N_SIDES; k++) mill_free(b.bin[k]);
     mill_free(b.bin);

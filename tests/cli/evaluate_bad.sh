@@ -32,6 +32,7 @@ question = 171 * "\u4eac"  # the header of a survey, 513 bytes: no length of a n
 for first in ("", "a", "ab"):
     write(f"long{len(first)}.csv", real, f"age,{first}{question},pay,day")
     write(f"long{len(first)}_new.csv", [(t[0], "Paris", *t[2:]) for t in syn], f"age,{first}{question},pay,day")
+write("keys.csv", [(f"K{i:06d}",) for i in range(60)], "key")
 write("real_constant.csv", [(40, "Oslo", 7, t[3]) for t in real])
 write("real_empty.csv", [("", t[1], "", t[3]) for t in real])
 END
@@ -64,6 +65,16 @@ for i in 0 1 2; do
     expect "long_name_$i" 0 "*" "$T" evaluate long$i.csv long${i}_new.csv --json long$i.json -o long$i.html
     names long$i 'column \"'"$(head -1 long$i.csv | cut -d, -f2)"'\": 1 value that the real table does not have'
 done
+expect keys 0 "*" "$T" evaluate keys.csv keys.csv --json keys.json -o keys.html
+holds keys_alone_have_no_figure python3 -c "
+import json
+r = json.load(open('keys.json'))
+a = r['accuracy']
+assert a.pop('triples') == 0 and set(a.values()) == {None}, a
+assert r['shapes'] is None"
+holds keys_reasons python3 "$ROOT/tests/lib/reasons.py" keys.json
+holds keys_schema python3 "$ROOT/tests/lib/schema.py" "$ROOT/docs/evaluate.schema.json" keys.json
+expect keys_bound 1 "accuracy.overall was not computed" "$T" evaluate keys.csv keys.csv --fail-under accuracy.overall=0
 evaluates real_constant real_constant s
 names real_constant 'the target has one value only in the real table'
 evaluates real_empty real_empty s
