@@ -12,7 +12,8 @@
  *                 (NaN: 0)
  *
  * and what the target is: classes (categories, booleans, few whole numbers) or a number, which is
- * standardised too.  A deviation of zero counts as one.
+ * standardised too.  A deviation of zero counts as one.  A number that a float does not hold is
+ * missing; what lies beyond 1e12 deviations lies there.
  */
 #ifndef MILL_CLASSIFY_DATA_H
 #define MILL_CLASSIFY_DATA_H

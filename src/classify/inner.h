@@ -4,6 +4,19 @@
 
 #include "classify/data.h"
 
+#include <float.h>
+#include <math.h>
+
+/* What a float does not hold is infinite to a network, and missing. */
+static inline bool cls_is_infinite(double x)
+{
+    return fabs(x) > (double)FLT_MAX;
+}
+static inline double cls_number(double x)
+{
+    return cls_is_infinite(x) ? (double)NAN : x;
+}
+
 /* Where the target lies in a source: one of the two. */
 typedef struct {
     const mill_column *col;

@@ -73,13 +73,13 @@ static void array_numbers(const cls_reader *r, const cls_column *c, const npz_en
     double *out = r->num + c->num;
 
     npy_row(r->row, &a->array, a->data, row);
-    if (r->e->mode != CLS_AVERAGE) { /* the first channel is what comes first */
-        memcpy(out, r->row, (size_t)width * sizeof *out);
-        return;
-    }
     for (int64_t k = 0; k < width; k++) {
+        if (r->e->mode != CLS_AVERAGE) { /* the first channel is what comes first */
+            out[k] = cls_number(r->row[k]);
+            continue;
+        }
         double sum = 0;
-        for (int64_t ch = 0; ch < channels; ch++) sum += r->row[ch * width + k];
+        for (int64_t ch = 0; ch < channels; ch++) sum += cls_number(r->row[ch * width + k]);
         out[k] = sum / (double)channels;
     }
 }
@@ -94,9 +94,19 @@ void cls_reader_numbers(cls_reader *r, int64_t row)
             array_numbers(r, c, r->from[j].array, row);
             continue;
         }
-        r->num[c->num] = column_f64(r->from[j].col, row);
+        r->num[c->num] = cls_number(column_f64(r->from[j].col, row));
         if (c->has_missing) r->num[c->num + 1] = isnan(r->num[c->num]);
     }
+}
+
+/* Rows that are trained on lie at most the root of their number from the mean, in deviations.  Far
+ * beyond them lies what would make the network's products overflow. */
+static float standardised(double x, double mean, double scale)
+{
+    static const double farthest = 1e12;
+    const double z = (x - mean) / scale;
+
+    return isnan(z) ? 0 : (float)fmax(-farthest, fmin(z, farthest));
 }
 
 static void put_codes(int32_t *out, const cls_reader *r, int64_t row)
@@ -177,10 +187,8 @@ mill_err cls_rows_new(cls_rows **out, const cls_encoder *e, const cls_source *s,
             float *to = r->num + i * e->n_num;
 
             cls_reader_numbers(&reader, row);
-            for (int j = 0; j < e->n_num; j++) {
-                const double x = (reader.num[j] - e->mean[j]) / e->scale[j];
-                to[j] = isnan(x) ? 0 : (float)x;
-            }
+            for (int j = 0; j < e->n_num; j++)
+                to[j] = standardised(reader.num[j], e->mean[j], e->scale[j]);
             put_codes(r->code + i * e->n_cat, &reader, row);
         }
         cls_reader_close(&reader);

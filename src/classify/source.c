@@ -1,4 +1,5 @@
 /* source.c - reading what is trained on; and the target of its rows. */
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "classify/inner.h"
@@ -33,8 +34,8 @@ static mill_err like_table(mill_table **out, const cls_encoder *e)
     return err;
 }
 
-mill_err cls_source_read(cls_source *out, const char *path, const csv_options *csv,
-                         const cls_encoder *e, mill_pool *pool)
+static mill_err read_file(cls_source *out, const char *path, const csv_options *csv,
+                          const cls_encoder *e, mill_pool *pool)
 {
     csv_options o = csv ? *csv : CSV_DEFAULTS;
     mill_table *like = NULL;
@@ -59,6 +60,47 @@ mill_err cls_source_read(cls_source *out, const char *path, const csv_options *c
     TRY(err);
     out->rows = out->table->rows;
     return MILL_OK;
+}
+
+static mill_err count_in_array(int64_t *n, const npz_entry *a)
+{
+    double *const row = mill_alloc((size_t)a->array.cols + 1, sizeof *row);
+
+    if (!row) return MILL_ENOMEM;
+    for (int64_t i = 0; i < a->array.rows; i++) {
+        npy_row(row, &a->array, a->data, i);
+        for (int64_t k = 0; k < a->array.cols; k++) *n += cls_is_infinite(row[k]);
+    }
+    mill_free(row);
+    return MILL_OK;
+}
+
+/* Numbers that are there and are taken for missing. */
+static mill_err tell_infinite(const cls_source *s)
+{
+    int64_t n = 0;
+
+    for (int j = 0; s->table && j < s->table->n_cols; j++) {
+        const mill_column *c = &s->table->col[j];
+        for (int64_t i = 0; c->type == MILL_REAL && i < s->rows; i++)
+            n += cls_is_infinite(column_f64(c, i));
+    }
+    for (int j = 0; j < s->n_arrays; j++)
+        if (s->array[j].array.kind == 'f') TRY(count_in_array(&n, &s->array[j]));
+    if (n)
+        mill_log(MILL_LOG_WARN, "%s: %lld number%s infinite or beyond 3.4e38, taken for missing",
+                 s->path, (long long)n, mill_s(n));
+    return MILL_OK;
+}
+
+mill_err cls_source_read(cls_source *out, const char *path, const csv_options *csv,
+                         const cls_encoder *e, mill_pool *pool)
+{
+    mill_err err = read_file(out, path, csv, e, pool);
+
+    if (!err) err = tell_infinite(out);
+    if (err) cls_source_close(out);
+    return err;
 }
 
 void cls_source_close(cls_source *s)
@@ -120,7 +162,8 @@ mill_err cls_target_open(cls_target *t, const cls_source *s, const char *name)
 double cls_target_number(const cls_target *t, int64_t i)
 {
     assert(t->col || t->array); /* it was opened */
-    return t->col ? column_f64(t->col, i) : npy_element(&t->array->array, t->array->data, i);
+    return cls_number(t->col ? column_f64(t->col, i)
+                             : npy_element(&t->array->array, t->array->data, i));
 }
 
 /* The class of a number: the place of its text in the dictionary, or -1. */

@@ -78,6 +78,20 @@ holds "a line each" test "$(wc -l <p.csv)" = 51
 expect "without the array" 1 '"z"' "$T" train --data data.npz --target z -o none
 expect "on ranks" 0 "2 ranks" "$T" train --data data.npz --target y --epochs 2 -o a_ranks --multi-gpu ddp --nproc 2
 
+# ---- infinities, which break no feature: in an array, and what a float takes for one in a table
+cat >>arrays.py <<'PY'
+x[0], x[9] = float("inf"), -float("inf")
+with zipfile.ZipFile("far.npz", "w") as z:
+    z.writestr("x.npy", npy("<f4", (n, 2, 4), struct.pack("<%df" % len(x), *x)))
+    z.writestr("y.npy", npy("<i8", (n,), struct.pack("<%dq" % n, *y)))
+PY
+python3 arrays.py
+expect "infinite in arrays" 0 "far.npz: 2 numbers infinite or beyond 3.4e38, taken for missing" "$T" train --data far.npz --target y --epochs 2 -o far
+expect "predicted with them" 0 "far.npz: 2 numbers infinite" "$T" predict far -i far.npz -o p.csv -f
+holds "to numbers" sh -c '! grep -qi nan p.csv'
+awk -F, -v OFS=, 'NR == 2 { $3 = "1e200" } { print }' "$PENGUINS" >far.csv
+expect "far away in a table" 0 "far.csv: 1 number infinite or beyond 3.4e38, taken for missing" "$T" train -i far.csv -t species --epochs 1 -o far_table
+
 # ---- without shards: the same rows in each step on 1, 2 and 4 ranks; sums are added in another order (docs/train.md)
 for n in 1 2 4; do
     "$T" train -i "$PENGUINS" -t species -q -o "curve$n" --epochs 6 --dropout 0 --batch-size $((32 / n)) --log-interval 1 --multi-gpu ddp --nproc $n --threads 1

@@ -117,6 +117,31 @@ void test_encoder__standardises_numbers_and_codes_words(void **state)
     cls_source_close(&s);
 }
 
+void test_encoder__keeps_every_feature_finite(void **state)
+{
+    const double age[] = {1e200, 1, 3, 1e30}, pay[] = {0, 0, 0, -1e38};
+    const int64_t fit[] = {0, 1, 2};
+    mill_table *t = made_table(4, 3);
+    cls_source s = table_source(t);
+    cls_encoder *e;
+    cls_rows *r;
+    (void)state;
+
+    made_numbers(t, 0, "age", MILL_REAL, age);
+    made_numbers(t, 1, "pay", MILL_REAL, pay);
+    made_words(t, 2, "y", MILL_CATEGORY, "pqpq");
+    assert_ok(cls_encoder_new(&e, &s, "y", CLS_AUTO, CLS_FLATTEN));
+    assert_ok(cls_encoder_fit(e, &s, fit, 3));
+    assert_near(e->mean[0], 2, 0);
+    assert_ok(cls_rows_new(&r, e, &s, NULL, 0, true));
+    /* too large for a float is missing; far from all that was trained is as far as goes */
+    const float want[] = {0, 0, -1, 0, 1, 0, 1e12F, -1e12F};
+    assert_memory_equal(r->num, want, sizeof want);
+    cls_rows_free(r);
+    cls_encoder_free(e);
+    cls_source_close(&s);
+}
+
 /* Values that the training table had not, and another order of its own: the encoder's codes rule.
  */
 void test_encoder__reads_new_tables_by_its_own_dictionary(void **state)
@@ -245,6 +270,37 @@ void test_arrays__flatten_average_or_take_the_first_channel(void **state)
         cls_rows_free(r);
         cls_encoder_free(e);
     }
+    cls_source_close(&s);
+}
+
+/* One number that no float holds says nothing of its feature's other rows, and is the mean itself.
+ */
+void test_arrays__take_what_no_float_holds_for_missing(void **state)
+{
+    const int64_t rows[] = {0, 1}, other[] = {1};
+    cls_source s = array_source();
+    cls_encoder *e;
+    cls_rows *r;
+    float *x = (float *)s.array[0].data, *y = (float *)s.array[1].data;
+    double target[2];
+    (void)state;
+
+    x[0] = (float)INFINITY;
+    x[1] = -(float)INFINITY;
+    y[0] = (float)INFINITY;
+    assert_ok(cls_encoder_new(&e, &s, "y", CLS_AUTO, CLS_FLATTEN));
+    assert_ok(cls_targets(NULL, target, e, &s));
+    assert_true(isnan(target[0])); /* a row without a target */
+    assert_ok(cls_encoder_fit(e, &s, rows, 2));
+    assert_ok(cls_rows_new(&r, e, &s, rows, 2, true));
+    const float want[] = {0, 0, -1, -1, -1, -1, 0, 0, 1, 1, 1, 1};
+    assert_memory_equal(r->num, want, sizeof want);
+    cls_rows_free(r);
+    cls_encoder_free(e);
+    assert_ok(cls_encoder_new(&e, &s, "y", CLS_AUTO, CLS_AVERAGE));
+    assert_ok(cls_encoder_fit(e, &s, other, 1));
+    assert_near(e->mean[0], 7.5, 0);
+    cls_encoder_free(e);
     cls_source_close(&s);
 }
 
