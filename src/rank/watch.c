@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const double PATIENCE = 600; /* seconds, when nothing is known and nothing said */
 
@@ -152,7 +153,8 @@ static void dump_ranks(launcher *l)
             snprintf(waits, sizeof waits, ", where it waits for rank %d", s->waits_for - 1);
         mill_log(MILL_LOG_WARN, "rank %d (process %d, %c)%s%s%s%s", l->first + r, (int)l->c[r].pid,
                  process_state(l->c[r].pid), where, *call ? "; last came to " : "", call, waits);
-        if (s && s->dumps) kill(l->c[r].pid, SIGUSR2);
+        /* Not to the script that may have started the rank. */
+        if (s && s->dumps && getpgid(s->pid) == l->c[r].pid) kill(s->pid, SIGUSR2);
     }
 }
 

@@ -63,11 +63,27 @@ static void fail_early(rank_group *g, int step)
     (void)g, (void)step;
 }
 
+static void hang_until_asked(rank_group *g, int step)
+{
+    const double end = mill_clock() + 60;
+    char text[4000] = "";
+
+    while (rank_of(g) == 1 && step == 7 && !strstr(text, "this rank is at") && mill_clock() < end) {
+        usleep(1000);
+        (void)!pread(errors, text, sizeof text - 1, 0);
+    }
+}
+
 static int be_the_rank(act odd)
 {
     rank_identity who;
     rank_group *g;
+    int status;
 
+    if (odd == hang_until_asked && fork()) { /* as when a script starts the rank */
+        wait(&status);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    }
     signal(SIGTERM, ask);
     signal(SIGINT, ask);
     if (rank_identify(&who, NULL)) return 68;
@@ -401,6 +417,16 @@ void test_spawn__ends_a_job_that_hangs_with_124(void **state)
     assert_true(pread(errors, text, sizeof text - 1, 0) > 0);
     assert_non_null(strstr(text, "asked by the launcher, this rank is at"));
     expect_said(" s, at step 7, computing");
+}
+
+void test_spawn__asks_the_rank_itself_for_its_stack_not_who_started_it(void **state)
+{
+    const double start = mill_clock();
+
+    (void)state;
+    run_job(&(rank_job){.n = 2, .warn_seconds = 0.1, .hang_seconds = 300}, hang_until_asked, 0,
+            "; last came to all-reduce number ");
+    assert_true(mill_clock() - start < 60);
 }
 
 /* 30 steps of 45 ms, so 20 of them are .9 s; then something that takes longer. */
