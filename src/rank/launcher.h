@@ -95,7 +95,9 @@ void nodes_tell_end(launcher *l, int status, const char *how); /* of an attempt,
 
 /* logs.c */
 mill_err logs_open(launcher *l, int r, int child_fd[2]); /* -1 where the rank's stream is ours */
-void logs_read(launcher *l, int r, log_stream *s);       /* what is there; closes at its end */
+/* What a pipe can hold, and no more: who prints without pause does not keep us from the rest.
+ * Closes at its end. */
+void logs_read(launcher *l, int r, log_stream *s);
 void logs_close(launcher *l, int r);
 void logs_last_words(char *words, size_t size, const launcher *l, int r);
 void logs_write_error(launcher *l, int r, const char *words);

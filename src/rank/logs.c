@@ -157,12 +157,12 @@ static void put_bytes(launcher *l, int r, log_stream *s, const char *p, size_t n
 
 void logs_read(launcher *l, int r, log_stream *s)
 {
-    char buf[16384];
-    ssize_t n;
+    char buf[65536]; /* of a pipe (pipe(7)) */
 
     if (s->fd < 0) return;
-    while ((n = read(s->fd, buf, sizeof buf)) > 0) put_bytes(l, r, s, buf, (size_t)n);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    const ssize_t n = read(s->fd, buf, sizeof buf);
+    if (n > 0) put_bytes(l, r, s, buf, (size_t)n);
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) return;
     close(s->fd);
     s->fd = -1;
 }

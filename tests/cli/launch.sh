@@ -118,6 +118,7 @@ for f in "out", "err":
 holds "its log has all" sh -c 'test "$(seq 3000)" = "$(cat flood/*/attempt_0/1/stdout)" && test "$(grep -c "^.rank 1. [0-9]" flood/*/run.log)" = 6000'
 expect "all of a flood" 0 "" "${L[@]}" --log-dir flood2 --tee --console-rate 0 seq 3000
 holds "that was asked for" test "$(wc -l <out)" = 3000
+expect "one that does not end keeps nobody from ending it" 143 "*" sh -c 'exec timeout --preserve-status -k 30 0.5 "$0" launch --tee yes >/dev/null' "$TABMILL"
 expect "nothing is held back that no log has" 2 "needs --log-dir and --tee" "${L[@]}" --tee --console-rate 20 true
 expect "a full disk loses lines, not the run" 0 " of the logs lost" env TABMILL_FAULT=write:2:fail "${L[@]}" --log-dir logs2 sh -c 'echo a; sleep 0.1; echo b; sleep 0.1; echo c'
 
