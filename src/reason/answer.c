@@ -248,21 +248,17 @@ static answer_verdict compare_answers(const expression *a, const expression *b)
 
 answer_verdict answer_compare(answer_span gold, answer_span given)
 {
-    answer_verdict v = ANSWER_UNSUPPORTED;
-
     if (!answer_is_gold(gold)) return ANSWER_MISSING;
     gold = trim(gold);
     given = trim(given);
     if (!given.n) return ANSWER_MISSING;
     if (same_text(gold, given)) return ANSWER_EQUAL;
     expression both[2] = {0}; /* 78 KB: without memory a verdict would be another one */
-    const bool gold_understood = answer_parse(&both[0], gold);
-    const bool understood = answer_parse(&both[1], given) && gold_understood;
-    if (answer_same_tokens(&both[0].tokens, &both[1].tokens))
-        v = ANSWER_EQUAL;
-    else if (understood)
-        v = compare_answers(&both[0], &both[1]);
-    return v;
+    if (!answer_lex(&both[0].tokens, gold) || !answer_lex(&both[1].tokens, given))
+        return ANSWER_UNSUPPORTED;
+    if (answer_same_tokens(&both[0].tokens, &both[1].tokens)) return ANSWER_EQUAL;
+    if (!answer_parse(&both[0]) || !answer_parse(&both[1])) return ANSWER_UNSUPPORTED;
+    return compare_answers(&both[0], &both[1]);
 }
 
 answer_verdict answer_verify(answer_span gold, const char *response, size_t n)

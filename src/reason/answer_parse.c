@@ -23,6 +23,7 @@
 typedef struct {
     expression *e;
     const token *t;
+    size_t taken; /* of the digits of t: \frac12 takes them one by one */
     int depth;
     bool ok, in_bars;
 } parser;
@@ -82,6 +83,24 @@ static bool take(parser *p, int op)
     return true;
 }
 
+/* What is left of a number. */
+static int take_number(parser *p)
+{
+    const answer_span s = {p->t->text.s + p->taken, p->t->text.n - p->taken};
+
+    p->taken = 0;
+    p->t++;
+    return leaf(p, E_NUMBER, s);
+}
+
+/* Its next digit; one of a number with a point is not understood. */
+static int take_digit(parser *p)
+{
+    if (memchr(p->t->text.s, '.', p->t->text.n)) return fail(p);
+    if (p->taken + 1 == p->t->text.n) return take_number(p);
+    return leaf(p, E_NUMBER, (answer_span){p->t->text.s + p->taken++, 1});
+}
+
 static bool is_word(const token *t, const char *word)
 {
     return t->kind == T_WORD && t->text.n == strlen(word) && !memcmp(t->text.s, word, t->text.n);
@@ -96,20 +115,7 @@ static int parse_group(parser *p, bool one_digit)
         const int at = parse_value(p);
         return take(p, '}') ? at : fail(p);
     }
-    if (p->t->kind == T_NUMBER && one_digit) {
-        token *t = &p->e->tokens.t[p->t - p->e->tokens.t];
-        const int at = leaf(p, E_NUMBER, (answer_span){t->text.s, 1});
-        if (t->text.n == 1) {
-            p->t++;
-        } else if (t->text.s[1] == '.') {
-            return fail(p);
-        } else {
-            t->text.s++;
-            t->text.n--;
-        }
-        return at;
-    }
-    if (p->t->kind == T_NUMBER) return leaf(p, E_NUMBER, (p->t++)->text);
+    if (p->t->kind == T_NUMBER) return one_digit ? take_digit(p) : take_number(p);
     if (p->t->kind == T_SYMBOL) return leaf(p, E_SYMBOL, (p->t++)->text);
     return parse_factor(p);
 }
@@ -181,8 +187,8 @@ static int proper_top(const token *t)
 /* An integer, and behind it a proper fraction of integers: 3\frac{1}{2}, 3 1/2. */
 static int parse_number(parser *p)
 {
-    const token *t = p->t++;
-    const int at = leaf(p, E_NUMBER, t->text);
+    const token *t = p->t;
+    const int at = take_number(p);
 
     if (memchr(t->text.s, '.', t->text.n)) return at;
     if (is_op(p, OP_FRAC)) {
@@ -475,14 +481,12 @@ static bool parse_words(parser *p)
     return true;
 }
 
-bool answer_parse(expression *out, answer_span s)
+bool answer_parse(expression *out)
 {
-    parser p = {.e = out, .ok = true};
+    parser p = {.e = out, .t = out->tokens.t, .ok = true};
 
     out->n = 0;
     out->unit = out->name = (answer_span){0};
-    if (!answer_lex(&out->tokens, s)) return false;
-    p.t = out->tokens.t;
     if (parse_words(&p)) return p.ok;
     take_name(&p);
     if (is_word(p.t, "$")) out->unit = (p.t++)->text;

@@ -36,8 +36,12 @@ enum { /* operators that are no single character of ASCII */
        OP_SET_OPEN, /* \{ */
        OP_SET_CLOSE,
        OP_UNION,
-       OP_RELATION, /* <=, \neq, \in ...: not understood */
-       OP_LOG_BASE  /* the _ of \log_2 */
+       OP_AT_MOST, /* relations are told apart, and that is all */
+       OP_AT_LEAST,
+       OP_NOT_EQUAL,
+       OP_IN,
+       OP_APPROX,
+       OP_LOG_BASE /* the _ of \log_2 */
 };
 typedef enum {
     F_SIN,
@@ -122,7 +126,7 @@ typedef struct {
     token_list tokens;
 } expression;
 
-bool answer_parse(expression *out, answer_span s);
+bool answer_parse(expression *out); /* its tokens; they stay as they are */
 
 /* ---- values ---- */
 

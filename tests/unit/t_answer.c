@@ -80,6 +80,9 @@ void test_answer__knows_equal_answers(void **state)
         {"\\text{B}", "B"},
         {"\\text{Monday}", "monday"},
         {"x > 3", "x>3"},
+        {"x \\le 3", "x \\leqslant 3"},
+        {"x \\geq 3", "x \\ge 3"},
+        {"\\log_28", "3"},
         {"2i", "\\sqrt{-4}"},
         {"\\frac{a}{b}", "a/b"},
         {"a_1 + a_{2}", "a_2 + a_1"},
@@ -122,6 +125,10 @@ void test_answer__tells_different_answers_apart(void **state)
         {"\\frac12", "2"},
         {"45^\\circ", "46^\\circ"},
         {"\\ln 2", "\\log 2"},
+        {"\\frac13", "\\frac23"}, /* arguments without braces */
+        {"\\frac12", "\\frac32"},
+        {"\\binom52", "\\binom42"},
+        {"\\log_23", "\\log_53"},
     };
     (void)state;
     expect(p, COUNT(p), ANSWER_DIFFERENT);
@@ -150,6 +157,12 @@ void test_answer__says_where_it_cannot_say(void **state)
         {"x = 3", "y = 3"},
         {"12345,678", "12345678"}, /* no separator: a list of two */
         {"|x|", "x"},              /* where x is positive */
+        {"\\sqrt13", "\\sqrt23"},  /* three times the root of 1? */
+        {"x \\le 5", "x \\ge 5"},  /* relations are not understood, but told apart */
+        {"x \\leq 5", "x \\neq 5"},
+        {"x \\in (1,2)", "x \\leq (1,2)"},
+        {"-1 \\leq x \\leq 1", "-1 \\geq x \\geq 1"},
+        {"x \\approx 2", "x \\ne 2"},
         {"((((((((((((((((((((((((((((((((((((((((((((1)))))))))))))))))))))))))))))))))))))))))))"
          ")",
          "1"},
