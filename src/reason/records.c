@@ -12,18 +12,26 @@
 
 /* ---- the bytes of a record ---- */
 
-static int64_t line_of(const record_file *r, int64_t at)
+static int64_t line_of(const record_file *r, int64_t i)
 {
     char buf[4096];
-    int64_t line = 1;
+    int64_t line = r->line[i / RECORD_LINES], at = r->begin[i - i % RECORD_LINES];
 
-    for (int64_t i = 0; i < at;) {
-        size_t got, want = at - i < (int64_t)sizeof buf ? (size_t)(at - i) : sizeof buf;
-        if (source_read(&r->in, buf, want, i, &got) || !got) break;
+    while (at < r->begin[i]) {
+        size_t got, left = (size_t)(r->begin[i] - at);
+        if (source_read(&r->in, buf, left < sizeof buf ? left : sizeof buf, at, &got) || !got)
+            break;
         for (size_t k = 0; k < got; k++) line += buf[k] == '\n';
-        i += (int64_t)got;
+        at += (int64_t)got;
     }
     return line;
+}
+
+/* Behind a record's own bytes: blanks are text in a table. */
+static bool is_behind(const record_file *r, char c)
+{
+    return c == '\n' || c == '\r' ||
+           (r->layout != CSV && (c == ' ' || c == '\t' || (r->layout == ARRAY && c == ',')));
 }
 
 static mill_err read_bytes(char **out, size_t *n, const record_file *r, int64_t i)
@@ -33,14 +41,14 @@ static mill_err read_bytes(char **out, size_t *n, const record_file *r, int64_t 
 
     if (bytes > RECORD_MAX_BYTES)
         return mill_fail(MILL_EINPUT, "%s:%lld: a record of %lld bytes; at most %d are read",
-                         r->path, (long long)line_of(r, begin), (long long)bytes, RECORD_MAX_BYTES);
+                         r->path, (long long)line_of(r, i), (long long)bytes, RECORD_MAX_BYTES);
     if (!(s = mill_alloc((size_t)bytes + 1, 1))) return MILL_ENOMEM;
     const mill_err err = source_read(&r->in, s, (size_t)bytes, begin, n);
     if (err) {
         mill_free(s);
         return err;
     }
-    while (*n && (record_is_space(s[*n - 1]) || (r->layout == ARRAY && s[*n - 1] == ','))) --*n;
+    while (*n && is_behind(r, s[*n - 1])) --*n;
     s[*n] = 0;
     *out = s;
     return MILL_OK;
@@ -110,14 +118,14 @@ static mill_err csv_object(json_t **out, const record_file *r, char *s, size_t n
         if (count < r->n_names && json_object_set_new(o, r->name[count], json_string(value))) {
             json_decref(o);
             return mill_fail(MILL_EINPUT, "%s:%lld: column \"%s\" is not UTF-8", r->path,
-                             (long long)line_of(r, r->begin[i]), r->name[count]);
+                             (long long)line_of(r, i), r->name[count]);
         }
     }
     if (!o) return mill_fail(MILL_ENOMEM, "no memory for a record");
     if (count != r->n_names) {
         json_decref(o);
         return mill_fail(MILL_EINPUT, "%s:%lld: %d fields, and the header has %d", r->path,
-                         (long long)line_of(r, r->begin[i]), count, r->n_names);
+                         (long long)line_of(r, i), count, r->n_names);
     }
     *out = o;
     return MILL_OK;
@@ -200,6 +208,7 @@ void records_close(record_file *r)
     for (int i = 0; i < r->n_names; i++) mill_free(r->name[i]);
     mill_free(r->name);
     mill_free(r->begin);
+    mill_free(r->line);
     mill_free(r->path);
     mill_free(r);
 }
@@ -232,7 +241,7 @@ mill_err records_read(json_t **out, const record_file *r, int64_t i)
             *out = o;
         } else {
             err = mill_fail(MILL_EINPUT, "%s:%lld: %s", r->path,
-                            (long long)line_of(r, r->begin[i]) + (o ? 0 : why.line - 1),
+                            (long long)line_of(r, i) + (o ? 0 : why.line - 1),
                             o ? "this is not an object" : why.text);
             json_decref(o);
         }
@@ -259,7 +268,7 @@ static mill_err built_json(record_json *out, const record_file *r, int64_t i)
     }
     mill_free(j.text);
     return mill_fail(MILL_EINPUT, "%s:%lld: more than %d members, or %d levels of them", r->path,
-                     (long long)line_of(r, r->begin[i]), MEMBERS_MOST, 24);
+                     (long long)line_of(r, i + (r->layout == CSV)), MEMBERS_MOST, 24);
 }
 
 mill_err records_json(record_json *out, const record_file *r, int64_t i)

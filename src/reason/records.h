@@ -24,7 +24,8 @@ typedef struct record_file record_file;
 enum { RECORD_MAX_BYTES = 256 << 20 };
 
 /* `spool_dir`: where a compressed file or a pipe is written out; NULL: the system's.
- * MILL_EINPUT: no records, no array, a quote that is not closed, a header twice. */
+ * MILL_EINPUT: no records, no array, an item missing in it, a quote that is not closed, a header
+ * twice. */
 mill_err records_open(record_file **out, const char *path, const char *spool_dir);
 void records_close(record_file *r); /* NULL is allowed */
 int64_t records_count(const record_file *r);
@@ -32,7 +33,8 @@ int64_t records_bytes(const record_file *r, int64_t i); /* of record i in the fi
 
 /*
  * Record i as an object, its members in the file's order; json_decref.  MILL_EINPUT, with file and
- * line, for what is not one object (the file itself stays good: the next record may be).
+ * line, for what is not one object (the file itself stays good: the next record may be), or has an
+ * integer beyond 64 bits.
  */
 mill_err records_read(json_t **out, const record_file *r, int64_t i);
 
@@ -43,8 +45,8 @@ typedef struct {
     members in;
 } record_json;
 
-/* As records_read says; the members of a line or of an array's item are passed on as they are, but
- * for what only jansson understands. */
+/* As records_read says, and at most MEMBERS_MOST members; those of a line or of an array's item are
+ * passed on as they are, but for what only jansson understands. */
 mill_err records_json(record_json *out, const record_file *r, int64_t i);
 
 /* The text of a member: of a string itself, of a number its digits, of true and false the word.

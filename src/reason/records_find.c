@@ -14,7 +14,7 @@
 
 typedef struct {
     record_file *r;
-    int64_t at;
+    int64_t at, line;
     bool in_record, in_quotes, is_escaped, is_over;
     int depth; /* of an array's brackets and braces */
 } scanner;
@@ -28,8 +28,12 @@ static mill_err begin_record(scanner *s)
         int64_t *p = mill_realloc(r->begin, (size_t)room, sizeof *p);
         if (!p) return MILL_ENOMEM;
         r->begin = p;
+        if (!(p = mill_realloc(r->line, (size_t)(room / RECORD_LINES), sizeof *p)))
+            return MILL_ENOMEM;
+        r->line = p;
         r->room = room;
     }
+    if (r->n % RECORD_LINES == 0) r->line[r->n / RECORD_LINES] = s->line;
     r->begin[r->n++] = s->at;
     s->in_record = true;
     return MILL_OK;
@@ -38,6 +42,7 @@ static mill_err begin_record(scanner *s)
 static mill_err scan_lines(scanner *s, char c)
 {
     if (c == '\n') {
+        s->line++;
         if (s->in_record) s->r->begin[s->r->n] = s->at;
         s->in_record = false;
     } else if (!s->in_record && !record_is_space(c)) {
@@ -49,6 +54,7 @@ static mill_err scan_lines(scanner *s, char c)
 /* A quote inside a quoted field is doubled, so its two halves leave and enter again. */
 static mill_err scan_csv(scanner *s, char c)
 {
+    s->line += c == '\n';
     if (c == '"') s->in_quotes = !s->in_quotes;
     if (c == '\n' && !s->in_quotes) {
         if (s->in_record) s->r->begin[s->r->n] = s->at;
@@ -59,8 +65,18 @@ static mill_err scan_csv(scanner *s, char c)
     return MILL_OK;
 }
 
+/* At the array's own level and outside of its items: one begins, or the array ends. */
+static mill_err begin_item(scanner *s, char c)
+{
+    if (c == ',' || (c == ']' && s->r->n))
+        return mill_fail(MILL_EINPUT, "%s:%lld: an item of the array is missing", s->r->path,
+                         (long long)s->line);
+    return c == ']' ? MILL_OK : begin_record(s);
+}
+
 static mill_err scan_array(scanner *s, char c)
 {
+    s->line += c == '\n';
     if (s->in_quotes) {
         if (s->is_escaped)
             s->is_escaped = false;
@@ -73,7 +89,7 @@ static mill_err scan_array(scanner *s, char c)
     if (record_is_space(c)) return MILL_OK;
     if (s->is_over)
         return mill_fail(MILL_EINPUT, "%s: there is more behind the end of the array", s->r->path);
-    if (s->depth == 1 && c != ']' && c != ',' && !s->in_record) TRY(begin_record(s));
+    if (s->depth == 1 && !s->in_record) TRY(begin_item(s, c));
     if (c == '"')
         s->in_quotes = true;
     else if (c == '[' || c == '{')
@@ -81,7 +97,7 @@ static mill_err scan_array(scanner *s, char c)
     else if (c == ']' || c == '}')
         s->is_over = --s->depth == 0;
     if (s->depth == 1 && c == ',') s->in_record = false;
-    if (s->in_record && (c == '}' || s->is_over)) s->r->begin[s->r->n] = s->at + !s->is_over;
+    if (s->is_over && s->in_record) s->r->begin[s->r->n] = s->at;
     return MILL_OK;
 }
 
@@ -96,7 +112,7 @@ static mill_err scan(scanner *s, const char *p, size_t n)
 
 mill_err records_find(record_file *r, char *chunk, int64_t from)
 {
-    scanner s = {.r = r, .at = from};
+    scanner s = {.r = r, .at = from, .line = 1};
     size_t got = RECORD_CHUNK;
 
     for (int64_t at = from; got == RECORD_CHUNK; at += (int64_t)got) {
@@ -116,7 +132,7 @@ mill_err records_find(record_file *r, char *chunk, int64_t from)
 
 static mill_err write_lines(record_file *r, parquet_rows *rows, mill_file *to)
 {
-    scanner s = {.r = r};
+    scanner s = {.r = r, .line = 1};
     const char *line;
     size_t n;
 
@@ -126,6 +142,7 @@ static mill_err write_lines(record_file *r, parquet_rows *rows, mill_file *to)
         TRY(begin_record(&s));
         TRY(file_write(to, line, n));
         s.at += (int64_t)n;
+        s.line++;
         r->begin[r->n] = s.at;
     }
     return file_flush(to);

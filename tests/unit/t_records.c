@@ -90,6 +90,12 @@ void test_records__are_rows_of_a_table_as_text(void **state)
     assert_field(r, 1, "text", "");
     assert_field(r, 2, "text", " y ");
     records_close(r);
+    r = opened("a.tsv", "id\ttext\n1\t\n\t\n2\t x \n");
+    assert_int_equal(records_count(r), 3);
+    assert_field(r, 0, "text", "");
+    assert_field(r, 1, "id", "");
+    assert_field(r, 2, "text", " x ");
+    records_close(r);
 }
 
 void test_records__name_the_line_of_a_bad_one_and_go_on(void **state)
@@ -111,6 +117,35 @@ void test_records__name_the_line_of_a_bad_one_and_go_on(void **state)
     records_close(r);
 }
 
+/* An empty line behind every third record; every record is bad. */
+void test_records__know_their_lines_far_into_a_file(void **state)
+{
+    char words[40];
+    mill_text t = {0};
+    record_file *r;
+    record_json j;
+    int line = 1;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) text_add(&t, i % 3 == 2 ? "[%d]\n\n" : "[%d]\n", i);
+    t.s[0] = '{'; /* the first byte says that these are lines */
+    r = opened("far.jsonl", t.s);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(words, sizeof words, "far.jsonl:%d: ", line);
+        assert_bad(r, i, words);
+        line += 1 + (i % 3 == 2);
+    }
+    records_close(r);
+    text_free(&t);
+    for (int i = 0; i < 200; i++) text_add(&t, i ? ",c%d" : "c%d", i);
+    for (int i = 0; i < 200; i++) text_add(&t, i ? ",%d" : "\n%d", i);
+    r = opened("wide.csv", t.s);
+    assert_int_equal(records_json(&j, r, 0), MILL_EINPUT);
+    if (!strstr(mill_error(), "wide.csv:2: more than 128 members")) fail_msg("%s", mill_error());
+    records_close(r);
+    text_free(&t);
+}
+
 void test_records__refuse_files_that_are_none(void **state)
 {
     (void)state;
@@ -119,6 +154,9 @@ void test_records__refuse_files_that_are_none(void **state)
     assert_refused("e.json", "[]", "there are no records");
     assert_refused("e.json", "[{\"a\":1},", "not closed");
     assert_refused("e.json", "[{\"a\":1}] x", "more behind the end");
+    assert_refused("e.json", "[{\"a\":1},\n2,]", "e.json:2: an item of the array is missing");
+    assert_refused("e.json", "[{\"a\":1}\n,\n,{\"a\":2}]", "e.json:3: an item");
+    assert_refused("e.json", "[,{\"a\":1}]", "e.json:1: an item");
     assert_refused("e.csv", "a,b\n", "there are no records");
     assert_refused("e.csv", "a,b,a\n1,2,3\n", "two columns are called \"a\"");
     assert_refused("e.csv", "a\n\"1\n", "never closed");
