@@ -18,9 +18,11 @@
 #include "report/page.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -234,14 +236,16 @@ static mill_err evaluate_table(json_t **report, evaluate_work *w, int k)
     return err;
 }
 
-/* In a process of its own: every n-th table from `first`, a line of JSON each, to fd. */
-static int work_for(evaluate_work *w, int first, int n, int fd)
+/* In a process of its own, which ends with its parent: every n-th table from `first`, a line of
+ * JSON each, to fd. */
+static int work_for(evaluate_work *w, int first, int n, int fd, pid_t parent)
 {
     const talk_options *talk = &w->o->talk;
     FILE *const to = fdopen(fd, "w");
     int threads = (int)talk->threads;
 
-    if (!to) return 1;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!to || getppid() != parent) return 1;
     if (threads <= 0) threads = (mill_cpu_count() + n - 1) / n;
     if (mill_pool_new(&w->pool, threads)) return cli_error(&evaluate_set);
     for (int k = first; k < n_tables(w); k += n) {
@@ -271,35 +275,49 @@ static mill_err take_reports(evaluate_work *w, int first, int n, int fd)
     return err;
 }
 
+/* Process k of n; its reports are read from *fd. */
+static mill_err start_worker(pid_t *pid, int *fd, evaluate_work *w, int k, int n)
+{
+    const pid_t parent = getpid();
+    mill_err err = MILL_OK;
+    int end[2];
+
+    if (pipe(end)) return mill_fail(MILL_EIO, "a pipe: %s", strerror(errno));
+    if ((*pid = fork()) == 0) {
+        close(end[0]);
+        _exit(work_for(w, k, n, end[1], parent));
+    }
+    if (*pid < 0) {
+        err = mill_fail(MILL_EIO, "a process: %s", strerror(errno));
+        close(end[0]);
+    }
+    close(end[1]);
+    *fd = end[0];
+    return err;
+}
+
 /* Forked before the pool of this process has any thread. */
 static mill_err evaluate_shared(evaluate_work *w, int n)
 {
-    int fd[MOST_TABLES][2], status;
+    int fd[MOST_TABLES], status, started = 0;
     pid_t pid[MOST_TABLES];
     mill_err err = MILL_OK;
-    int started = 0;
 
     mill_pool_free(w->pool);
     w->pool = NULL;
     fflush(NULL);
-    for (; !err && started < n; started++) {
-        if (pipe(fd[started])) return mill_fail(MILL_EIO, "a pipe: %s", strerror(errno));
-        if ((pid[started] = fork()) < 0)
-            return mill_fail(MILL_EIO, "a process: %s", strerror(errno));
-        if (pid[started] > 0) {
-            close(fd[started][1]);
-            continue;
-        }
-        for (int k = 0; k <= started; k++) close(fd[k][0]);
-        _exit(work_for(w, started, n, fd[started][1]));
+    while (!err && started < n) {
+        err = start_worker(&pid[started], &fd[started], w, started, n);
+        started += !err;
     }
     for (int k = 0; k < started; k++) {
         if (err)
-            close(fd[k][0]);
+            close(fd[k]);
         else
-            err = take_reports(w, k, n, fd[k][0]);
+            err = take_reports(w, k, n, fd[k]);
     }
     for (int k = 0; k < started; k++) {
+        if (err) kill(pid[k], SIGTERM); /* nobody waits for its report */
         while (waitpid(pid[k], &status, 0) < 0 && errno == EINTR) continue;
         if (!err && (!WIFEXITED(status) || WEXITSTATUS(status)))
             err = mill_fail(MILL_EIO, "the process that evaluates %s failed", w->p->arg[1 + k]);

@@ -121,6 +121,19 @@ for said in "privacy and support: 60 of 344 real rows" "utility: learners were g
     "detection: learners were given 60 real and 60 synthetic rows, drawn at random by seed 0"; do
     holds "max_rows_says ${said%%:*}" grep -qF "$said" fewer.json
 done
+# Processes that wait for a table which never comes end with the one that started them.
+mkfifo one.fifo two.fifo
+"$T" evaluate "$PENGUINS" one.fifo two.fifo --nproc 2 >out 2>err &
+job=$!
+holds workers_start wait_until sh -c "[ \"\$(pgrep -c -P $job)\" = 2 ]"
+workers=$(pgrep -P $job)
+kill -TERM $job
+wait $job
+holds workers_end_with_their_parent wait_until sh -c "! pgrep -f \"evaluate $PENGUINS one.fif[o]\""
+expect no_more_pipes 1 "a pipe: Too many open files" timeout 60 bash -c "ulimit -n 5; '$T' evaluate '$PENGUINS' one.fifo two.fifo --nproc 2"
+holds no_more_pipes_no_workers wait_until sh -c "! pgrep -f \"evaluate $PENGUINS one.fif[o]\""
+# shellcheck disable=SC2086 # several words
+kill -KILL $workers 2>/dev/null
 expect bound_holds 0 "" "$T" evaluate "$PENGUINS" s.csv --fail-under shapes=0.5
 expect bound_fails 1 "s.csv: shapes is 0." "$T" evaluate "$PENGUINS" s.csv --fail-under shapes=0.9999999
 expect bound_of_nothing 1 "was not computed" "$T" evaluate "$PENGUINS" s.csv --fail-under privacy.disclosure.score=0.1
