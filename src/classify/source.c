@@ -53,7 +53,8 @@ static mill_err read_file(cls_source *out, const char *path, const csv_options *
     if (e) {
         TRY(like_table(&like, e));
         o.like = like;
-        o.columns = o.drop = NULL; /* were chosen when the encoder was made */
+        o.columns = o.drop = o.types = NULL; /* were chosen when the encoder was made */
+        o.discrete = NULL;
     }
     const mill_err err = mill_table_read(&out->table, path, &o, pool);
     mill_table_free(like);

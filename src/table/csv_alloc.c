@@ -65,15 +65,13 @@ static mill_err write_run(const csv_reader *r, mill_column *out, int64_t first)
 static mill_err write_dictionary(const csv_reader *r, mill_column *out, const csv_column *c)
 {
     const dict *d = &c->sum.values;
-    int32_t n = d->n;
+    const int32_t n = c->n_values;
 
     if (c->is_run) {
         int64_t i = 0;
         while (r->block_row[i + 1] == 0) i++; /* the first block that has rows */
         return write_run(r, out, c->run[i]);
     }
-    /* Soft values stand last in a boolean's list and are missing there. */
-    if (c->type == MILL_BOOLEAN && n > 2) n = 2;
     const size_t bytes = n ? d->offset[n] : 0;
     TRY(new_dictionary(r, out, n, bytes));
     for (int32_t k = 0; k < n; k++) out->offset[k + 1] = (int32_t)d->offset[k + 1];

@@ -12,7 +12,7 @@
  *     dates of one form                 datetime
  *     numbers and numbers with a comma  refused: decimal comma?
  *     numbers and huge ones             category, announced with the first of those
- *     two texts of a pair (yes, no)     boolean
+ *     two texts of a pair (yes, no)     boolean; of any pairs where another table has booleans
  *     else                              category; identifier if all are texts, all differ and
  *                                       there are more than 50
  *
@@ -70,6 +70,20 @@ static bool is_boolean(const csv_reader *r, const dict *d)
         n++;
     }
     return n == 2 && pair[0] == pair[1] && seen[0] != seen[1];
+}
+
+/* Another table has booleans here: texts of any spelling, which csv_match_booleans() finds there.
+ */
+static bool are_truths(const csv_reader *r, const dict *d)
+{
+    int pair;
+
+    for (int32_t k = 0; k < d->n; k++) {
+        size_t len;
+        const char *s = dict_text(d, k, &len);
+        if (!is_soft(r, d, k) && !column_truth(&pair, s, len)) return false;
+    }
+    return true;
 }
 
 static mill_err refuse_comma(const csv_reader *r, const csv_column *c)
@@ -175,7 +189,7 @@ static mill_err seed_values(csv_column *c)
 {
     const mill_column *like = c->like;
 
-    if (!like || !column_has_codes(like)) return MILL_OK;
+    if (!like || !column_has_codes(like) || like->type == MILL_BOOLEAN) return MILL_OK;
     for (int32_t k = 0; k < like->n_values; k++) {
         int n;
         const char *s = column_value(like, k, &n);
@@ -210,20 +224,24 @@ static mill_err refine_texts(const csv_reader *r, csv_column *c)
             c->type = MILL_BOOLEAN;
         else if (only_text && dict_has_keys(d))
             c->type = MILL_IDENTIFIER;
+    } else if (c->type == MILL_BOOLEAN && c->like) {
+        if (!are_truths(r, d)) c->type = MILL_CATEGORY;
     } else if (c->type == MILL_BOOLEAN && !is_boolean(r, d)) {
-        if (!c->like)
-            return mill_fail(MILL_EINPUT,
-                             "%s: column \"%s\" is not boolean: it holds other values than one of "
-                             "true/false, yes/no, t/f, y/n in one spelling",
-                             r->src.path, c->name);
-        c->type = MILL_CATEGORY;
+        return mill_fail(MILL_EINPUT,
+                         "%s: column \"%s\" is not boolean: it holds other values than one of "
+                         "true/false, yes/no, t/f, y/n in one spelling",
+                         r->src.path, c->name);
     }
     if (c->type == MILL_CATEGORY && d->n > MANY_VALUES)
         mill_log(MILL_LOG_WARN, "%s: column \"%s\" has %d different values in %lld rows",
                  r->src.path, c->name, d->n, (long long)r->block_row[r->layout.n_blocks]);
     TRY(seed_values(c));
-    for (int32_t k = 0; c->type == MILL_BOOLEAN && k < d->n; k++)
-        if (is_soft(r, d, k)) d->first[k] = INT64_MAX;
+    c->n_values = d->n;
+    for (int32_t k = 0; c->type == MILL_BOOLEAN && k < d->n; k++) {
+        if (!is_soft(r, d, k)) continue;
+        d->first[k] = INT64_MAX;
+        c->n_values--;
+    }
     return order_values(r, c);
 }
 

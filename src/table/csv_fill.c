@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "table/csv_reader.h"
 #include "table/datetime.h"
+#include "table/retype.h"
 #include "table/spool.h"
 
 #include <math.h>
@@ -263,6 +264,16 @@ mill_err csv_fill(csv_reader *r, mill_table *t)
         mill_pool_run(r->pool, blocks - from < wave ? blocks - from : wave, fill_block, &job);
         TRY(csv_faults(r));
         for (int j = 0; t->spool && j < t->n_cols; j++) table_column_release(t, j);
+    }
+    return MILL_OK;
+}
+
+mill_err csv_match_booleans(const csv_reader *r, mill_table *t)
+{
+    for (int j = 0; j < t->n_cols; j++) {
+        const mill_column *like = r->col[j].like;
+        const column_wish wish = {.type = MILL_BOOLEAN, .like = like, .path = r->src.path};
+        if (like && like->type == MILL_BOOLEAN) TRY(column_retype(&t->col[j], &wish));
     }
     return MILL_OK;
 }

@@ -18,6 +18,7 @@ mill_err csv_read_source(mill_table **out, source *in, const csv_options *o, mil
     if (!err) err = csv_decide(&r);
     if (!err) err = csv_allocate(&r, &t);
     if (!err) err = csv_fill(&r, t);
+    if (!err) err = csv_match_booleans(&r, t);
     if (err)
         mill_table_free(t);
     else

@@ -76,6 +76,7 @@ typedef struct {
     csv_expect expect;
     int64_t *run; /* for a column of consecutive integers so far: each block's first; else NULL */
     csv_stats sum;
+    int32_t n_values; /* of those in sum.values: a boolean's soft ones stand last and are missing */
     bool is_run; /* IDENTIFIER of consecutive integers, no dictionary needed */
     /* kept */
     csv_keep keep;
@@ -170,6 +171,9 @@ size_t csv_memory_limit(const csv_reader *r); /* above it a table goes to a spoo
 mill_err csv_decide(csv_reader *r);
 /* csv_fill.c */
 mill_err csv_fill(csv_reader *r, mill_table *t);
+/* What is boolean in the table of o->like takes its values by their truth, however they are spelt
+ * here; with other values too it is a category. */
+mill_err csv_match_booleans(const csv_reader *r, mill_table *t);
 mill_err csv_allocate(csv_reader *r, mill_table **out);
 /* csv_fault.c: the fault in words, with line, column and value. */
 mill_err csv_fault_tell(const csv_reader *r, const csv_fault *f);

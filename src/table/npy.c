@@ -1,12 +1,13 @@
 /* npy.c - see npy.h. */
 #include "table/npy.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/power10.h"
 #include "base/text.h"
 #include "table/csv_write.h"
 #include "table/datetime.h"
-#include "table/dict.h"
+#include "table/retype.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -261,10 +262,21 @@ static mill_err set_element(mill_column *c, const npy_array *a, int64_t i, uint6
         c->i64[i] = to_i64(a, bits);
     } else {
         const double x = to_f64(a, bits);
-        if (x != x) return column_set_missing(c, i);
+        if (!isfinite(x)) return column_set_missing(c, i);
         c->f64[i] = x;
     }
     return MILL_OK;
+}
+
+static void announce_infinite(const char *name, const npy_array *a, const char *at, size_t stride)
+{
+    int64_t n = 0;
+
+    for (int64_t i = 0; a->kind == 'f' && i < a->rows; i++)
+        n += isinf(to_f64(a, element_bits(a, at + (size_t)i * stride))) != 0;
+    if (n)
+        mill_log(MILL_LOG_WARN, "column \"%s\": %lld infinite value%s taken for missing", name,
+                 (long long)n, mill_s(n));
 }
 
 mill_err npy_column(mill_column *c, const char *name, const npy_array *a, const char *data,
@@ -282,6 +294,7 @@ mill_err npy_column(mill_column *c, const char *name, const npy_array *a, const 
     TRY(column_init(c, name, type, a->rows));
     for (int64_t i = 0; i < a->rows; i++)
         TRY(set_element(c, a, i, element_bits(a, at + (size_t)i * stride)));
+    announce_infinite(name, a, at, stride);
     if (type == MILL_REAL) c->decimals = decimals_of(c);
     if (type != MILL_BOOLEAN) return MILL_OK;
     static const int32_t offset[3] = {0, 5, 9};
@@ -321,47 +334,6 @@ static bool in_list(const char *list, const char *name)
     for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
         if (!strncmp(p, name, n) && (p[n] == ',' || !p[n])) return true;
     return false;
-}
-
-/* Numbers as texts, in order of first appearance (behind those of `like`). */
-static mill_err to_category(mill_column *c, const mill_column *like)
-{
-    dict d = {0};
-    mill_err err = MILL_OK;
-    char buf[DATETIME_TEXT_MAX];
-    mill_column fresh = {0};
-
-    for (int32_t k = 0; !err && like && column_has_codes(like) && k < like->n_values; k++) {
-        int n;
-        const char *s = column_value(like, k, &n);
-        err = dict_merge(&d, s, (size_t)n, k, 0);
-    }
-    if (!err) err = column_init(&fresh, c->name, MILL_CATEGORY, c->rows);
-    for (int64_t i = 0; !err && i < c->rows; i++) {
-        if (!column_is_valid(c, i)) {
-            err = column_set_missing(&fresh, i);
-            continue;
-        }
-        const int n = c->type == MILL_DATETIME ? datetime_format(buf, c->format, c->i64[i])
-                      : c->type == MILL_REAL   ? mill_format_f64(buf, c->f64[i])
-                                               : mill_format_i64(buf, c->i64[i]);
-        err = dict_merge(&d, buf, (size_t)n, i, 1);
-        if (!err) fresh.code[i] = dict_code(&d, buf, (size_t)n);
-    }
-    int32_t *offset = err ? NULL : mill_alloc((size_t)d.n + 1, sizeof *offset);
-    if (!err && !offset) err = MILL_ENOMEM;
-    for (int32_t k = 0; !err && k < d.n; k++) offset[k + 1] = (int32_t)d.offset[k + 1];
-    if (!err) err = column_set_dictionary(&fresh, d.n, offset, d.text ? d.text : "");
-    mill_free(offset);
-    dict_free(&d);
-
-    if (err) {
-        column_deinit(&fresh);
-        return err;
-    }
-    column_deinit(c);
-    *c = fresh;
-    return MILL_OK;
 }
 
 /* Names of the list must be there. */
@@ -419,14 +391,12 @@ mill_err npy_apply_options(mill_table **t, const char *path, const csv_options *
         mill_column *c = &(*t)->col[j];
         const int k = o->like ? table_find(o->like, c->name) : -1;
         const mill_column *like = k < 0 ? NULL : &o->like->col[k];
-        bool discrete = like && like->type == MILL_CATEGORY;
-        for (int i = 0; o->discrete && o->discrete[i]; i++)
-            discrete |= !strcmp(o->discrete[i], c->name);
-        if (!discrete) continue;
-        if (column_has_codes(c))
-            c->type = MILL_CATEGORY;
-        else
-            TRY(to_category(c, like));
+        column_wish wish = {.type = MILL_CATEGORY, .path = path};
+        if (like) wish = (column_wish){like->type, like->format, like, path};
+        bool is_given = like != NULL;
+        for (int i = 0; !like && o->discrete && o->discrete[i]; i++)
+            is_given |= !strcmp(o->discrete[i], c->name);
+        if (is_given) TRY(column_retype(c, &wish));
     }
     return MILL_OK;
 }

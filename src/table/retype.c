@@ -85,7 +85,7 @@ static mill_err code_number(int32_t *code, coder *k, int64_t i)
         n = datetime_format(buf, c->format, c->i64[i]);
     } else {
         n = mill_format_f64(buf, c->f64[i]);
-        if (!memchr(buf, '.', (size_t)n) && !memchr(buf, 'e', (size_t)n) &&
+        if (c->decimals && !memchr(buf, '.', (size_t)n) && !memchr(buf, 'e', (size_t)n) &&
             (!k->w->like || dict_code(&k->values, buf, (size_t)n) < 0)) {
             memcpy(buf + n, ".0", 2);
             n += 2;

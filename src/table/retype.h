@@ -4,7 +4,7 @@
  *
  *     to      from
  *     codes   anything: texts as they would be written to CSV; a real that is whole as 1.0, unless
- *             `like` knows it as 1
+ *             `like` knows it as 1 or the column has no digits behind the point
  *     number  texts that are one; integer from whole reals, real from integers
  *     time    texts of the format (or of one ISO form); another format
  */

@@ -77,6 +77,22 @@ void test_npy__npy_comes_back_as_one_array(void **state)
     assert_int_equal(back->n_cols, 2);
     assert_int_equal(back->col[0].type, MILL_CATEGORY);
     assert_int_equal(back->col[0].n_values, 3);
+    assert_memory_equal(back->col[0].text, "-101", 4);
+    mill_table_free(back);
+    mill_table_free(t);
+    assert_ok(file_remove_tree(dir));
+}
+
+void test_npy__infinity_is_missing(void **state)
+{
+    mill_table *t = sample(), *back;
+
+    (void)state;
+    t->col[1].f64[2] = -HUGE_VAL;
+    assert_ok(mill_table_write(t, in_dir("t.npy"), false, NULL));
+    assert_ok(mill_table_read(&back, path, NULL, NULL));
+    assert_int_equal(back->col[1].n_missing, 2);
+    assert_false(column_is_valid(&back->col[1], 2));
     mill_table_free(back);
     mill_table_free(t);
     assert_ok(file_remove_tree(dir));

@@ -657,6 +657,7 @@ void test_column_retype__goes_by_the_text(void **state)
     assert_ok(column_retype(&c, &(column_wish){.type = MILL_REAL, .path = "p"}));
     assert_true(c.f64[2] == 3);
     c.f64[2] = 2.5;
+    c.decimals = 1;
     assert_fails(MILL_EINPUT, "row 3: column \"x\": \"2.5\" is not an integer",
                  column_retype(&c, &(column_wish){.type = MILL_INTEGER, .path = "p"}));
     assert_ok(column_retype(&c, &(column_wish){.type = MILL_CATEGORY, .path = "p"}));
