@@ -8,7 +8,8 @@
  *
  * Grid: training values of an integer or time column are multiples of `unit`, their greatest common
  * divisor (for times one of 1, 60, 3600, 86400 seconds); reals have the column's decimals.  Decoded
- * values lie on it.
+ * values lie on it.  Reals of 15 decimals have none: that many say "as many as it takes", and a
+ * column may lie far below 1e-15.
  */
 #include "synth/codes.h"
 
@@ -207,13 +208,19 @@ static mill_err make_room(synth_coder *c, int64_t codes)
     return c->first && c->last && c->kind && c->at && c->point ? MILL_OK : MILL_ENOMEM;
 }
 
+double synth_coder_step(const synth_coder *c, const synth_column *s)
+{
+    if (c->unit > 0) return c->unit;
+    return s->decimals < SYNTH_AS_IS ? synth_pow10(-s->decimals) : 0;
+}
+
 /*
  * A bin reaches to the next cell and back to the value before it; a value stays a value.  Where a
  * step is less than doubles can tell apart there, the double next to the cell.
  */
 static void close_gaps(synth_coder *c, int32_t n, const synth_column *s)
 {
-    const double step = c->unit > 0 ? c->unit : synth_pow10(-s->decimals);
+    const double step = synth_coder_step(c, s);
 
     for (int32_t k = 0; k + 1 < n; k++) {
         const double below = fmin(synth_round_number(s, c->first[k + 1] - step),
@@ -327,6 +334,7 @@ int32_t synth_coder_find(const synth_coder *c, double x)
         size -= half;
     }
     if (!(x >= c->first[at])) return nowhere;
+    if (c->unit > 1 && rint(x / c->unit) * c->unit != x) return nowhere;
     if (x > c->last[at] && (c->kind[at] == CODE_VALUE || at + 1 == n)) return nowhere;
     return at;
 }
@@ -334,8 +342,8 @@ int32_t synth_coder_find(const synth_coder *c, double x)
 double synth_coder_width(const synth_coder *c, const synth_column *s, int32_t code)
 {
     if (!c->is_number || code == c->missing || c->kind[code] == CODE_VALUE) return 1;
-    const double length = c->last[code] - c->first[code];
-    return c->unit > 0 ? length / c->unit + 1 : length + synth_pow10(-s->decimals);
+    const double length = c->last[code] - c->first[code], step = synth_coder_step(c, s);
+    return c->unit > 0 ? length / step + 1 : length + step;
 }
 
 double synth_coder_value(const synth_coder *c, const synth_column *s, int32_t code, double u)

@@ -59,50 +59,57 @@ static void alias_fill(alias_entry *out, const double *weight, int32_t n, int32_
     }
 }
 
-/* Steps of the column's grid: units of integers and times, decimals of reals. */
-static double step_of(const synth_coder *c, const synth_column *s)
+/*
+ * The grid around x: the last number of it before x and the last that is not above, the first that
+ * is not below and the first behind.  What decodes to x, where x is on the grid, lies from `under`
+ * to `over`, half a step away.  Multiples are made as they were read: 100.3 is 1003 / 10.
+ */
+typedef struct {
+    double before, below, above, after, under, over;
+    bool as_is; /* no grid: every double is on it */
+} grid_place;
+
+static double multiple(const synth_coder *c, const synth_column *s, double k)
 {
-    return c->unit > 0 ? c->unit : synth_pow10(-s->decimals);
+    return c->unit > 0 ? k * c->unit : k / synth_pow10(s->decimals);
 }
 
-/* The multiple of step at x, or, where x is between two, the one below (up: above). */
-static double on_grid(double x, double step, bool up)
+static grid_place place_of(const synth_coder *c, const synth_column *s, double x)
 {
-    const double g = x / step, nearest = rint(g);
-    const double size = fabs(g) > 1 ? fabs(g) : 1;
+    const double step = synth_coder_step(c, s);
 
-    if (fabs(g - nearest) <= 1e-9 * size) return nearest * step;
-    return (up ? ceil(g) : floor(g)) * step;
+    if (!(fabs(x) < 0x1p52 * step)) {
+        const double before = nextafter(x, -(double)INFINITY),
+                     after = nextafter(x, (double)INFINITY);
+        return (grid_place){before, x, x, after, before, after, true};
+    }
+    const double k = rint(c->unit > 0 ? x / step : x * synth_pow10(s->decimals));
+    const double nearest = multiple(c, s, k);
+    const double low = nearest > x ? k - 1 : k, high = nearest < x ? k + 1 : k;
+    return (grid_place){.before = multiple(c, s, high - 1),
+                        .below = multiple(c, s, low),
+                        .above = multiple(c, s, high),
+                        .after = multiple(c, s, low + 1),
+                        .under = multiple(c, s, high - 0.5),
+                        .over = multiple(c, s, low + 0.5)};
 }
 
 static code_part range_part(const synth_coder *c, const synth_column *s, int32_t code,
                             const synth_where *w)
 {
-    const double step = step_of(c, s), half = step / 2;
-    const double below = on_grid(w->number, step, false), above = on_grid(w->number, step, true);
+    const grid_place g = place_of(c, s, w->number);
+    const bool inside =
+        w->number >= c->point[c->at[code]] && w->number <= c->point[c->at[code + 1] - 1];
+    /* One double of very many has the width of one draw of u. */
+    const double width = g.as_is && inside ? 0x1p-33 : 0;
+    const double from = fmax(synth_coder_below(c, code, g.under) - width, 0);
+    const double to = fmin(synth_coder_below(c, code, g.over) + width, 1);
     code_part p = {.share = 1, .to = 1, .points = UINT16_MAX};
 
-    switch (w->op) {
-    case WHERE_EQ:
-        if (below != above) return (code_part){0};
-        p.from = synth_coder_below(c, code, below - half);
-        p.to = synth_coder_below(c, code, below + half);
-        break;
-    case WHERE_NE:
-        break;
-    case WHERE_LT:
-        p.to = synth_coder_below(c, code, above - half);
-        break;
-    case WHERE_LE:
-        p.to = synth_coder_below(c, code, below + half);
-        break;
-    case WHERE_GT:
-        p.from = synth_coder_below(c, code, below + half);
-        break;
-    case WHERE_GE:
-        p.from = synth_coder_below(c, code, above - half);
-        break;
-    }
+    if (w->op == WHERE_EQ || w->op == WHERE_GE) p.from = from;
+    if (w->op == WHERE_EQ || w->op == WHERE_LE) p.to = to;
+    if (w->op == WHERE_GT) p.from = to;
+    if (w->op == WHERE_LT) p.to = from;
     p.share = p.to > p.from ? p.to - p.from : 0;
     return p;
 }
@@ -194,15 +201,14 @@ static void narrow(mixture_plan *p, const mixture_model *m, const synth_where *w
 {
     const synth_coder *c = &m->coder[w->col];
     if (!c->is_number || w->missing || w->op == WHERE_NE) return;
-    const double step = step_of(c, &m->schema->col[w->col]);
-    const double below = on_grid(w->number, step, false), above = on_grid(w->number, step, true);
+    const grid_place g = place_of(c, &m->schema->col[w->col], w->number);
     double least = -INFINITY, most = INFINITY;
 
     if (w->op == WHERE_EQ) least = most = w->number;
-    if (w->op == WHERE_GE) least = above;
-    if (w->op == WHERE_GT) least = below + step;
-    if (w->op == WHERE_LE) most = below;
-    if (w->op == WHERE_LT) most = above - step;
+    if (w->op == WHERE_GE) least = g.above;
+    if (w->op == WHERE_GT) least = g.after;
+    if (w->op == WHERE_LE) most = g.below;
+    if (w->op == WHERE_LT) most = g.before;
     if (least > p->least[w->col]) p->least[w->col] = least;
     if (most < p->most[w->col]) p->most[w->col] = most;
 }

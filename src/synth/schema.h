@@ -7,7 +7,9 @@
 /* Value i of a number column; what lies there where it is missing means nothing. */
 double synth_raw_number(const mill_column *c, int64_t i);
 
-/* Rounded to the column's decimals or integers, then taken into [least, most]. */
+/* Rounded to the column's decimals (SYNTH_AS_IS: as it is) or integers, then taken into [least,
+ * most]. */
+enum { SYNTH_AS_IS = 15 };
 double synth_round_number(const synth_column *s, double x);
 
 /* As an int64; the largest double below 2^63 stands for all above, since the ends of int64 have no

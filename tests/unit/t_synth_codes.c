@@ -177,6 +177,8 @@ void test_coder__keeps_the_unit_of_integers_and_times(void **state)
         for (int u = 0; u < 100; u++) {
             const double y = synth_coder_value(&k.c, &k.s->col[0], c, u / 100.0);
             assert_true(fmod(y, 250) == 0 && y >= k.c.first[c] && y <= k.c.last[c]);
+            assert_int_equal(synth_coder_find(&k.c, y), c);
+            assert_int_equal(synth_coder_find(&k.c, y + 1), -1);
         }
     }
     drop(&k);

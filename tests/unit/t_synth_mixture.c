@@ -381,6 +381,123 @@ void test_mixture__bounds_fall_on_the_grid(void **state)
     mill_table_free(t);
 }
 
+/* hour: times, `five`: integers near 2e9, `tenth`: reals, `real`: of 15 decimals; all in bins. */
+enum { BOUND_HOUR, BOUND_FIVE, BOUND_TENTH, BOUND_REAL, BOUND_COLS };
+
+static mill_table *bounds_table(int64_t rows)
+{
+    static const char *const name[] = {"hour", "five", "tenth", "real"};
+    static const mill_coltype type[] = {MILL_DATETIME, MILL_INTEGER, MILL_REAL, MILL_REAL};
+    mill_rng rng = mill_rng_init(4, 0, 0);
+    mill_table *t;
+
+    assert_ok(table_new(&t, rows, BOUND_COLS));
+    for (int j = 0; j < BOUND_COLS; j++) assert_ok(column_init(&t->col[j], name[j], type[j], rows));
+    assert_non_null(t->col[BOUND_HOUR].format = mill_strdup("%Y-%m-%d %H:%M:%S"));
+    t->col[BOUND_TENTH].decimals = 1;
+    t->col[BOUND_REAL].decimals = 15;
+    for (int64_t i = 0; i < rows; i++) {
+        t->col[BOUND_HOUR].i64[i] = 1704060000 + 3600 * ((int64_t)mill_rng_below(&rng, 800) - 400);
+        t->col[BOUND_FIVE].i64[i] = 2000000000 + 5 * ((int64_t)mill_rng_below(&rng, 800) - 400);
+        t->col[BOUND_TENTH].f64[i] = (double)mill_rng_below(&rng, 2000) / 10;
+        t->col[BOUND_REAL].f64[i] = 1e-18 * mill_rng_f64(&rng);
+    }
+    return t;
+}
+
+/* What lies between two numbers of the grid is the same bound as one of them, a second or a unit of
+ * 2e9 away as well; 1704060000 is 2023-12-31 22:00:00. */
+void test_mixture__bounds_are_exact(void **state)
+{
+    static const char *const same[][2] = {
+        {"hour<=2023-12-31 22:59:59", "hour<2023-12-31 23:00:00"},
+        {"hour>=2023-12-31 22:00:01", "hour>=2023-12-31 23:00:00"},
+        {"hour>2023-12-31 22:59:59", "hour>2023-12-31 22:00:00"},
+        {"hour<2023-12-31 22:00:01", "hour<=2023-12-31 22:00:00"},
+        {"five>1999999999", "five>=2000000000"},
+        {"five<2000000001", "five<=2000000000"},
+        {"tenth>=100.29999999999999", "tenth>100.2"},
+        {"tenth<=100.30000000000001", "tenth<100.4"}};
+    static const char *const none[][3] = {{"hour=2023-12-31 22:00:01"},
+                                          {"five=2000000001"},
+                                          {"tenth=100.30000000000001"},
+                                          {"tenth>100.2", "tenth<100.3"},
+                                          {"real>5e-19", "real<=5e-19"}};
+    enum { N = 3000 };
+    mill_table *t = bounds_table(3000);
+    synth_config c = planted_config(2);
+
+    (void)state;
+    c.bins = 4;
+    synth_model *m = planted_model(t, c, NULL);
+    for (size_t k = 0; k < sizeof same / sizeof *same; k++) {
+        mill_table *d[2];
+        synth_where w;
+        for (int i = 0; i < 2; i++)
+            d[i] = planted_sample(m, N, 3, (const char *[]){same[k][i], NULL});
+        for (int j = 0; j < BOUND_COLS; j++)
+            assert_memory_equal(d[0]->col[j].i64, d[1]->col[j].i64, N * sizeof(int64_t));
+        assert_ok(synth_where_parse(&w, m->schema, same[k][0]));
+        for (int i = 0; i < N; i++) assert_true(synth_where_holds(&w, d[0], i));
+        for (int i = 0; i < N; i++) {
+            const double x = d[0]->col[BOUND_TENTH].f64[i];
+            assert_true(x == rint(x * 10) / 10);
+        }
+        mill_table_free(d[0]);
+        mill_table_free(d[1]);
+    }
+    for (size_t k = 0; k < sizeof none / sizeof *none; k++) {
+        synth_where w[2];
+        synth_sampler *s;
+        int n = 0;
+        for (; none[k][n]; n++) assert_ok(synth_where_parse(&w[n], m->schema, none[k][n]));
+        assert_ok(synth_sampler_open(&s, m, 1, w, n));
+        mill_table *d = NULL;
+        assert_fails(MILL_EINPUT, "no row of this model", synth_sampler_next(s, &d, 10));
+        synth_sampler_close(s);
+    }
+    synth_model_close(m);
+    mill_table_free(t);
+}
+
+/* Reals of 15 decimals are as they are: numbers of 1e-18 keep their shape, and conditions hold. */
+void test_mixture__takes_reals_of_any_scale(void **state)
+{
+    enum { N = 4000 };
+    mill_table *t = bounds_table(3000);
+    synth_config c = planted_config(2);
+
+    (void)state;
+    c.bins = 4;
+    synth_model *m = planted_model(t, c, NULL);
+    mill_table *d = planted_sample(m, N, 3, NULL);
+    int below = 0, above = 0, least = 0;
+    for (int i = 0; i < N; i++) {
+        const double x = d->col[BOUND_REAL].f64[i];
+        below += x < 0.25e-18;
+        above += x > 0.75e-18;
+        least += x == m->schema->col[BOUND_REAL].least;
+    }
+    mill_table_free(d);
+    /* a quarter each, 5 sigma of 3,000 rows learnt from and 4,000 drawn */
+    assert_true(abs(below - N / 4) < 210 && abs(above - N / 4) < 210 && least < 5);
+    d = planted_sample(m, N, 3, (const char *[]){"real>=5e-19", "real<6e-19", NULL});
+    below = 0;
+    for (int i = 0; i < N; i++) {
+        const double x = d->col[BOUND_REAL].f64[i];
+        assert_true(x >= 5e-19 && x < 6e-19);
+        below += x < 5.5e-19;
+    }
+    mill_table_free(d);
+    /* a half: 5 sigma of the 300 rows learnt from */
+    assert_true(abs(below - N / 2) < 5 * N / 2 / 17);
+    d = planted_sample(m, 100, 3, (const char *[]){"real=5e-19", NULL});
+    for (int i = 0; i < 100; i++) assert_true(d->col[BOUND_REAL].f64[i] == 5e-19);
+    mill_table_free(d);
+    synth_model_close(m);
+    mill_table_free(t);
+}
+
 /* Missing numbers stay missing, in their share; values that repeat inside a bin meet conditions
  * one by one. */
 void test_mixture__keeps_missing_numbers_and_repeated_values(void **state)
