@@ -5,10 +5,12 @@
 
 #include <string.h>
 
+enum { ALL_DIGITS = 15 }; /* as decimals: those that it takes to read a number back */
+
 static mill_err number_column(mill_table *t, const cls_encoder *e, const float *out, int64_t n)
 {
     TRY(column_init(&t->col[0], e->target.name, MILL_REAL, n));
-    t->col[0].decimals = 6;
+    t->col[0].decimals = ALL_DIGITS;
     for (int64_t i = 0; i < n; i++) t->col[0].f64[i] = (double)out[i] * e->y_scale + e->y_mean;
     return MILL_OK;
 }
@@ -24,7 +26,7 @@ static mill_err name_probability(mill_column *c, const cls_column *target, int k
     memcpy(name + 2, target->text + target->offset[k], (size_t)len);
     const mill_err err = column_init(c, name, MILL_REAL, n);
     mill_free(name);
-    c->decimals = 6;
+    c->decimals = ALL_DIGITS;
     return err;
 }
 

@@ -148,6 +148,22 @@ told = [r["species"] for r in csv.DictReader(open("out"))]
 true = [r["species"] for r in csv.DictReader(open(sys.argv[1]))]
 assert sum(a == b for a, b in zip(told, true)) > 0.9 * len(true)
 END
+holds with_all_their_digits python3 - <<'END'
+import csv
+rows = [[float(v) for k, v in r.items() if k[:2] == "p_"] for r in csv.DictReader(open("out"))]
+assert all(p > 0 for r in rows for p in r) and all(abs(sum(r) - 1) < 1e-12 for r in rows)
+END
+awk -F, -v OFS=, '{ $6 = NR == 1 ? "y" : $6 == "NA" ? $6 : $6 "e-13"; print }' "$PENGUINS" >tiny.csv
+"$T" train -i tiny.csv -t y --epochs 12 -q -o tiny
+expect predicts_tiny_numbers 0 "344 rows predicted" "$T" predict tiny -i tiny.csv
+holds as_they_are python3 - <<'END'
+import csv
+told = [float(r["y"]) for r in csv.DictReader(open("out"))]
+true = [r["y"] for r in csv.DictReader(open("tiny.csv"))]
+pairs = [(a, float(b)) for a, b in zip(told, true) if b != "NA"]
+middle = sum(b for _, b in pairs) / len(pairs)
+assert sum((a - b) ** 2 for a, b in pairs) < .5 * sum((b - middle) ** 2 for _, b in pairs)
+END
 cut -d, -f2- "$PENGUINS" >unlabelled.csv
 "$T" predict run -i "$PENGUINS" -q >with.csv
 "$T" predict run -i unlabelled.csv -q -o without.csv
