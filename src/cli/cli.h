@@ -111,7 +111,8 @@ typedef struct {
 } cli_input;
 mill_err cli_input_open(cli_input *in, const char *path); /* spools stdin, hashes the content */
 mill_err cli_input_keep(const char *path); /* "-": spools stdin now, for a model, or for ranks */
-bool cli_is_pipe(const char *path);        /* a named one, or the shell's <(...) */
+bool cli_is_same_file(const char *a, const char *b); /* by whatever names; both are there */
+bool cli_is_pipe(const char *path);                  /* a named one, or the shell's <(...) */
 mill_err cli_hash_file(char hash[33], int64_t *bytes, const char *path);
 /* `p` says whether --header was given. */
 void cli_csv_options(csv_options *out, const opt_parsed *p, const csv_flags *csv,

@@ -10,20 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct {
-    talk_options talk;
-} devices_options;
+static const opt_row rows[] = {{0}}; /* nothing to choose */
 
-static const opt_group groups[] = {
-    {.title = "Everywhere", .row = talk_rows, .base = offsetof(devices_options, talk)},
-};
+static const opt_group groups[] = {{.title = "Options", .row = rows}};
 const opt_set devices_set = {
     .command = "devices",
     .usage = "devices",
     .about = "List processors, levels, memory and GPUs, what is usable, and why not.",
     .group = groups,
     .n_groups = OPT_COUNT(groups),
-    .size = sizeof(devices_options),
 };
 
 static void print_processor(void)
@@ -75,11 +70,11 @@ static int print_gpus(void)
 
 int cmd_devices(int argc, char **argv)
 {
-    devices_options o;
+    char none;
     opt_parsed p;
     int status;
 
-    if (opt_parse(&p, &status, &devices_set, &o, argc, argv) == OPT_STOP) return status;
+    if (opt_parse(&p, &status, &devices_set, &none, argc, argv) == OPT_STOP) return status;
     print_processor();
     if (!print_gpus()) printf("gpu        none (the CPU does everything in this build)\n");
     opt_free(&p);

@@ -466,6 +466,8 @@ static mill_err evaluate(evaluate_work *w)
     TRY(evaluate_tables(w));
     TRY(put_together(w));
     if (f->json) TRY(write_json(w, f->json));
+    if (f->json && f->output && cli_is_same_file(f->output, f->json))
+        return mill_fail(MILL_EINPUT, "%s: the JSON was just written there", f->output);
     if (f->output) TRY(write_page(w, f->output));
     return f->json && !strcmp(f->json, "-") ? MILL_OK : print_summaries(w);
 }

@@ -144,13 +144,18 @@ const char *cli_shown(const char *output)
     return strcmp(output, "-") ? output : "stdout";
 }
 
+bool cli_is_same_file(const char *a, const char *b)
+{
+    struct stat of_a, of_b;
+
+    return !stat(a, &of_a) && !stat(b, &of_b) && S_ISREG(of_a.st_mode) &&
+           of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
 mill_err cli_check_apart(const char *output, const char *input)
 {
-    struct stat to, from;
-
     if (!output || !input || !strcmp(output, "-") || !strcmp(input, "-")) return MILL_OK;
-    if (stat(output, &to) || stat(input, &from) || !S_ISREG(to.st_mode)) return MILL_OK;
-    if (to.st_dev != from.st_dev || to.st_ino != from.st_ino) return MILL_OK;
+    if (!cli_is_same_file(output, input)) return MILL_OK;
     return mill_fail(MILL_EINPUT, "%s: is what is read; the output needs another name", output);
 }
 

@@ -278,9 +278,12 @@ static int read_config(opt_parsed *p, const char *path)
             snprintf(shown, sizeof shown, "%s: \"%s\"", path, key);
             return unknown_option(set, shown, key);
         }
-        if (p->is_given[i]) continue;
-        p->is_given[i] = true;
         const opt_row *r = opt_row_at(set, i, &g);
+        if (!strcmp(r->name, "config"))
+            return opt_usage_error(set, "%s: \"%s\": a file of options names no other", path, key);
+        if (p->is_given[i] == OPT_ON_LINE) continue;
+        if (p->is_given[i]) return opt_usage_error(set, "%s: \"%s\": given twice", path, key);
+        p->is_given[i] = OPT_IN_FILE;
         json_t *keep = json_array_get(p->config, 1);
         if (json_is_array(value) && r->kind == OPT_DIMS) {
             err = set_json_dims(p, i, value, keep);
@@ -320,7 +323,7 @@ static int take(reader *rd, int i, const char *shown, const char *value, bool is
     }
     if (r->kind != OPT_LIST && rd->p->is_given[i] && takes_value(r))
         return opt_usage_error(set, "%s: given twice", shown);
-    rd->p->is_given[i] = true;
+    rd->p->is_given[i] = OPT_ON_LINE;
     if (set_value(field_of(rd->p, g, r), r, value))
         return opt_usage_error(set, "%s: %s", shown, mill_error());
     return 0;

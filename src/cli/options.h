@@ -96,11 +96,12 @@ typedef struct {
         *refused; /* pairs: option name without dashes, reason; NULL-terminated; or NULL */
 } opt_set;
 
+enum { OPT_ON_LINE = 1, OPT_IN_FILE };
 typedef struct {
     const opt_set *set;
     void *values;
-    bool *is_given;   /* by row, group after group */
-    const char **arg; /* positional */
+    uint8_t *is_given; /* by row, group after group: 0, OPT_ON_LINE or OPT_IN_FILE */
+    const char **arg;  /* positional */
     int n_args;
     json_t *config; /* keeps the text that values point to */
 } opt_parsed;

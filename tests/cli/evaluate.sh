@@ -73,6 +73,8 @@ s = open('two.html').read()
 assert s.startswith('<!doctype html>') and s.rstrip().endswith('</html>')
 assert not re.search(r'<script|https?://(?!www.w3.org)|@import|url\(', s)
 assert 's.csv' in s and 't.csv' in s"
+expect page_over_json 1 "./x.json: the JSON was just written there" "$T" evaluate "$PENGUINS" s.csv --json x.json -o ./x.json
+holds page_over_json_keeps_it python3 -m json.tool x.json
 expect page_exists 1 "two.html: exists" "$T" evaluate "$PENGUINS" s.csv -o two.html
 expect key 0 "*" "$T" evaluate "$PENGUINS" s.csv --key year --json key.json
 holds key_is_no_column python3 -c "

@@ -91,6 +91,9 @@ expect underscores 0 "*" "$T" fit -i "$PENGUINS" -o u.mill --trim_rare=1 --check
 expect devices 0 "" "$T" devices
 says devices_names_levels "v3       AVX2, FMA: usable"
 says devices_says_gpu "gpu"
+for option in --threads=2 -q --config=c.json; do
+    expect "devices_refuses $option" 2 "no such option" "$T" devices $option
+done
 expect device_auto 0 "auto: the CPU" "$T" fit -i "$PENGUINS" -o a.mill --device auto
 
 # A configuration file reads any option; the command line goes before it.
@@ -105,4 +108,8 @@ echo '{"bins": ' >bad.json
 expect config_not_json 2 "bad.json:" "$T" fit -i "$PENGUINS" -o d.mill --config bad.json
 echo '{"bins": "x"}' >bad.json
 expect config_bad_value 2 "is not a whole number" "$T" fit -i "$PENGUINS" -o d.mill --config bad.json
+echo '{"trim-rare": 1, "trim_rare": 2}' >bad.json
+expect config_given_twice 2 'bad.json: "trim_rare": given twice' "$T" fit -i "$PENGUINS" -o d.mill --config bad.json
+echo '{"config": "none.json"}' >bad.json
+expect config_of_config 2 'bad.json: "config": a file of options names no other' "$T" fit -i "$PENGUINS" -o d.mill --config bad.json
 expect config_absent 2 "none.json" "$T" fit -i "$PENGUINS" -o d.mill --config none.json
