@@ -31,6 +31,12 @@ expect gpu_ids 2 "no CUDA back end" python3 "$P/main_multi_gpu.py" --multi-gpu d
 expect launcher 0 "2 ranks" "$P/launch_multi_gpu.sh" --mode ddp --gpus 2 --epochs 3 -y --data "$PENGUINS" --target species --save-dir e
 says launcher_prints "main_multi_gpu.py --epochs 3 --data"
 says launcher_scales "--lr-scale linear"
+expect launcher_scales_as_told 0 "" "$P/launch_multi_gpu.sh" --lr-scale sqrt --nproc 2 --multi-gpu=dp --data "$PENGUINS"
+holds launcher_adds_nothing_to_that grep -qx "main_multi_gpu.py --data $PENGUINS --multi-gpu dp --nproc 2 --lr-scale sqrt" out
+expect launcher_defaults 0 "" "$P/launch_multi_gpu.sh" --data "$PENGUINS"
+says launcher_takes_all_cores "--multi-gpu ddp --nproc auto --lr-scale linear"
+expect launcher_single 2 "--gpus 2 does nothing with --mode single" "$P/launch_multi_gpu.sh" --mode single --gpus 2 --data "$PENGUINS"
+expect launcher_cut 2 "--gpus without a value" "$P/launch_multi_gpu.sh" --data "$PENGUINS" --gpus
 expect launcher_asks 0 "" "$P/launch_multi_gpu.sh" --mode ddp --gpus 2 --data "$PENGUINS" --target species --save-dir f
 says launcher_default_is_no "not run"
 expect launcher_mode 2 "ddp, dp or single" "$P/launch_multi_gpu.sh" --mode fsdp --data "$PENGUINS"
