@@ -7,6 +7,9 @@
  * is told neither.  If the server closes a kept connection in between, its descriptor turns
  * readable while nobody wants it, and is taken out then.  A closed descriptor is known by libcurl's
  * close callback.
+ *
+ * Each request in flight holds a descriptor, so the soft limit of them (Debian: 1024) is raised as
+ * far as it may be.  That there is none left is no fault of a server's: it stops the loop.
  */
 #include "base/mem.h"
 #include "reason/http_inner.h"
@@ -14,10 +17,12 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, KEPT_CONNECTIONS = 4096 };
+enum { EVENTS = 256, KEPT_CONNECTIONS = 4096, MOST_DESCRIPTORS = 1 << 17 };
 
 static const char *const end_names[HTTP_N_END] = {
     "done", "no connection", "no first byte", "idle", "too long", "reset", "broken"};
@@ -66,6 +71,16 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *of
     return fds_want(&l->fds, fd, events) ? -1 : 0;
 }
 
+curl_socket_t loop_on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    http_loop *l = ctx;
+    const int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+
+    (void)purpose;
+    l->has_no_descriptor |= fd < 0 && (errno == EMFILE || errno == ENFILE);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 int loop_on_close(void *ctx, curl_socket_t fd)
 {
     http_loop *l = ctx;
@@ -76,6 +91,17 @@ int loop_on_close(void *ctx, curl_socket_t fd)
 
 /* ---- a turn ---- */
 
+static mill_err no_descriptor(void)
+{
+    struct rlimit limit = {0};
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return mill_fail(MILL_EIO,
+                     "no descriptor for another connection: this process may have %llu (ulimit -n);"
+                     " fewer requests at once (--batch-size) need fewer",
+                     (unsigned long long)limit.rlim_cur);
+}
+
 static mill_err act(http_loop *l, curl_socket_t fd, int mask)
 {
     int running;
@@ -84,6 +110,7 @@ static mill_err act(http_loop *l, curl_socket_t fd, int mask)
     l->in_curl = true;
     const CURLMcode code = l->curl.curl_multi_socket_action(l->multi, fd, mask, &running);
     l->in_curl = false;
+    if (l->has_no_descriptor) return no_descriptor();
     return !code ? MILL_OK : mill_fail(MILL_EIO, "libcurl: %s", l->curl.curl_multi_strerror(code));
 }
 
@@ -244,11 +271,21 @@ static mill_err open_multi(http_loop *l)
     return MILL_OK;
 }
 
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= MOST_DESCRIPTORS) return;
+    limit.rlim_cur = limit.rlim_max < MOST_DESCRIPTORS ? limit.rlim_max : MOST_DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 mill_err http_open(http_loop **out)
 {
     http_loop *l = mill_alloc(1, sizeof *l);
 
     if (!l) return MILL_ENOMEM;
+    raise_limit();
     l->curl_timer = (http_timer){.at = -1, .loop = l, .fn = on_curl_timer, .ctx = l};
     mill_err err = timers_own(&l->timers);
     l->fds.epoll = epoll_create1(EPOLL_CLOEXEC);

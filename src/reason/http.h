@@ -66,7 +66,8 @@ typedef struct {
     void *ctx;
 } http_request;
 
-/* MILL_EDEVICE, naming the package, where libcurl is absent. */
+/* Raises this process's soft limit of descriptors.  MILL_EDEVICE, naming the package, where libcurl
+ * is absent. */
 mill_err http_open(http_loop **out);
 void http_close(http_loop *l); /* cancels what is under way; NULL is allowed */
 
@@ -76,7 +77,8 @@ mill_err http_start(http_call **out, http_loop *l, const http_request *r);
 void http_cancel(http_call *c);         /* NULL, and one that has just ended, are no fault */
 int http_in_flight(const http_loop *l); /* started and not ended: for one who waits for all */
 
-/* Waits until something happens, at most `seconds` (< 0: no limit), and calls back. */
+/* Waits until something happens, at most `seconds` (< 0: no limit), and calls back.  MILL_EIO: this
+ * process may have no more descriptors. */
 mill_err http_turn(http_loop *l, double seconds);
 
 /* `fn` is called, in http_turn, whenever fd can be read. */

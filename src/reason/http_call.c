@@ -274,6 +274,8 @@ static mill_err set_up(http_call *c)
     SET(HEADERDATA, c);
     SET(WRITEFUNCTION, on_body);
     SET(WRITEDATA, c);
+    SET(OPENSOCKETFUNCTION, loop_on_open);
+    SET(OPENSOCKETDATA, l);
     SET(CLOSESOCKETFUNCTION, loop_on_close);
     SET(CLOSESOCKETDATA, l);
     return !code

@@ -114,6 +114,7 @@ struct http_loop {
     http_call *starting, *under_way; /* starting: newest first */
     bool has_doomed;                 /* cancelled in a callback of libcurl's, and still there */
     bool has_called;                 /* somebody was called back in this turn */
+    bool has_no_descriptor;          /* for a connection that was wanted */
     int in_flight;
 };
 
@@ -127,7 +128,8 @@ void calls_drop_cancelled(http_loop *l);      /* those that were only marked */
 void call_ended(http_call *c, CURLcode code); /* calls back; c is idle then */
 void calls_free(http_loop *l);                /* all, without calling back */
 
-/* libcurl's close callback, set with each easy handle; ctx: the loop. */
+/* libcurl's callbacks for a connection's descriptor, set with each easy handle; ctx: the loop. */
+curl_socket_t loop_on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *to);
 int loop_on_close(void *ctx, curl_socket_t fd);
 
 /* ---- headers ---- */

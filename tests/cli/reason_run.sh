@@ -266,6 +266,18 @@ holds full_disk_one_line test "$(wc -l <err)" = 1
 expect full_disk_goes_on 0 "60 in = " "$T" reason --dataset d.jsonl -o full.jsonl --server "$A" --resume
 same full_disk_bytes out.jsonl full.jsonl
 
+# ---- as many descriptors as requests in flight: the soft limit is raised, the hard one named ----
+few() { # -n or -Sn, OUT
+    (ulimit "$1" 32 && exec "$T" reason --dataset d.jsonl --server "$slow" --batch-size 60 -o "$2")
+}
+expect soft_limit 0 "60 in = " few -Sn soft.jsonl
+holds soft_limit_is_no_dead_server sh -c '! grep -q "is down" err'
+same soft_limit_bytes out.jsonl soft.jsonl
+expect hard_limit 1 "this process may have 32 (ulimit -n)" few -n hard.jsonl
+holds hard_limit_is_no_dead_server sh -c '! grep -q "is down" err'
+expect hard_limit_goes_on 0 "60 in = " "$T" reason --dataset d.jsonl -o hard.jsonl --server "$A" --resume
+same hard_limit_bytes out.jsonl hard.jsonl
+
 # ---- one server reasons, another one judges ----
 serve G --log reasoned --port 0
 serve J --log judged --model judge --key secret
