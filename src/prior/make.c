@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { FILTERED_V1 = 6 }; /* attempts of v1 that the filters see, as upstream */
@@ -123,6 +124,15 @@ static mill_err give(prior_set *out, const prior_done *d, const prior_try *t)
     return MILL_OK;
 }
 
+/* The error, and of which data set it is. */
+static mill_err fail_at(int64_t index, mill_err err)
+{
+    char why[256];
+
+    snprintf(why, sizeof why, "%s", mill_error());
+    return mill_fail(err, "data set %lld: %s", (long long)index, why);
+}
+
 mill_err prior_make(prior_set *out, prior_maker *m, int64_t index, bool describe)
 {
     prior_set set = {0};
@@ -134,14 +144,15 @@ mill_err prior_make(prior_set *out, prior_maker *m, int64_t index, bool describe
         prior_done done = {0};
         prior_try t;
 
-        TRY(begin_try(&t, m, &at, attempt));
+        mill_err err = begin_try(&t, m, &at, attempt);
         t.describe = describe;
-        TRY(one_try(&done, &t));
+        if (!err) err = one_try(&done, &t);
+        if (!err && !t.is_rejected) err = give(&set, &done, &t);
+        if (err) return fail_at(index, err);
         if (t.is_rejected) {
             set.rejected[t.why]++;
             continue;
         }
-        TRY(give(&set, &done, &t));
         *out = set;
         return MILL_OK;
     }

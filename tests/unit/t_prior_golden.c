@@ -138,6 +138,7 @@ void test_priors__survive_a_lack_of_memory(void **state)
         mill_mem_fail_at(0);
         if (err == MILL_OK) break;
         assert_int_equal(err, MILL_ENOMEM);
+        assert_non_null(strstr(mill_error(), "data set 3: "));
         failures++;
     }
     assert_true(failures > 0);
