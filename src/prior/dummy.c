@@ -21,7 +21,7 @@ mill_err prior_dummy(prior_try *t)
 
 int64_t prior_dummy_bytes(const prior_config *c)
 {
-    const int64_t rows = c->max_seq + c->seq_lens_multiple_of + 16;
+    const int64_t rows = prior_most_rows(c) + 16;
 
     return (rows * (2 * c->max_features + 16) * 4 + (1 << 20)) * 3 / 2;
 }

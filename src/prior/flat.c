@@ -36,7 +36,7 @@ static int64_t flat_size(const prior_config *c)
 
 static int64_t flat_memory(const prior_config *c)
 {
-    const int64_t width = c->max_features;
+    const int64_t width = prior_most_width(c);
 
     return ROWS_AT_ONCE * (width * 4 + 8) + (width + 1) * NUMBER +
            (width * 4 + prior_text_bytes(c)) * 2 * UNIT;
@@ -60,7 +60,7 @@ static bool flat_path(char *path, const prior_sink *s, const prior_unit *u, int6
 
 static mill_err begin(prior_sink *s)
 {
-    const size_t width = (size_t)s->config->max_features;
+    const size_t width = (size_t)prior_most_width(s->config);
     char path[PRIOR_PATH];
     flat_writer *w = s->state = mill_alloc(1, sizeof *w);
 

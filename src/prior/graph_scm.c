@@ -318,8 +318,7 @@ static int64_t bytes_for(const prior_config *c, int64_t rows, int64_t features)
     const int64_t levels = c->use_corrected_cat_sizes ? LEVELS_CORRECTED : LEVELS_KEPT;
     const int64_t n = c->max_n_nodes, y = c->regression ? 1 : c->max_classes;
     const int64_t node = 31 + features * levels + y, all = 31 * n + features * levels + y;
-    const int64_t padded =
-        ((rows + c->seq_lens_multiple_of + 15) / 16 * 16 + 16) * (c->ensure_iid ? 2 : 1);
+    const int64_t padded = ((rows + 15) / 16 * 16 + 16) * (c->ensure_iid ? 2 : 1);
     const int64_t half = node < all / 2 ? node : all / 2, product = half * (all - half);
     const int64_t columns = larger(3 * all, 2 * (all + node)) + 3 * features + 600;
     const int64_t linear = 7 * product + node * node, em = 4 * product + 13 * node * node,
@@ -332,21 +331,9 @@ static int64_t bytes_for(const prior_config *c, int64_t rows, int64_t features)
 
 int64_t prior_graph_bytes(const prior_config *c)
 {
-    static const struct {
-        int64_t rows, features;
-    } cap[] = {{10240, 1 << 30}, {20000, 80}, {30000, 60}, {40000, 40},
-               {50000, 30},      {60000, 20}, {65000, 15}, {(int64_t)1 << 40, 10}};
-    int64_t most = 0;
+    int64_t rows, features, most = 0;
 
-    if (!c->seq_len_per_gp) return bytes_for(c, c->max_seq, c->max_features);
-    for (size_t i = 0; i < sizeof cap / sizeof *cap; i++) {
-        const int64_t rows = c->max_seq < cap[i].rows ? c->max_seq : cap[i].rows;
-        const int64_t features = c->max_features < cap[i].features || cap[i].features == 10
-                                     ? cap[i].features < 100 ? cap[i].features : c->max_features
-                                     : cap[i].features;
-        const int64_t bytes = bytes_for(c, rows, features);
-        most = larger(bytes, most);
-        if (c->max_seq <= cap[i].rows) break;
-    }
+    for (int i = 0; prior_largest(&rows, &features, c, i); i++)
+        most = larger(bytes_for(c, rows, features), most);
     return most;
 }

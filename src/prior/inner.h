@@ -45,6 +45,9 @@ typedef struct {
     const char *kind;
 } prior_place;
 void prior_place_of(prior_place *out, const prior_config *c, int64_t index);
+/* The largest sizes that can be drawn: of those with the most columns the most rows, and so on for
+ * each step to fewer columns; i counts from 0, false behind the last. */
+bool prior_largest(int64_t *rows, int64_t *features, const prior_config *c, int i);
 
 /* Steps of Philox under a key: attempts are 0, 1, ...; what is drawn before them counts from above.
  */

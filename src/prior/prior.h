@@ -46,6 +46,10 @@ mill_err prior_config_read(prior_config *c, const json_t *o);
 /* Most bytes that making one data set may take, before anything is allocated; what decides it is
  * the largest rows x columns that the configuration can draw. */
 int64_t prior_config_memory(const prior_config *c);
+/* The most rows, columns (max-features, and above 65,000 rows 10) and rows x columns of these. */
+int64_t prior_most_rows(const prior_config *c);
+int64_t prior_most_width(const prior_config *c);
+int64_t prior_most_cells(const prior_config *c);
 
 /* What is wrong with an attempt. */
 typedef enum {

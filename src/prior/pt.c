@@ -43,8 +43,8 @@ static int64_t pt_size(const prior_config *c)
 static int64_t pt_memory(const prior_config *c)
 {
     return 2 * c->batch_size *
-               (prior_most_rows(c) * 8 + c->max_features * 4 + prior_text_bytes(c)) +
-           ROWS_AT_ONCE * c->max_features * 4;
+               (prior_most_rows(c) * 8 + prior_most_width(c) * 4 + prior_text_bytes(c)) +
+           ROWS_AT_ONCE * prior_most_width(c) * 4;
 }
 
 static bool pt_path(char *path, const prior_sink *s, const prior_unit *u, int64_t k)
@@ -61,7 +61,7 @@ static mill_err begin(prior_sink *s)
     if (!w) return MILL_ENOMEM;
     if (!pt_path(path, s, &s->unit, 0))
         return mill_fail(MILL_EINPUT, "%.200s...: the path is too long", s->dir);
-    w->block = mill_alloc((size_t)s->config->max_features * ROWS_AT_ONCE, sizeof *w->block);
+    w->block = mill_alloc((size_t)prior_most_width(s->config) * ROWS_AT_ONCE, sizeof *w->block);
     return w->block ? torch_create(&w->file, path, STORE_F32) : MILL_ENOMEM;
 }
 

@@ -53,7 +53,7 @@ static int64_t shard_size(const prior_config *c)
 static int64_t shard_memory(const prior_config *c)
 {
     const int64_t a_set =
-        prior_most_rows(c) * (int64_t)sizeof(float) + c->max_features * 4 + prior_text_bytes(c);
+        prior_most_rows(c) * (int64_t)sizeof(float) + prior_most_width(c) * 4 + prior_text_bytes(c);
 
     return shard_size(c) * a_set * 2; /* a growing text doubles */
 }

@@ -21,36 +21,12 @@ mill_err prior_path(char path[PRIOR_PATH], const char *dir, const char *name)
     return mill_fail(MILL_EINPUT, "%.200s...: the path is too long", dir);
 }
 
-int64_t prior_most_rows(const prior_config *c)
-{
-    const int64_t most = c->replay_small && c->min_seq && c->max_seq < 10000 ? 10000 : c->max_seq;
-
-    return most + c->seq_lens_multiple_of; /* rounded, up at most by that */
-}
-
-/* Above 10,240 rows there are fewer columns, where rows are drawn per group: steps of the official
- * code. */
-int64_t prior_most_cells(const prior_config *c)
-{
-    static const int64_t step[][2] = {{10240, 1 << 30}, {20000, 80}, {30000, 60}, {40000, 40},
-                                      {50000, 30},      {60000, 20}, {65000, 15}};
-    const int64_t rows = prior_most_rows(c);
-    int64_t most = 0;
-
-    if (!c->seq_len_per_gp || c->max_seq > 65000) return rows * c->max_features;
-    for (size_t i = 0; i < sizeof step / sizeof *step; i++) {
-        const int64_t n = rows < step[i][0] ? rows : step[i][0] + c->seq_lens_multiple_of;
-        const int64_t columns = c->max_features < step[i][1] ? c->max_features : step[i][1];
-        if (n * columns > most) most = n * columns;
-    }
-    return most;
-}
-
 int64_t prior_text_bytes(const prior_config *c)
 {
     const int64_t layers = c->num_layers > 44 ? c->num_layers : 44; /* 44: as prior_v1_bytes */
 
-    if (!strcmp(c->prior, "graph_scm")) return 4096 + 512 * c->max_n_nodes + 128 * c->max_features;
+    if (!strcmp(c->prior, "graph_scm"))
+        return 4096 + 512 * c->max_n_nodes + 128 * prior_most_width(c);
     return 4096 + 96 * layers;
 }
 

@@ -84,9 +84,6 @@ static inline bool prior_is_nested(const prior_config *c)
 {
     return c->seq_len_per_gp;
 }
-/* The most rows, and the largest rows * columns, that the configuration can draw. */
-int64_t prior_most_rows(const prior_config *c);
-int64_t prior_most_cells(const prior_config *c);
 /* Room for what is written of a data set beside x, y and levels; twice what was seen at most. */
 int64_t prior_text_bytes(const prior_config *c);
 

@@ -8,6 +8,9 @@
  *
  * Where the official code would loop for ever or raise: equal bounds mean that value; training
  * rows are kept within 1 .. rows - 1, with classes within 2 .. rows - 2.
+ *
+ * Where rows are drawn per group there are fewer columns above 10,240 rows, in steps; the last
+ * step's 10 are the most even where max-features is less, as in the official code.
  */
 #include "prior/inner.h"
 
@@ -68,18 +71,35 @@ static void draw_sizes(prior_place *p, prior_draw *d, const prior_config *c, boo
     p->train_rows = clamp(p->train_rows, least, p->rows - least);
 }
 
+static bool is_dummy(const prior_config *c)
+{
+    return !strcmp(c->prior, "dummy");
+}
+
+static bool is_per_group(const prior_config *c)
+{
+    return c->seq_len_per_gp && !is_dummy(c);
+}
+
+enum { N_STEPS = 8 };
+static const struct {
+    int64_t rows, features; /* at most */
+} step[N_STEPS] = {{10240, INT32_MAX}, {20000, 80}, {30000, 60}, {40000, 40},
+                   {50000, 30},        {60000, 20}, {65000, 15}, {INT64_MAX, 10}};
+
+static int64_t step_features(const prior_config *c, int i)
+{
+    return i == N_STEPS - 1 ? step[i].features : clamp(step[i].features, 1, c->max_features);
+}
+
 /* Most features with so many rows. */
 static int64_t most_features(const prior_config *c, int64_t rows)
 {
-    static const struct {
-        int64_t rows, features;
-    } step[] = {{20000, 80}, {30000, 60}, {40000, 40}, {50000, 30}, {60000, 20}, {65000, 15}};
     const bool capped = strcmp(c->prior, "graph_scm") != 0 && !strcmp(c->compat, "0.1.4");
+    int i = 0;
 
-    if (rows <= 10240) return capped && c->max_features > 100 ? 100 : c->max_features;
-    for (int i = 0; i < 6; i++)
-        if (rows <= step[i].rows) return clamp(step[i].features, 1, c->max_features);
-    return 10;
+    while (rows > step[i].rows) i++;
+    return step_features(c, i) > 100 && capped ? 100 : step_features(c, i);
 }
 
 static int draw_features(prior_draw *d, const prior_config *c, int64_t most)
@@ -104,7 +124,7 @@ void prior_place_of(prior_place *out, const prior_config *c, int64_t index)
     const uint64_t i = (uint64_t)index, batch = (uint64_t)c->batch_size;
     const uint64_t group = (uint64_t)c->batch_size_per_gp;
     const uint64_t groups = (batch + group - 1) / group; /* of a block */
-    const bool dummy = !strcmp(c->prior, "dummy"), graph = !strcmp(c->prior, "graph_scm");
+    const bool dummy = is_dummy(c), graph = !strcmp(c->prior, "graph_scm");
     prior_place p = {.index = index, .block = i / batch};
 
     p.group = p.block * groups + i % batch / group;
@@ -112,7 +132,7 @@ void prior_place_of(prior_place *out, const prior_config *c, int64_t index)
     p.group_key = prior_key(c->seed, PRIOR_KEY_GROUP, p.group);
     p.set_key = prior_key(c->seed, PRIOR_KEY_SET, i);
 
-    const bool per_group = c->seq_len_per_gp && !dummy;
+    const bool per_group = is_per_group(c);
     prior_draw of_block = draw_init(p.block_key, STEP_PLACE);
     prior_draw of_group = draw_init(p.group_key, STEP_PLACE);
     prior_draw of_set = draw_init(p.set_key, STEP_PLACE);
@@ -126,4 +146,44 @@ void prior_place_of(prior_place *out, const prior_config *c, int64_t index)
     if (c->min_imbalance_ratio > 0)
         p.ratio = draw_between(&of_set, c->min_imbalance_ratio, c->max_imbalance_ratio);
     *out = p;
+}
+
+/* ---- bounds ---- */
+
+int64_t prior_most_rows(const prior_config *c)
+{
+    const int64_t most = c->replay_small && c->min_seq && c->max_seq < 10000 ? 10000 : c->max_seq;
+
+    return most + c->seq_lens_multiple_of; /* rounded, up at most by that */
+}
+
+bool prior_largest(int64_t *rows, int64_t *features, const prior_config *c, int i)
+{
+    const int64_t most = prior_most_rows(c);
+
+    if (i == N_STEPS || (i && (!is_per_group(c) || most <= step[i - 1].rows))) return false;
+    *rows = most;
+    *features = c->max_features;
+    if (!is_per_group(c)) return true;
+    if (step[i].rows < most) *rows = step[i].rows + c->seq_lens_multiple_of;
+    *features = step_features(c, i);
+    return true;
+}
+
+int64_t prior_most_width(const prior_config *c)
+{
+    int64_t rows, features, most = 0;
+
+    for (int i = 0; prior_largest(&rows, &features, c, i); i++)
+        if (features > most) most = features;
+    return most;
+}
+
+int64_t prior_most_cells(const prior_config *c)
+{
+    int64_t rows, features, most = 0;
+
+    for (int i = 0; prior_largest(&rows, &features, c, i); i++)
+        if (rows * features > most) most = rows * features;
+    return most;
 }

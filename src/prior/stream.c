@@ -100,7 +100,7 @@ static mill_err stream_alone(prior_stream_result *r, const prior_stream_options 
 static size_t slot_bytes(const prior_config *c)
 {
     const int64_t n = STREAM_HEAD +
-                      4 * (prior_most_cells(c) + prior_most_rows(c) + c->max_features) +
+                      4 * (prior_most_cells(c) + prior_most_rows(c) + prior_most_width(c)) +
                       (int64_t)sizeof(size_t) + TEXT_ROOM + prior_text_bytes(c);
 
     return (size_t)(n + 4095) / 4096 * 4096;

@@ -480,12 +480,12 @@ static mill_err run_net(net *n)
  * a quarter for what the arena cannot use. */
 int64_t prior_v1_bytes(const prior_config *c)
 {
-    const int64_t rows = (c->max_seq + c->seq_lens_multiple_of + V1_TILE) / V1_TILE * V1_TILE;
-    const int64_t causal = 1 + 2 * c->max_features, drawn = 4 + 130 + 6 * 130;
+    const int64_t rows = (prior_most_rows(c) + V1_TILE) / V1_TILE * V1_TILE;
+    const int64_t width = prior_most_width(c), causal = 1 + 2 * width, drawn = 4 + 130 + 6 * 130;
     const int64_t hidden = causal > drawn ? causal : drawn,
                   layers = c->num_layers ? c->num_layers : 2 + 6 + 6 * 6;
     const int64_t causes = c->num_causes ? c->num_causes : 1 + 12 + 6 * 12;
-    const int64_t columns = 2 * c->max_features + 2 * (hidden + 2) + causes + 16;
+    const int64_t columns = 2 * width + 2 * (hidden + 2) + causes + 16;
     const int64_t weights = layers * hidden * (hidden + 8) + 3 * hidden * hidden;
     const int64_t floats = columns * rows + weights + V1_SCRATCH + V1_PAIRS + 4096;
 

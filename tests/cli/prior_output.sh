@@ -60,6 +60,17 @@ done
 python3 read.py fixed 4 4 >out 2>err
 says fixed_ratio "24 sets, 0 bad"
 
+# More than 65,000 rows drawn per group have up to ten columns, though two are the most asked for.
+for format in shards pt npy; do
+    expect "long_$format" 0 "1 data set," "$T" prior -n 1 -o long_$format --format $format --prior tree_scm --batch-size 1 \
+        --seq-len-per-gp --min-seq 70000 --max-seq 70000 --max-features 2
+done
+python3 read.py long_npy 0 0 >out 2>err
+says shapes_long "1 sets, 0 bad"
+holds long_is_wide grep -q '"rows":70000,.*"width":10,' long_npy/index/episodes_000000.jsonl
+expect long_stream 0 "1 data set in" "$T" prior stream -n 1 --prior tree_scm --batch-size 1 --seq-len-per-gp --min-seq 70000 \
+    --max-seq 70000 --max-features 2
+
 # Structures: v1 has layers or trees, v2 its graph with the functions of each node, in shards as in the index of the others.
 cat >structures.py <<'PY'
 import json

@@ -147,6 +147,34 @@ void test_prior_sizes__fewer_features_with_many_rows(void **state)
     assert_int_equal(p.width, 10); /* the official cap, even above the maximum */
 }
 
+/* What buffers and files are sized by. */
+void test_prior_sizes__stay_within_the_bounds(void **state)
+{
+    static const int64_t seq[][2] = {
+        {0, 64}, {500, 600}, {400, 20001}, {60000, 65000}, {65000, 70000}};
+    static const int64_t multiple[] = {1, 70, 1000};
+    static const char *const priors[] = {"dummy", "mlp_scm", "graph_scm"};
+
+    (void)state;
+    for (int k = 0; k < 5 * 3 * 3 * 2 * 2 * 2; k++) {
+        prior_config c = small_config(priors[k / 15 % 3]);
+        c.min_seq = seq[k % 5][0];
+        c.max_seq = seq[k % 5][1];
+        c.seq_lens_multiple_of = multiple[k / 5 % 3];
+        c.max_features = k / 45 % 2 ? 100 : 3;
+        c.seq_len_per_gp = k / 90 % 2;
+        c.replay_small = k / 180 % 2;
+        c.batch_size = 1;
+        for (int i = 0; i < 100; i++) {
+            prior_place p;
+            prior_place_of(&p, &c, i);
+            assert_in_range(p.rows, 1, prior_most_rows(&c));
+            assert_in_range(p.width, p.features, prior_most_width(&c));
+            assert_in_range(p.rows * p.width, 1, prior_most_cells(&c));
+        }
+    }
+}
+
 static uint64_t hash_set(const prior_set *s)
 {
     uint64_t h = 1469598103934665603u;
@@ -259,6 +287,30 @@ void test_prior_make__keeps_within_the_memory_it_states(void **state)
         prior_maker_free(m);
         mill_mem_get_stats(&stats);
         assert_int_equal(stats.live_bytes, before);
+    }
+}
+
+/* Replayed sizes go beyond max-seq. */
+void test_prior_make__has_memory_for_what_is_replayed(void **state)
+{
+    static const char *const priors[] = {"mlp_scm", "tree_scm", "graph_scm"};
+
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        prior_config c = small_config(priors[k]);
+        prior_maker *m;
+        prior_set s;
+
+        c.replay_small = true;
+        c.min_seq = 150;
+        c.max_features = 2;
+        c.batch_size = 1;
+        prior_place p = {0};
+        while (p.rows < 9000) prior_place_of(&p, &c, p.index + 1);
+        assert_ok(prior_maker_new(&m, &c));
+        assert_ok(prior_make(&s, m, p.index, false));
+        assert_int_equal(s.rows, p.rows);
+        prior_maker_free(m);
     }
 }
 
