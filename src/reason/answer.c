@@ -4,8 +4,8 @@
  * Tuples and intervals: the same brackets and equal parts in order.  Lists: as many parts, each
  * with an equal one in the other, in any order.  Sets: each part of one has an equal one in the
  * other, both ways.  A list against a set or a tuple, a percentage against a bare number, a word
- * that is not the same word: nobody can say.  A unit may be missing on one side; two units must be
- * the same.
+ * that is not the same word: nobody can say.  A known unit may be missing on one side; two units
+ * must be the same.
  */
 #include "reason/expression.h"
 
@@ -191,8 +191,12 @@ static bool same_infinity(value_of a, value_of b, answer_verdict *v)
 
 static answer_verdict compare(value_of a, value_of b)
 {
+    const node *x = answer_node(a), *y = answer_node(b);
     answer_verdict v;
 
+    if (x->kind == E_LETTERS || y->kind == E_LETTERS)
+        return x->kind == y->kind && same_text(x->text, y->text) ? ANSWER_EQUAL
+                                                                 : ANSWER_UNSUPPORTED;
     if (same_infinity(a, b, &v)) return v;
     if (is_values(a) && is_values(b)) return compare_values(a, b);
     if (is_values(a) || is_values(b)) return ANSWER_UNSUPPORTED;
@@ -242,8 +246,9 @@ static answer_verdict compare_answers(const expression *a, const expression *b)
     const answer_verdict is =
         x->kind == E_DEGREE || y->kind == E_DEGREE ? compare_degrees(u, v) : compare(u, v);
     /* 90 degrees in the words of one and the sign of the other, 5 cm and 50 mm: who knows. */
-    if (a->unit.n && b->unit.n && !same_text(a->unit, b->unit)) return ANSWER_UNSUPPORTED;
-    return is;
+    if (a->unit.n && b->unit.n) return same_text(a->unit, b->unit) ? is : ANSWER_UNSUPPORTED;
+    /* 5 million is not 5, nor other than 5000000. */
+    return a->unit_known && b->unit_known ? is : ANSWER_UNSUPPORTED;
 }
 
 answer_verdict answer_compare(answer_span gold, answer_span given)

@@ -3,8 +3,9 @@
  *
  * Left out: spacing (\, \! \quad ~), \left and \right, $ and \( \), \displaystyle, final stops.
  * Numbers lose their separators of thousands: {,} and \, between digits, and a comma before exactly
- * three digits that stands in no bracket.  A run of letters is a function, a symbol's name, a known
- * unit, up to three variables, or a word.
+ * three digits that stands in no bracket, behind no leading 0.  1e-5 is not understood: it may be
+ * e - 5.  A run of letters is a function, a symbol's name, a known unit, up to three variables, or
+ * a word.
  */
 #include "reason/expression.h"
 
@@ -40,6 +41,8 @@ static const word commands[] = {
     {"div", T_OP, '/'},
     {"circ", T_OP, OP_DEGREE},
     {"degree", T_OP, OP_DEGREE},
+    {"degrees", T_OP, OP_DEGREE},
+    {"percent", T_OP, '%'},
     {"cup", T_OP, OP_UNION},
     {"lbrace", T_OP, OP_SET_OPEN},
     {"rbrace", T_OP, OP_SET_CLOSE},
@@ -84,13 +87,16 @@ static const char *const spacing[] = {"left",      "right", "quad",   "qquad", "
                                       "Bigl",      "Bigr",  "limits", "bigg",  "Bigg"};
 static const char *const texts[] = {"text", "mathrm", "textbf",       "mathbf", "textit",
                                     "mbox", "rm",     "operatorname", "textrm", "textsf"};
+/* Only these may be missing on one side: 5 cm is 5, and 5 million is not.  A single letter is a
+ * unit in \text{} only. */
 static const char *const units[] = {
-    "mm",      "cm",      "km",     "kg",    "mg",     "ml",     "sec",    "min",     "hr",
-    "hrs",     "ft",      "in",     "inch",  "inches", "feet",   "foot",   "yard",    "yards",
-    "mile",    "miles",   "mph",    "kmh",   "meter",  "meters", "metres", "hour",    "hours",
-    "day",     "days",    "week",   "weeks", "year",   "years",  "cents",  "dollars", "degrees",
-    "units",   "unit",    "points", "lb",    "lbs",    "oz",     "liters", "litres",  "people",
-    "seconds", "minutes", "square", "cubic", "sq"};
+    "mm",      "cm",     "km",    "kg",    "mg",     "ml",     "sec",    "min",     "hr",
+    "hrs",     "ft",     "in",    "inch",  "inches", "feet",   "foot",   "yard",    "yards",
+    "mile",    "miles",  "mph",   "kmh",   "meter",  "meters", "metres", "hour",    "hours",
+    "day",     "days",   "week",  "weeks", "year",   "years",  "cents",  "dollars", "units",
+    "unit",    "points", "lb",    "lbs",   "oz",     "liters", "litres", "people",  "seconds",
+    "minutes", "square", "cubic", "sq",    "$",      "m",      "g",      "s",       "h",
+    "L",       "V",      "N",     "J",     "W"};
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
@@ -114,6 +120,17 @@ static bool is_among(const char *const *list, int count, const char *s, size_t n
     for (int i = 0; i < count; i++)
         if (is_named(list[i], s, n)) return true;
     return false;
+}
+
+bool answer_is_unit(answer_span s)
+{
+    for (size_t n; s.n; s.s += n, s.n -= n) {
+        const char *space = memchr(s.s, ' ', s.n);
+        n = space ? (size_t)(space - s.s) : s.n;
+        if (!is_among(units, COUNT(units), s.s, n)) return false;
+        n += space != NULL;
+    }
+    return true;
 }
 
 static const word *find(const word *list, int count, const char *s, size_t n)
@@ -178,6 +195,17 @@ static int separator(const lexer *x)
     return x->end - s > n + 3 && is_digit(s[n + 3]) ? 0 : n;
 }
 
+/* 1e-5: a hundred thousandth, or e - 5? */
+static bool is_exponent(const lexer *x)
+{
+    const char *s = x->s;
+
+    if (s == x->end || (*s != 'e' && *s != 'E')) return false;
+    s++;
+    if (s < x->end && (*s == '-' || *s == '+')) s++;
+    return s < x->end && is_digit(*s);
+}
+
 static void lex_number(lexer *x)
 {
     const size_t begin = x->out->used;
@@ -191,7 +219,8 @@ static void lex_number(lexer *x)
         } else if (*x->s == '.' && !point && x->end - x->s > 1 && is_digit(x->s[1])) {
             point = true;
             keep(x, *x->s++);
-        } else if (!point && digits && (groups ? digits == 3 : digits <= 3) &&
+        } else if (!point && digits &&
+                   (groups ? digits == 3 : digits <= 3 && x->out->text[begin] != '0') &&
                    (skip = separator(x))) {
             x->s += skip;
             groups++;
@@ -200,6 +229,7 @@ static void lex_number(lexer *x)
             break;
         }
     }
+    if (is_exponent(x)) x->ok = false;
     const size_t n = x->out->used - begin;
     push(x, T_NUMBER, 0)->text = (answer_span){x->out->text + begin, n};
 }
@@ -229,10 +259,14 @@ static void lex_text(lexer *x)
         x->ok = false;
         return;
     }
-    while (in.n && (*in.s == ' ' || *in.s == '(')) in.s++, in.n--;
-    while (in.n && strchr(" ).", in.s[in.n - 1])) in.n--;
+    while (in.n && strchr(" ~(", *in.s)) in.s++, in.n--;
+    while (in.n && strchr(" ~).", in.s[in.n - 1])) in.n--;
     if (memchr(in.s, '\\', in.n) || memchr(in.s, '{', in.n)) x->ok = false;
-    if (in.n) push_text(x, T_WORD, in.s, in.n);
+    const word *w = find(commands, COUNT(commands), in.s, in.n);
+    if (w && (w->what == OP_DEGREE || w->what == '%'))
+        push_word(x, w);
+    else if (in.n)
+        push_text(x, T_WORD, in.s, in.n);
 }
 
 /* _ and what it takes: a part of the symbol's name. */

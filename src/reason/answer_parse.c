@@ -12,6 +12,7 @@
  *
  * (a) is a in brackets; (a, b), [a, b) and the like are tuples or intervals, which look the same.
  * 3\frac{1}{2} and 3 1/2 are mixed numbers; two numbers side by side are otherwise not understood.
+ * Letters that are all of an answer (CAB) are a product or a word: only the same ones are equal.
  */
 #include "reason/expression.h"
 
@@ -165,23 +166,27 @@ static int parse_function(parser *p)
     return power < 0 ? at : binary(p, E_POWER, at, power);
 }
 
-static bool is_brace(const token *t, int op)
+static bool is_sign(const token *t, int op)
 {
     return t->kind == T_OP && t->op == op;
+}
+
+static bool is_below(const token *a, const token *b)
+{
+    int64_t x, y;
+    return mill_parse_i64(&x, a->text.s, a->text.n) && mill_parse_i64(&y, b->text.s, b->text.n) &&
+           x < y;
 }
 
 /* Behind \frac: 1, a proper fraction of integers; 0, one that is not proper; -1, something else. */
 static int proper_top(const token *t)
 {
-    int64_t a, b;
-
     if (t->kind == T_NUMBER) /* \frac12 */
         return t->text.n == 2 ? t->text.s[0] < t->text.s[1] : 0;
-    if (!is_brace(t, '{') || t[1].kind != T_NUMBER || !is_brace(t + 2, '}') ||
-        !is_brace(t + 3, '{') || t[4].kind != T_NUMBER || !is_brace(t + 5, '}'))
+    if (!is_sign(t, '{') || t[1].kind != T_NUMBER || !is_sign(t + 2, '}') || !is_sign(t + 3, '{') ||
+        t[4].kind != T_NUMBER || !is_sign(t + 5, '}'))
         return -1;
-    return mill_parse_i64(&a, t[1].text.s, t[1].text.n) &&
-           mill_parse_i64(&b, t[4].text.s, t[4].text.n) && a < b;
+    return is_below(t + 1, t + 4);
 }
 
 /* An integer, and behind it a proper fraction of integers: 3\frac{1}{2}, 3 1/2. */
@@ -196,10 +201,13 @@ static int parse_number(parser *p)
         return top < 0 ? at : top == 0 ? fail(p) : binary(p, E_ADD, at, parse_factor(p));
     }
     if (p->t->kind != T_NUMBER) return at;
-    if (!p->t->after_space || p->t[1].kind != T_OP || p->t[1].op != '/' || p->t[2].kind != T_NUMBER)
+    if (!p->t->after_space || !is_sign(p->t + 1, '/') || p->t[2].kind != T_NUMBER ||
+        !is_below(p->t, p->t + 2))
         return fail(p);
-    const int top = leaf(p, E_NUMBER, p->t[0].text), bottom = leaf(p, E_NUMBER, p->t[2].text);
-    p->t += 3;
+    const int top = take_number(p);
+    p->t++;
+    const int bottom = take_number(p);
+    if (is_op(p, '/') || is_op(p, '^')) return fail(p); /* of what? */
     return binary(p, E_ADD, at, binary(p, E_DIVIDE, top, bottom));
 }
 
@@ -290,6 +298,14 @@ static int parse_base(parser *p)
     }
 }
 
+/* 7!! is no factorial of a factorial. */
+static bool take_factorial(parser *p)
+{
+    if (!take(p, '!')) return false;
+    if (is_op(p, '!')) p->ok = false;
+    return p->ok;
+}
+
 static int parse_factor(parser *p)
 {
     if (!p->ok || ++p->depth > MAX_DEPTH) return fail(p);
@@ -302,14 +318,14 @@ static int parse_factor(parser *p)
         if (braces && !take(p, '}')) return fail(p);
         at = new_node(p, E_DEGREE, at);
     }
-    if (p->ok && take(p, '!')) at = call(p, F_FACTORIAL, at, -1);
+    if (p->ok && take_factorial(p)) at = call(p, F_FACTORIAL, at, -1);
     if (p->ok && take(p, '^')) at = binary(p, E_POWER, at, parse_exponent(p));
-    for (; p->ok; p->t++) {
-        if (is_op(p, '!'))
+    while (p->ok) {
+        if (take_factorial(p))
             at = call(p, F_FACTORIAL, at, -1);
-        else if (is_op(p, '%'))
+        else if (take(p, '%'))
             at = new_node(p, E_PERCENT, at);
-        else if (is_op(p, OP_DEGREE))
+        else if (take(p, OP_DEGREE))
             at = new_node(p, E_DEGREE, at);
         else
             break;
@@ -386,14 +402,26 @@ static bool take_comma(parser *p)
     return true;
 }
 
+/* CAB is a product, or letters in this order; bac is no word.  Only outside of brackets. */
+static int parse_item(parser *p)
+{
+    const token *const begin = p->t;
+    const int at = parse_value(p);
+
+    if (!p->ok || p->depth || p->t - begin < 2 || is_op(p, '=')) return at;
+    for (const token *t = begin; t < p->t; t++)
+        if (t->kind != T_SYMBOL || t->text.n != 1 || (t > begin && t->after_space)) return at;
+    return leaf(p, E_LETTERS, (answer_span){begin->text.s, (size_t)(p->t - begin)});
+}
+
 /* One value is itself, several are an E_LIST. */
 static int parse_list(parser *p)
 {
-    const int first = parse_value(p);
+    const int first = parse_item(p);
     int last = first;
 
     while (p->ok && take_comma(p)) {
-        const int at = parse_value(p);
+        const int at = parse_item(p);
         if (!p->ok) return 0;
         p->e->at[last].next = at;
         last = at;
@@ -438,6 +466,7 @@ static void take_unit(parser *p)
 {
     for (; p->t->kind == T_WORD; p->t++) {
         answer_span *u = &p->e->unit;
+        p->e->unit_known = p->e->unit_known && answer_is_unit(p->t->text);
         if (u->n) { /* "square cm": one unit, as the words lie in the text one behind the other */
             if (u->s + u->n != p->t->text.s) p->ok = false;
             u->n += p->t->text.n;
@@ -487,6 +516,7 @@ bool answer_parse(expression *out)
 
     out->n = 0;
     out->unit = out->name = (answer_span){0};
+    out->unit_known = true;
     if (parse_words(&p)) return p.ok;
     take_name(&p);
     if (is_word(p.t, "$")) out->unit = (p.t++)->text;

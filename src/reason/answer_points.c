@@ -3,8 +3,9 @@
  *
  * In complex long double, each variable at a number of its own: positive, negative and complex
  * ones, so that |x| is not x and the root of a square is not its base.  Relative differences up to
- * 1e-13 at all points are equal, above 1e-9 at a positive one different; between them nobody can
- * say, nor where the two agree at positive points only (ln xy and ln x + ln y).
+ * 1e-16 at all points are equal, above 1e-9 at a positive one different; between them nobody can
+ * say, nor where the two agree at positive points only (ln xy and ln x + ln y), nor where one of
+ * them has no value (n choose 2), or a part of it hardly matters (10^20 + sqrt 2, tanh 50).
  */
 #include "reason/expression.h"
 
@@ -18,6 +19,7 @@
 typedef long double complex number;
 enum { N_POINTS = 16, N_POSITIVE = 6 };
 
+static const long double FAINT = 1e-8L; /* a change that is less might not be seen */
 static const long double PI = 3.14159265358979323846264338327950288L;
 static const long double EULER = 2.71828182845904523536028747135266250L;
 
@@ -57,6 +59,13 @@ static number symbol_value(answer_span name, int point)
 
 static number point_value(value_of v, int point);
 
+/* A part that is lost beside the other would make a sum equal to what lacks it. */
+static number sum(number a, number b)
+{
+    const long double x = cabsl(a), y = cabsl(b), small = fminl(x, y);
+    return small != 0 && small < FAINT * fmaxl(x, y) ? (long double)NAN : a + b;
+}
+
 static number point_factorial(number x)
 {
     const long double n = creall(x);
@@ -67,6 +76,17 @@ static number point_factorial(number x)
     return y;
 }
 
+static number point_power(number a, number b)
+{
+    if (cimagl(b) == 0 && creall(b) == floorl(creall(b)) && fabsl(creall(b)) <= 64) {
+        number y = a == 0 && b == 0 ? (long double)NAN : 1;
+        for (int i = (int)fabsl(creall(b)); i > 0; i--) y *= a;
+        return creall(b) < 0 ? 1 / y : y;
+    }
+    /* 2^{1/10^9} is nearly 1, whatever the base. */
+    return a != 1 && cabsl(b * clogl(a)) < FAINT ? (long double)NAN : cpowl(a, b);
+}
+
 static number point_root(value_of v, number x, int point)
 {
     const value_of index = answer_child(v, 1);
@@ -75,15 +95,13 @@ static number point_root(value_of v, number x, int point)
     const number n = point_value(index, point);
     /* The odd root of a negative number is negative. */
     if (cimagl(x) == 0 && creall(x) < 0 && cimagl(n) == 0 && fmodl(creall(n), 2) == 1)
-        return -cpowl(-x, 1 / n);
-    return cpowl(x, 1 / n);
+        return -point_power(-x, 1 / n);
+    return point_power(x, 1 / n);
 }
 
-static number point_call(value_of v, int point)
+static number function_value(function_id f, number x)
 {
-    const number x = point_value(answer_child(v, 0), point);
-
-    switch (answer_node(v)->function) {
+    switch (f) {
     case F_SIN:
         return csinl(x);
     case F_COS:
@@ -116,27 +134,26 @@ static number point_call(value_of v, int point)
         return cexpl(x);
     case F_ABS:
         return cabsl(x);
-    case F_SQRT:
-        return point_root(v, x, point);
     case F_FACTORIAL:
         return point_factorial(x);
-    case F_BINOM: {
-        const number k = point_value(answer_child(v, 1), point);
-        return point_factorial(x) / point_factorial(k) / point_factorial(x - k);
-    }
     default:
         return (long double)NAN;
     }
 }
 
-static number point_power(number a, number b)
+static number point_call(value_of v, int point)
 {
-    if (cimagl(b) == 0 && creall(b) == floorl(creall(b)) && fabsl(creall(b)) <= 64) {
-        number y = 1;
-        for (int i = (int)fabsl(creall(b)); i > 0; i--) y *= a;
-        return creall(b) < 0 ? 1 / y : y;
+    const function_id f = answer_node(v)->function;
+    const number x = point_value(answer_child(v, 0), point);
+
+    if (f == F_SQRT) return point_root(v, x, point);
+    if (f == F_BINOM) {
+        const number k = point_value(answer_child(v, 1), point);
+        return point_factorial(x) / point_factorial(k) / point_factorial(x - k);
     }
-    return cpowl(a, b);
+    /* tanh 50 is nearly 1, and so is tanh of all that is near 50. */
+    const number y = function_value(f, x), near = function_value(f, x + x / 64);
+    return x != 0 && cabsl(near - y) < FAINT * cabsl(y) ? (long double)NAN : y;
 }
 
 static number point_value(value_of v, int point)
@@ -156,13 +173,13 @@ static number point_value(value_of v, int point)
     const number b = point_value(answer_child(v, 1), point);
     switch (n->kind) {
     case E_ADD:
-        return a + b;
+        return sum(a, b);
     case E_SUBTRACT:
-        return a - b;
+        return sum(a, -b);
     case E_PLUS_MINUS:
-        return v.sign > 0 ? a + b : a - b;
+        return sum(a, v.sign > 0 ? b : -b);
     case E_MINUS_PLUS:
-        return v.sign > 0 ? a - b : a + b;
+        return sum(a, v.sign > 0 ? -b : b);
     case E_MULTIPLY:
         return a * b;
     case E_DIVIDE:
@@ -183,9 +200,9 @@ static closeness compare_at(value_of a, value_of b, int point)
 {
     const number x = point_value(a, point), y = point_value(b, point);
 
-    if (!is_finite(x) || !is_finite(y)) return is_finite(x) == is_finite(y) ? UNSURE : APART;
+    if (!is_finite(x) || !is_finite(y)) return UNSURE;
     const long double size = fmaxl(cabsl(x), cabsl(y)), gap = cabsl(x - y);
-    if (gap <= 1e-13L * size) return SAME;
+    if (gap <= 1e-16L * size) return SAME;
     return size < 1e-12L || gap <= 1e-9L * size ? UNSURE : APART; /* sin(pi) is 1e-20 here */
 }
 

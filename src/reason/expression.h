@@ -83,6 +83,7 @@ typedef struct {
 
 /* false: it has something that is not understood, or is too long. */
 bool answer_lex(token_list *out, answer_span s);
+bool answer_is_unit(answer_span s); /* one that may be left out */
 bool answer_same_tokens(const token_list *a, const token_list *b);
 
 /* ---- trees ---- */
@@ -106,8 +107,9 @@ typedef enum {
     E_LIST, /* "1, 2", "1 and 2": in any order */
     E_UNION,
     E_EQUATION,
-    E_CHOICE, /* text: one capital letter */
-    E_WORDS   /* text */
+    E_LETTERS, /* text: two or three that may be a product, or a word */
+    E_CHOICE,  /* text: one capital letter */
+    E_WORDS    /* text */
 } node_kind;
 
 typedef struct {
@@ -122,6 +124,7 @@ typedef struct {
     int n, root;
     node at[MAX_NODES];
     answer_span unit; /* words behind a value: "5 cm"; n == 0: none */
+    bool unit_known;  /* all of them may be left out */
     answer_span name; /* what stood before the sign of equality: "x = 5"; n == 0: none */
     token_list tokens;
 } expression;
