@@ -31,8 +31,7 @@ static mill_err step_path(char path[PATH_SIZE], const char *dir, int64_t step)
     return mill_fail(MILL_EINPUT, "%.200s...: the path of the run folder is too long", dir);
 }
 
-/* "step_0000000840.mill" -> 840; -1 for any other name. */
-static int64_t step_of(const char *name)
+int64_t checkpoint_step(const char *name)
 {
     char *end;
 
@@ -164,7 +163,7 @@ static mill_err list_steps(int64_t **out, int *n, const char *dir)
     TRY(file_list(&names, &n_names, dir));
     int64_t *steps = mill_alloc((size_t)n_names + 1, sizeof *steps);
     for (int i = 0; steps && i < n_names; i++)
-        if (step_of(names[i]) >= 0) steps[(*n)++] = step_of(names[i]);
+        if (checkpoint_step(names[i]) >= 0) steps[(*n)++] = checkpoint_step(names[i]);
     mill_free(names);
     if (!steps) return MILL_ENOMEM;
     for (int i = 1; i < *n; i++) /* names sort like numbers up to ten digits; be right beyond */

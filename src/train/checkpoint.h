@@ -33,6 +33,7 @@ typedef struct {
     } at[CHECKPOINT_MAX + 1];
 } checkpoint_list;
 
+int64_t checkpoint_step(const char *name); /* step_0000000840.mill: 840; of any other name -1 */
 mill_err checkpoint_write(const char *dir, const train_job *job, const loop_state *s);
 /*
  * Loads the newest valid checkpoint into the job; *found false if there is none.  Each one that is

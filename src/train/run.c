@@ -8,9 +8,9 @@
  *                     it with the process
  *     step_*.mill, events.out.tfevents.*
  *
- * The manifest is written before the first checkpoint and removed first when a folder is cleared,
- * so checkpoints without a manifest are leftovers of a clearing that was interrupted: there is
- * nothing to resume then.
+ * The manifest is written before all others but the lock, and stays when a folder is cleared, until
+ * the new run writes its own.  So files of these names without a manifest of ours are not ours:
+ * they are overwritten and removed with --force only.
  */
 #include "train/run.h"
 
@@ -36,7 +36,26 @@ static mill_err run_path(char path[PATH_SIZE], const train_options *o, const cha
     return mill_fail(MILL_EINPUT, "%.200s...: the path of the run folder is too long", o->run_dir);
 }
 
+/* Whether a run makes files of this name, besides manifest and lock. */
+static bool is_of_runs(const char *name)
+{
+    return !strcmp(name, "metrics.jsonl") || !strcmp(name, "latest.mill") ||
+           !strcmp(name, "best.mill") || !strncmp(name, "events.out.tfevents.", 20) ||
+           checkpoint_step(name) >= 0;
+}
+
 /* A process that was killed in a write left the file's beginning under another name. */
+static bool is_temporary(char *name)
+{
+    char *end = strrchr(name, '.');
+
+    if (!end || strcmp(end, ".tmp") != 0) return false;
+    *end = 0;
+    const bool is_ours = is_of_runs(name) || !strcmp(name, "manifest.json");
+    *end = '.';
+    return is_ours;
+}
+
 static mill_err remove_temporaries(const train_options *o)
 {
     char path[PATH_SIZE], **names;
@@ -44,11 +63,54 @@ static mill_err remove_temporaries(const train_options *o)
     mill_err err = MILL_OK;
 
     TRY(file_list(&names, &n, o->run_dir));
-    for (int i = 0; i < n && !err; i++) {
-        const size_t len = strlen(names[i]);
-        if (len < 4 || strcmp(names[i] + len - 4, ".tmp") != 0) continue;
-        if (!(err = run_path(path, o, names[i]))) err = file_remove(path);
-    }
+    for (int i = 0; i < n && !err; i++)
+        if (is_temporary(names[i]) && !(err = run_path(path, o, names[i]))) err = file_remove(path);
+    mill_free(names);
+    return err;
+}
+
+static mill_err read_manifest(json_t **out, const train_options *o)
+{
+    char path[PATH_SIZE], *text;
+    size_t len;
+    json_error_t why;
+
+    *out = NULL;
+    TRY(run_path(path, o, "manifest.json"));
+    if (!file_exists(path)) return MILL_OK;
+    TRY(file_read_all(&text, &len, path));
+    *out = json_loadb(text, len, 0, &why);
+    mill_free(text);
+    if (*out) return MILL_OK;
+    return mill_fail(
+        MILL_EINPUT,
+        "%s:%d: %s; without it nothing can be resumed (--force without --resume starts over)", path,
+        why.line, why.text);
+}
+
+/* What has the names of a run's files, and no manifest of a run beside it, is somebody's own. */
+static mill_err check_ours(const train_options *o)
+{
+    const char *foreign = NULL;
+    json_t *manifest;
+    char **names;
+    int n;
+
+    if (o->force && !o->resume) return MILL_OK;
+    TRY(read_manifest(&manifest, o));
+    const bool is_ours = json_is_string(json_object_get(manifest, "status")) &&
+                         json_is_string(json_object_get(manifest, "level"));
+    json_decref(manifest);
+    if (is_ours) return MILL_OK;
+    TRY(file_list(&names, &n, o->run_dir));
+    for (int i = 0; i < n && !foreign; i++)
+        if (is_of_runs(names[i]) || !strcmp(names[i], "manifest.json")) foreign = names[i];
+    const mill_err err =
+        foreign ? mill_fail(MILL_EINPUT,
+                            "%s: its %s is not of a run; --force without --resume starts one there "
+                            "and overwrites it",
+                            o->run_dir, foreign)
+                : MILL_OK;
     mill_free(names);
     return err;
 }
@@ -59,6 +121,7 @@ mill_err run_open(train_run *r, const train_options *o)
 
     *r = (train_run){.o = o, .lock = -1};
     TRY(file_mkdir(o->run_dir));
+    TRY(check_ours(o));
     TRY(run_path(path, o, "lock"));
     r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (r->lock < 0) return mill_fail(MILL_EIO, "%s: %s", path, strerror(errno));
@@ -147,25 +210,6 @@ static mill_err check_config(const train_options *o, const json_t *manifest)
     return err;
 }
 
-static mill_err read_manifest(json_t **out, const train_options *o)
-{
-    char path[PATH_SIZE], *text;
-    size_t len;
-    json_error_t why;
-
-    *out = NULL;
-    TRY(run_path(path, o, "manifest.json"));
-    if (!file_exists(path)) return MILL_OK;
-    TRY(file_read_all(&text, &len, path));
-    *out = json_loadb(text, len, 0, &why);
-    mill_free(text);
-    if (*out) return MILL_OK;
-    return mill_fail(
-        MILL_EINPUT,
-        "%s:%d: %s; without it nothing can be resumed (--force without --resume starts over)", path,
-        why.line, why.text);
-}
-
 mill_err train_run_state(train_run_status *status, const train_options *o)
 {
     json_t *manifest;
@@ -205,22 +249,14 @@ mill_err run_check(bool *resume, const train_options *o)
 
 mill_err run_clear(const train_options *o)
 {
-    static const char *const files[] = {"manifest.json", "metrics.jsonl", "latest.mill",
-                                        "best.mill"};
     char path[PATH_SIZE], **names;
     int n;
     mill_err err = MILL_OK;
 
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        TRY(run_path(path, o, files[i]));
-        TRY(file_remove(path));
-    }
     TRY(checkpoint_remove_all(o->run_dir));
     TRY(file_list(&names, &n, o->run_dir));
-    for (int i = 0; i < n && !err; i++) {
-        if (strncmp(names[i], "events.out.tfevents.", 20) != 0) continue;
-        if (!(err = run_path(path, o, names[i]))) err = file_remove(path);
-    }
+    for (int i = 0; i < n && !err; i++)
+        if (is_of_runs(names[i]) && !(err = run_path(path, o, names[i]))) err = file_remove(path);
     mill_free(names);
     return err;
 }

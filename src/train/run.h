@@ -15,7 +15,8 @@ typedef struct {
     int64_t n_dropped;  /* lines that could not be written */
 } train_run;
 
-/* Makes the folder and locks it; MILL_EINPUT if another process runs in it. */
+/* Makes the folder and locks it; MILL_EINPUT if another process runs in it, or if it holds files of
+ * somebody else under the names of a run's and `force` is not set. */
 mill_err run_open(train_run *r, const train_options *o);
 void run_close(train_run *r);
 /*

@@ -23,6 +23,10 @@ expect keep 0 "*" "$T" fit -i "$PENGUINS" -o k.mill --keep 3 --checkpoint-every 
 holds keep_keeps_three test "$(ls k.mill.run/step_*.mill | wc -l)" = 3
 expect run_dir 0 "*" "$T" fit -i "$PENGUINS" -o r.mill --run-dir elsewhere
 holds run_dir_used test -s elsewhere/metrics.jsonl
+mkdir theirs && echo '{"theirs": true}' >theirs/manifest.json && cp -r theirs before
+expect run_dir_of_others 1 "theirs: its manifest.json is not of a run" "$T" fit -i "$PENGUINS" -o r2.mill --run-dir theirs
+holds run_dir_of_others_stays diff -r theirs before
+expect run_dir_forced 0 "*" "$T" fit -i "$PENGUINS" -o r2.mill --run-dir theirs --force
 expect stdin 0 "*" sh -c "'$T' fit -i - -o i.mill <'$PENGUINS'"
 holds stdin_same_model cmp i.mill m.mill
 expect pipe 0 "*" sh -c "cat '$PENGUINS' | '$T' fit -i - -o p.mill"

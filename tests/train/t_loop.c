@@ -203,23 +203,68 @@ void test_loop__starts_over_when_there_is_nothing_to_resume(void **state)
     clean();
 }
 
-/* Without a manifest, checkpoints are what a clearing that was killed has left. */
-void test_loop__starts_over_without_a_manifest(void **state)
+static void put(const char *name, const char *text)
+{
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_ok(file_write_all(path, text, strlen(text)));
+}
+
+static void assert_holds(const char *name, const char *text)
+{
+    char *there = slurp(name);
+
+    assert_string_equal(there, text);
+    mill_free(there);
+}
+
+/* By their names alone they could be of a run: a model, the manifest of another program. */
+void test_loop__leaves_the_files_of_others_unless_it_is_forced(void **state)
+{
+    static const char *const names[] = {"manifest.json", "metrics.jsonl", "best.mill",
+                                        "latest.mill",   "step_7.mill",   "events.out.tfevents.1"};
+    (void)state;
+    for (int i = 0; i < 6; i++)
+        for (int resume = 0; resume < 2; resume++) {
+            train_options o = fresh(NULL);
+            train_end end;
+            toy t;
+
+            put(names[i], "{\"mine\":1}");
+            o.resume = resume;
+            toy_init(&t, -1);
+            const train_job job = toy_job(&t, 20, 10);
+            assert_fails(MILL_EINPUT, "--force without --resume", train_loop(&end, &job, &o));
+            assert_non_null(strstr(mill_error(), names[i]));
+            assert_holds(names[i], "{\"mine\":1}");
+            assert_int_equal(count_files(""), 1);
+            o.resume = false;
+            o.force = true;
+            run(&t, -1, 20, &o);
+            assert_metrics_are(20);
+            clean();
+        }
+}
+
+/* What a killed write left goes; the unfinished files of others stay. */
+void test_loop__removes_its_own_temporaries_alone(void **state)
 {
     (void)state;
     train_options o = fresh(NULL);
     toy t;
-    char path[200];
 
-    o.keep = 0; /* means two: a best state and the newest */
-    fail_at(&t, 37, 50, -1, &o);
-    assert_int_equal(count_files("step_"), 2);
-    snprintf(path, sizeof path, "%s/manifest.json", dir);
-    assert_ok(file_remove(path));
+    run(&t, -1, 20, &o);
+    put("step_0000000030.mill.tmp", "half");
+    put("manifest.json.tmp", "half");
+    put("notes.tmp", "mine");
+    put("out.csv.tmp", "half of another");
     o.resume = true;
-    run(&t, -1, 50, &o);
-    assert_int_equal(t.steps_run, 50);
-    assert_metrics_are(50);
+    run(&t, -1, 20, &o);
+    assert_int_equal(count_files("step_0000000030"), 0);
+    assert_int_equal(count_files("manifest.json.tmp"), 0);
+    assert_holds("notes.tmp", "mine");
+    assert_holds("out.csv.tmp", "half of another");
     clean();
 }
 
