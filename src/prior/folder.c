@@ -22,6 +22,14 @@
 
 /* ---- leftovers ---- */
 
+static bool is_leftover(const char *name)
+{
+    const size_t len = strlen(name);
+
+    if (len < 5 || strcmp(name + len - 4, ".tmp") != 0) return false;
+    return folder_is_ours(name) || !strcmp(name, "manifest.json.tmp");
+}
+
 /* A process that was killed in a write left the file's beginning under another name. */
 static mill_err remove_temporaries(const char *dir)
 {
@@ -32,8 +40,7 @@ static mill_err remove_temporaries(const char *dir)
     if (!file_exists(dir)) return MILL_OK;
     TRY(file_list(&list, &n, dir));
     for (int i = 0; i < n && !err; i++) {
-        const size_t len = strlen(list[i]);
-        if (len < 5 || strcmp(list[i] + len - 4, ".tmp") != 0) continue;
+        if (!is_leftover(list[i])) continue;
         if (!(err = prior_path(path, dir, list[i]))) err = file_remove(path);
     }
     mill_free(list);
@@ -193,9 +200,10 @@ mill_err folder_open(prior_folder *f, const prior_run_options *o)
     f->n_units = (o->first + o->n + size - 1) / size - f->first_unit;
     f->unit = mill_alloc((size_t)f->n_units, sizeof *f->unit);
     mill_err err = f->unit ? file_mkdir(o->dir) : MILL_ENOMEM;
+    if (!err) err = folder_check(f); /* before anything is made in a folder of others */
     if (!err) err = take_lock(f);
-    if (!err) err = remove_all_temporaries(f);
     if (!err) err = folder_begin(f);
+    if (!err) err = remove_all_temporaries(f);
     if (!err) err = folder_read_journal(f);
     if (!err) err = check_files(f);
     if (err) folder_close(f);

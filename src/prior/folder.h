@@ -16,7 +16,11 @@ enum { FOLDERS_ABOVE = 100000 }; /* npy: data sets in one folder at most */
 mill_err folder_read_json(json_t **out, const char *dir, const char *name);
 mill_err folder_write_json(const char *dir, const char *name, const json_t *o);
 
-/* Writes the manifest, or compares it with the one that is there. */
+/* Is it what a run gives its files, whole or in the making?  (All but manifest.json.) */
+bool folder_is_ours(const char *name);
+/* Refuses the folder of strangers, and of another run; changes nothing. */
+mill_err folder_check(const prior_folder *f);
+/* The same, under the lock; then writes the manifest. */
 mill_err folder_begin(prior_folder *f);
 /* npy: a run that has grown past the limit of one folder: its files move to their folders. */
 mill_err folder_spread(prior_folder *f);

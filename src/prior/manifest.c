@@ -122,7 +122,6 @@ static void add_differences(mill_text *t, const json_t *was, const json_t *is)
 static mill_err compare(const prior_run_options *o, const json_t *was, const json_t *is)
 {
     const int64_t n = json_integer_value(json_object_get(was, "n"));
-    const char *version = json_string_value(json_object_get(was, "version"));
     mill_text t = {0};
     mill_err err = MILL_OK;
 
@@ -139,31 +138,72 @@ static mill_err compare(const prior_run_options *o, const json_t *was, const jso
                         "%s: holds a run of %lld data sets, and %lld are fewer: resume with "
                         "--n-datasets %lld or more",
                         o->dir, (long long)n, (long long)o->n, (long long)n);
-    else if (version && strcmp(version, o->version) != 0)
-        mill_log(MILL_LOG_WARN, "%s: the run was begun by version %s and this is %s", o->dir,
-                 version, o->version);
     text_free(&t);
     return err;
 }
 
-/* What a run would have left, where there is no manifest to say so. */
+bool folder_is_ours(const char *name)
+{
+    static const char *const begin[] = {"shard_", "batch_", "episode", "index.json",
+                                        "metadata.json"};
+
+    for (size_t k = 0; k < sizeof begin / sizeof *begin; k++)
+        if (!strncmp(name, begin[k], strlen(begin[k]))) return true;
+    return false;
+}
+
 static mill_err check_strangers(const char *dir)
 {
-    static const char *const names[] = {"shard_", "batch_", "episode_", "index.json"};
     char **list;
     int n;
     mill_err err = MILL_OK;
 
     TRY(file_list(&list, &n, dir));
     for (int i = 0; i < n && !err; i++)
-        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-            if (!strncmp(list[i], names[k], strlen(names[k])))
-                err = mill_fail(MILL_EINPUT,
-                                "%s: holds %s and no manifest.json: whose it is cannot be known; "
-                                "take another folder",
-                                dir, list[i]);
+        if (folder_is_ours(list[i]))
+            err = mill_fail(MILL_EINPUT,
+                            "%s: holds %s and no manifest.json: whose it is cannot be known; "
+                            "take another folder",
+                            dir, list[i]);
     mill_free(list);
     return err;
+}
+
+/* What the run is of, and what is there is of (NULL: nothing is there); refused unless they agree.
+ */
+static mill_err check_folder(json_t **is, json_t **was, const prior_run_options *o)
+{
+    json_t *config = NULL;
+    mill_err err = MILL_OK;
+
+    *is = *was = NULL;
+    if (!has_file(o->dir, "manifest.json"))
+        err = check_strangers(o->dir);
+    else if (!o->resume)
+        err = mill_fail(MILL_EINPUT,
+                        "%s: holds a run already: --resume goes on with it, or take another folder",
+                        o->dir);
+    else
+        err = folder_read_json(was, o->dir, "manifest.json");
+    if (!err) err = prior_config_json(&config, o->config);
+    if (!err && !(*is = make_manifest(o, config)))
+        err = mill_fail(MILL_ENOMEM, "out of memory for a manifest");
+    if (!err && *was) err = compare(o, *was, *is);
+    json_decref(config);
+    if (!err) return MILL_OK;
+    json_decref(*is);
+    json_decref(*was);
+    return err;
+}
+
+mill_err folder_check(const prior_folder *f)
+{
+    json_t *is, *was;
+
+    TRY(check_folder(&is, &was, &f->o));
+    json_decref(is);
+    json_decref(was);
+    return MILL_OK;
 }
 
 /* ---- a run begins ---- */
@@ -192,34 +232,32 @@ static mill_err write_metadata(const prior_run_options *o)
     return err;
 }
 
+static void tell_version(const prior_run_options *o, const json_t *was)
+{
+    const char *version = json_string_value(json_object_get(was, "version"));
+
+    if (version && strcmp(version, o->version) != 0)
+        mill_log(MILL_LOG_WARN, "%s: the run was begun by version %s and this is %s", o->dir,
+                 version, o->version);
+}
+
 mill_err folder_begin(prior_folder *f)
 {
-    json_t *config = NULL, *was = NULL, *manifest = NULL;
-    const bool is_there = has_file(f->o.dir, "manifest.json");
+    json_t *is, *was;
     char path[PRIOR_PATH];
     mill_err err = MILL_OK;
 
-    if (!is_there) err = check_strangers(f->o.dir);
-    if (is_there && !f->o.resume)
-        err = mill_fail(MILL_EINPUT,
-                        "%s: holds a run already: --resume goes on with it, or take another folder",
-                        f->o.dir);
-    if (!err) err = prior_config_json(&config, f->o.config);
-    if (!err && !(manifest = make_manifest(&f->o, config)))
-        err = mill_fail(MILL_ENOMEM, "out of memory for a manifest");
-    if (!err && is_there) err = folder_read_json(&was, f->o.dir, "manifest.json");
-    if (!err && is_there) err = compare(&f->o, was, manifest);
-    if (!err && is_there && prior_folders_for(f->o.format, f->o.n) &&
+    TRY(check_folder(&is, &was, &f->o));
+    tell_version(&f->o, was);
+    if (was && prior_folders_for(f->o.format, f->o.n) &&
         json_integer_value(json_object_get(was, "n")) <= FOLDERS_ABOVE)
         err = folder_spread(f);
-    if (!err && is_there && !json_equal(was, manifest)) { /* no longer complete */
+    if (!err && was && !json_equal(was, is)) { /* no longer complete */
         if (!(err = prior_path(path, f->o.dir, "index.json"))) err = file_remove(path);
     }
-    if (!err && !json_equal(was, manifest))
-        err = folder_write_json(f->o.dir, "manifest.json", manifest);
+    if (!err && !json_equal(was, is)) err = folder_write_json(f->o.dir, "manifest.json", is);
     if (!err && f->o.format == &prior_pt) err = write_metadata(&f->o);
-    json_decref(config);
+    json_decref(is);
     json_decref(was);
-    json_decref(manifest);
     return err;
 }

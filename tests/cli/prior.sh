@@ -105,9 +105,23 @@ expect other_seed 1 "seed was 0, is 1" "$T" prior -n 300 -o two $dummy --seed 1 
 expect fewer 1 "resume with --n-datasets 300 or more" "$T" prior -n 100 -o two $dummy --resume
 }
 mkdir strange
-touch strange/shard_000000.mill
+touch strange/shard_000000.mill strange/notes.tmp
 # shellcheck disable=SC2086
 expect stranger 1 "no manifest.json" "$T" prior -n 5 -o strange $dummy
+holds strangers_keep_their_folder test "$(cd strange && echo *)" = "notes.tmp shard_000000.mill"
+mkdir shared
+touch shared/notes.tmp
+# shellcheck disable=SC2086
+{
+expect beside_notes 0 "5 data sets" "$T" prior -n 5 -o shared $dummy
+touch shared/shard_000001.mill.tmp
+expect beside_notes_again 0 "5 data sets" "$T" prior -n 5 -o shared $dummy --resume
+}
+holds only_our_leftovers_go test -e shared/notes.tmp -a ! -e shared/shard_000001.mill.tmp
+mkdir official
+echo '{}' >official/metadata.json
+# shellcheck disable=SC2086
+expect official_folder 1 "no manifest.json" "$T" prior -n 5 -o official $dummy --format pt
 
 # Looking.
 expect verify 0 "made again with the same bytes" "$T" prior verify two --remake 2
