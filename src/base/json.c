@@ -35,6 +35,19 @@ static void add_real(mill_text *t, const char *s, size_t n)
     text_add(t, "%s%s", shortest, strpbrk(shortest, ".e") ? "" : ".0");
 }
 
+json_t *mill_json_path(const char *path)
+{
+    mill_text t = {0};
+
+    for (int n; *path; path += n ? n : 1) {
+        n = mill_utf8_length(path);
+        text_add_bytes(&t, n ? path : TEXT_REPLACEMENT, n ? (size_t)n : strlen(TEXT_REPLACEMENT));
+    }
+    json_t *const s = t.failed ? NULL : json_string(t.s ? t.s : "");
+    text_free(&t);
+    return s;
+}
+
 mill_err mill_json_text(char **out, const json_t *v, size_t flags)
 {
     static const char in_number[] = "+-.0123456789Ee";

@@ -76,6 +76,22 @@ int text_edits(const char *a, size_t a_len, const char *b, size_t b_len)
     return row[m];
 }
 
+int mill_utf8_length(const char *text)
+{
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *s = (const unsigned char *)text;
+    const int n = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
+    unsigned code = n == 1 ? *s : n ? *s & (0xffu >> (n + 1)) : 0;
+
+    for (int i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80) return 0;
+        code = code << 6 | (s[i] & 0x3fu);
+    }
+    if (n > 1 && (code < least[n] || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff))
+        return 0;
+    return n;
+}
+
 void text_clear(mill_text *t)
 {
     t->len = 0;

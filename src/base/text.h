@@ -24,6 +24,11 @@ void text_clear(mill_text *t); /* keep the memory */
 void text_free(mill_text *t);
 mill_err text_check(const mill_text *t); /* MILL_ENOMEM if an append failed */
 
+/* Bytes of the character at s; 0 if it is none (RFC 3629: neither too long, nor a surrogate, nor
+ * beyond U+10FFFF). */
+int mill_utf8_length(const char *s);
+#define TEXT_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, for what is none */
+
 /* How many bytes to insert, remove or replace to make b of a, of the first TEXT_MAX_EDITS of each;
  * letters are alike in either case: for "did you mean". */
 enum { TEXT_MAX_EDITS = 64 };

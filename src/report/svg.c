@@ -83,38 +83,18 @@ const char *svg_number(char buf[32], double x)
 
 /* ---- words ---- */
 
-/* Bytes of the character at s; 0 if it is none (RFC 3629: neither too long, nor a surrogate, nor
- * beyond U+10FFFF). */
-static int utf8_length(const unsigned char *s)
-{
-    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const int n = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
-    unsigned code = n == 1 ? *s : n ? *s & (0xffu >> (n + 1)) : 0;
-
-    for (int i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) return 0;
-        code = code << 6 | (s[i] & 0x3fu);
-    }
-    if (n > 1 && (code < least[n] || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff))
-        return 0;
-    return n;
-}
-
 void svg_escape(mill_text *t, const char *s)
 {
-    const unsigned char *p = (const unsigned char *)s;
-
-    while (*p) {
-        const int n = utf8_length(p);
-        const bool is_control = n == 1 && (*p < ' ' || *p == 0x7f) && !strchr("\t\n", *p);
+    for (int n; *s; s += n ? n : 1) {
+        n = mill_utf8_length(s);
+        const bool is_control = n == 1 && (*s < ' ' || *s == 0x7f) && !strchr("\t\n", *s);
 
         if (!n || is_control)
-            text_add(t, "\xef\xbf\xbd");
-        else if (n > 1 || !strchr("<>&\"'", *p))
-            text_add_bytes(t, p, (size_t)n);
+            text_add(t, TEXT_REPLACEMENT);
+        else if (n > 1 || !strchr("<>&\"'", *s))
+            text_add_bytes(t, s, (size_t)n);
         else
-            text_add(t, "&#%d;", *p);
-        p += n ? n : 1;
+            text_add(t, "&#%d;", *s);
     }
 }
 
@@ -124,7 +104,7 @@ const char *svg_cut(char buf[128], const char *s, int most)
     int n = 0;
 
     for (; s[at] && n < most && at < 120; n++) {
-        const int len = utf8_length((const unsigned char *)s + at);
+        const int len = mill_utf8_length(s + at);
         before_last = at;
         at += (size_t)(len ? len : 1);
     }

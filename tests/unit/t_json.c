@@ -88,3 +88,19 @@ void test_json__says_when_memory_is_out(void **state)
     assert_null(text);
     json_decref(v);
 }
+
+void test_json__shows_a_path_that_is_no_text(void **state)
+{
+    (void)state;
+    static const char *const pair[][2] = {{"r.csv", "r.csv"},
+                                          {"\xe4\xba\xac/\xc3\xa9", "\xe4\xba\xac/\xc3\xa9"},
+                                          {"r\xe9.csv", "r\xef\xbf\xbd.csv"},
+                                          {"\xe4\xba", "\xef\xbf\xbd\xef\xbf\xbd"},
+                                          {"", ""}};
+
+    for (size_t k = 0; k < sizeof pair / sizeof *pair; k++) {
+        json_t *v = mill_json_path(pair[k][0]);
+        assert_string_equal(json_string_value(v), pair[k][1]);
+        json_decref(v);
+    }
+}
