@@ -12,6 +12,7 @@
 
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "eval/evaluate.h"
 #include "eval/headline.h"
@@ -104,10 +105,10 @@ static mill_err note_input(json_t *to, const char *key, const char *path, const 
 
     if (strcmp(path, "-") != 0 && !cli_is_pipe(path)) TRY(cli_hash_file(hash, &bytes, path));
     if (*hash)
-        value = json_pack("{s:s, s:I, s:s, s:I}", "path", path, "bytes", (json_int_t)bytes, "xxh3",
-                          hash, "rows", (json_int_t)t->rows);
+        value = json_pack("{s:o, s:I, s:s, s:I}", "path", mill_json_path(path), "bytes",
+                          (json_int_t)bytes, "xxh3", hash, "rows", (json_int_t)t->rows);
     else
-        value = json_pack("{s:s, s:I}", "path", path, "rows", (json_int_t)t->rows);
+        value = json_pack("{s:o, s:I}", "path", mill_json_path(path), "rows", (json_int_t)t->rows);
     if (json_is_array(to) ? json_array_append_new(to, value) : json_object_set_new(to, key, value))
         return no_memory();
     return MILL_OK;
@@ -189,8 +190,9 @@ static mill_err read_model(evaluate_work *w)
     if (!path) return MILL_OK;
     TRY(cli_model_open(&m, path, w->pool));
     json_t *const config = json_object_get(store_meta(m->file), "config");
-    w->model = json_pack("{s:s, s:s, s:O?, s:o}", "path", path, "method", m->method->name,
-                         "options", config, "manifest", cli_fit_manifest(path, config));
+    w->model =
+        json_pack("{s:o, s:s, s:O?, s:o}", "path", mill_json_path(path), "method", m->method->name,
+                  "options", config, "manifest", cli_fit_manifest(path, config));
     err = w->model && !json_object_set(w->run, "model", w->model) ? MILL_OK : no_memory();
     if (!m->method->score)
         snprintf(w->no_likelihood, sizeof w->no_likelihood, "a model of %s has no likelihood",

@@ -11,6 +11,7 @@
 
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "train/team.h"
@@ -195,8 +196,8 @@ static mill_err look_at_run(work *w)
     cli_config_options(w->config, set_of(w), c->method, c);
     cli_config_csv(w->config, &w->csv);
     if (w->f->rows) json_object_set_new(w->config, "n", json_integer(w->f->rows));
-    w->manifest = json_pack("{s:s,s:s,s:i}", "version", MILL_VERSION, "input_path", w->in.path,
-                            "threads", mill_pool_threads(w->pool));
+    w->manifest = json_pack("{s:s,s:o,s:i}", "version", MILL_VERSION, "input_path",
+                            mill_json_path(w->in.path), "threads", mill_pool_threads(w->pool));
     w->train = (train_options){
         .run_dir = w->out->run_dir,
         .checkpoint_seconds = run->checkpoint_every,

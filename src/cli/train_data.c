@@ -1,6 +1,7 @@
 /* train_data.c - `tabmill train`: from files to rows that train, validate and test. */
 #include "cli/train.h"
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -130,9 +131,9 @@ static mill_err make_config(train_work *w)
         TRY(cli_hash_file(hash, &bytes, c->encoder_path));
         json_object_set_new(o, "encoder", json_string(hash));
     }
-    w->manifest =
-        json_pack("{s:s,s:s,s:i,s:i}", "version", MILL_VERSION, "input_path", w->o->run.data,
-                  "threads", mill_pool_threads(w->pool), "ranks", w->who.world);
+    w->manifest = json_pack("{s:s,s:o,s:i,s:i}", "version", MILL_VERSION, "input_path",
+                            mill_json_path(w->o->run.data), "threads", mill_pool_threads(w->pool),
+                            "ranks", w->who.world);
     return o && w->manifest ? MILL_OK : mill_fail(MILL_ENOMEM, "no memory for the manifest");
 }
 

@@ -104,6 +104,20 @@ cp m.mill flip.mill
 printf '\377' | dd of=flip.mill bs=1 seek=20000 conv=notrunc 2>/dev/null
 expect flipped_model 1 "flip.mill" "$T" sample flip.mill -n 2
 
+# A name that is no UTF-8 is a name.
+raw=$(printf 'r\351.csv') model=$(printf 'm\351.mill')
+cp "$PENGUINS" "$raw"
+expect raw_fit 0 "" "$T" fit -i "$raw" -o "$model" -q
+holds raw_fit_manifest_is_whole grep -q '"version"' "$model.run/manifest.json"
+expect raw_train 0 "" "$T" train --data "$raw" --target species --save-dir raw -e 1 -q
+holds raw_train_manifest_is_whole grep -q '"version"' raw/manifest.json
+expect raw_evaluate 0 "*" "$T" evaluate "$raw" "$raw" --model "$model" --json raw.json -o raw.html
+holds raw_evaluate_shows_it python3 -c "
+import json
+r = json.load(open('raw.json'))
+assert r['run']['real']['path'] == r['input']['path'] == 'r\ufffd.csv' and r['run']['model']['path'] == 'm\ufffd.mill', r['run']
+assert 'r\ufffd.csv' in open('raw.html').read()"
+
 # --force is for results, never for what is read; whatever its name.
 cp "$PENGUINS" mine.csv && cp m.mill mine.mill && cp mine.csv kept.csv
 ln -s mine.csv other.csv
