@@ -36,8 +36,11 @@ typedef struct {
     int order;      /* in which they went, from 0 */
     int error_fd;   /* where TORCHELASTIC_ERROR_FILE points to; a memfd */
     bool has_dumped;
-    double warned_at;    /* of the watchdog; 0: not */
-    double seen_running; /* not stopped, by the watchdog */
+    /* Of the watchdog. */
+    double warned_at;        /* 0: not */
+    double late;             /* seconds, when it last looked */
+    int64_t from_ns;         /* what was before does not count */
+    int64_t seen_running_ns; /* not stopped */
     log_stream out, err;
 } child;
 
@@ -79,7 +82,9 @@ typedef struct {
 mill_err port_hold(int *fd, int *held, const char *address, int port, int range);
 
 /* watch.c */
-void watch_ranks(launcher *l); /* warns; sets culprit and verdict 124 when a rank hangs */
+/* Warns; sets culprit and verdict 124 when a rank hangs.  was_stopped: this process, since the last
+ * time. */
+void watch_ranks(launcher *l, bool was_stopped);
 /* ", at step 7, computing"; "" where nothing is known. */
 void describe_rank(char *words, size_t size, const launcher *l, int r);
 int64_t count_oom_kills(void);

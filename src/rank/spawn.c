@@ -164,7 +164,7 @@ static mill_err start_rank(launcher *l, int r, bool *is_child, const sigset_t *m
     const pid_t self = getpid();
     int child_fd[2];
 
-    *c = (child){.pidfd = -1, .order = -1, .error_fd = -1, .seen_running = mill_clock()};
+    *c = (child){.pidfd = -1, .order = -1, .error_fd = -1, .seen_running_ns = board_now_ns()};
     TRY(logs_open(l, r, child_fd));
     c->error_fd = memfd_create("tabmill-error", MFD_CLOEXEC);
     const pid_t pid = fork();
@@ -345,18 +345,17 @@ static void wait_for_news(launcher *l, struct pollfd *p)
 
 static void tend(launcher *l, struct pollfd *p)
 {
-    double last = mill_clock(), watch_from = 0;
+    double last = mill_clock();
 
     while (l->n_alive > 0) {
         wait_for_news(l, p);
         const double now = mill_clock();
         const bool was_stopped = now - last > 4 * TICK; /* we ourselves */
-        if (was_stopped) watch_from = now + 2;
         if (now - last < TICK) continue;
         last = now;
         look_at_board(l);
         nodes_look(l, was_stopped);
-        if (now > watch_from && l->kill_at == 0) watch_ranks(l);
+        if (l->kill_at == 0) watch_ranks(l, was_stopped);
         if (l->verdict >= 0 && l->kill_at == 0) end_ranks(l, SIGTERM, MERCY);
         if (l->kill_at > 0 && now > l->kill_at) signal_ranks(l, SIGKILL);
     }

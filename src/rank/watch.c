@@ -53,17 +53,22 @@ static char process_state(pid_t pid)
     return state;
 }
 
+/* Seconds from `ns` on, less those that this process was stopped. */
+static double since(const child *c, int64_t ns)
+{
+    return (double)(board_now_ns() - (ns > c->from_ns ? ns : c->from_ns)) / 1e9;
+}
+
 /* For how many seconds others have waited for r, who waits for nobody; 0: they do not. */
 static double waited_for(const launcher *l, int r, int *waiting)
 {
     const board *b = l->board.at;
-    const int64_t now = board_now_ns();
     double longest = 0;
 
     if (b->seat[r].waits_for) return 0;
     for (int q = 0; q < l->n; q++) {
         board_seat *s = &l->board.at->seat[q];
-        const double waits = (double)(now - s->waits_ns) / 1e9;
+        const double waits = since(&l->c[r], s->waits_ns);
 
         if (s->waits_for != r + 1 || waits <= longest) continue;
         longest = waits;
@@ -79,7 +84,7 @@ static double silent_for(const launcher *l, int r)
 
     if (s->state != SEAT_TAKEN || s->step < 0 || s->phase != RANK_COMPUTING || s->waits_for)
         return 0;
-    return (double)(board_now_ns() - s->beat_ns) / 1e9;
+    return since(&l->c[r], s->beat_ns);
 }
 
 static double limit(double given, double otherwise)
@@ -166,12 +171,13 @@ static void watch_rank(launcher *l, int r)
     int by = r;
 
     const char state = process_state(c->pid);
-    const double stopped = state == 'T' || state == 't' ? mill_clock() - c->seen_running : 0;
-    if (!stopped) c->seen_running = mill_clock();
+    const double stopped = state == 'T' || state == 't' ? since(c, c->seen_running_ns) : 0;
+    if (!stopped) c->seen_running_ns = board_now_ns();
     double late = l->board.at ? waited_for(l, r, &by) : 0;
     const double silent = l->board.at ? silent_for(l, r) : 0;
     if (silent > late) late = silent;
     if (stopped > late) late = stopped;
+    c->late = late;
     if (late < warn) {
         if (c->warned_at > 0) mill_log(MILL_LOG_WARN, "rank %d goes on", l->first + r);
         c->warned_at = 0;
@@ -195,15 +201,18 @@ static void watch_rank(launcher *l, int r)
              (int)c->pid, late, where, stopped > 0 ? "; it is stopped" : "");
 }
 
-void watch_ranks(launcher *l)
+void watch_ranks(launcher *l, bool was_stopped)
 {
     keep_pace(l, mill_clock());
     if (l->board.at) {
         const double most = patience(l) > PATIENCE ? patience(l) : PATIENCE;
         l->board.at->patience = most < 1e9 ? (int64_t)most : 1000000000;
     }
-    for (int r = 0; r < l->n; r++)
-        if (l->c[r].pidfd >= 0) watch_rank(l, r);
+    for (int r = 0; r < l->n; r++) {
+        child *c = &l->c[r];
+        if (was_stopped) c->from_ns = board_now_ns() - (int64_t)(c->late * 1e9);
+        if (c->pidfd >= 0) watch_rank(l, r);
+    }
 }
 
 /* The number behind "oom_kill" in the file of our cgroup; -1 where there is none.  `own` is what

@@ -363,12 +363,19 @@ static void wait_for_step(int rank, int step)
     assert_true(stage->steps_done[rank] >= step);
 }
 
+/* The same, without a sign of rank 1, for which rank 0 waits. */
+static void work_silently(rank_group *g, int step)
+{
+    while (step == 8 && rank_of(g) == 1 && !stage->is_told) usleep(1000);
+}
+
 static bool stops_and_continues(void)
 {
-    const rank_job job = {.n = 2, .warn_seconds = 0.5 * patience, .hang_seconds = patience};
-    const pid_t pid = launch(&job, work_until_told);
+    const rank_job job = {.n = 2, .warn_seconds = 2 * patience, .hang_seconds = 4 * patience};
+    const pid_t pid = launch(&job, work_silently);
 
-    wait_for_step(1, 5);
+    wait_for_step(1, 7);
+    usleep(100000); /* until rank 0 waits */
     kill(pid, SIGTSTP);
     for (int i = 0; i < 3000 && state_of(pid) != 'T'; i++) usleep(10000);
     assert_int_equal(state_of(pid), 'T');
@@ -376,8 +383,9 @@ static bool stops_and_continues(void)
         for (int i = 0; i < 30000 && state_of(stage->pid[r]) != 'T'; i++) usleep(1000);
         assert_int_equal(state_of(stage->pid[r]), 'T');
     }
-    usleep((useconds_t)(1.5e6 * patience)); /* longer than a rank may hang: it does not count */
+    usleep((useconds_t)(2e6 * patience)); /* with the 3 s, longer than a rank may hang */
     kill(pid, SIGCONT);
+    usleep((useconds_t)(3e6 * patience));
     stage->is_told = true;
     return end_of(pid) == 0 && !strstr(stage->said, "hangs");
 }
@@ -387,7 +395,7 @@ void test_spawn__stops_and_continues_with_its_ranks(void **state)
     bool goes = false;
 
     (void)state;
-    for (patience = 1; !goes && patience < 20; patience *= 4) goes = stops_and_continues();
+    for (patience = 1; !goes && patience < 10; patience *= 3) goes = stops_and_continues();
     patience = 1;
     assert_true(goes);
 }
