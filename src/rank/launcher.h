@@ -35,9 +35,8 @@ typedef struct {
     bool was_ended; /* after we had sent it a signal to end */
     int order;      /* in which they went, from 0 */
     int error_fd;   /* where TORCHELASTIC_ERROR_FILE points to; a memfd */
-    bool has_dumped;
     /* Of the watchdog. */
-    double warned_at;        /* 0: not */
+    bool has_warned, has_dumped;
     double late;             /* seconds, when it last looked */
     int64_t from_ns;         /* what was before does not count */
     int64_t seen_running_ns; /* not stopped */

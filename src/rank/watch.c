@@ -178,14 +178,14 @@ static void watch_rank(launcher *l, int r)
     if (silent > late) late = silent;
     if (stopped > late) late = stopped;
     c->late = late;
-    if (late < warn) {
-        if (c->warned_at > 0) mill_log(MILL_LOG_WARN, "rank %d goes on", l->first + r);
-        c->warned_at = 0;
-        return;
+    if (late < warn && c->has_warned) {
+        c->has_warned = false;
+        mill_log(MILL_LOG_WARN, "rank %d goes on", l->first + r);
     }
+    if (late < warn && late < hang) return;
     describe_rank(where, sizeof where, l, r);
-    if (c->warned_at == 0) {
-        c->warned_at = mill_clock();
+    if (late >= warn && !c->has_warned) {
+        c->has_warned = true;
         mill_log(MILL_LOG_WARN, "rank %d (process %d) has been silent for %.3g s%s%s%s",
                  l->first + r, (int)c->pid, late, where, stopped > 0 ? "; it is stopped" : "",
                  by != r ? "; others wait for it" : "");

@@ -427,6 +427,22 @@ void test_spawn__ends_a_job_that_hangs_with_124(void **state)
     expect_said(" s, at step 7, computing");
 }
 
+static void be_late(rank_group *g, int step)
+{
+    const double end = mill_clock() + 20;
+
+    while (rank_of(g) == 1 && step == 7 && mill_clock() < end) usleep(1000);
+}
+
+void test_spawn__ends_a_job_that_hangs_also_without_a_warning(void **state)
+{
+    (void)state;
+    run_job(&(rank_job){.n = 2, .warn_seconds = -1, .hang_seconds = 0.3}, be_late, 124,
+            "hangs: silent for ");
+    assert_null(strstr(stage->said, "has been silent for"));
+    run_job(&(rank_job){.n = 2, .hang_seconds = 0.3}, be_late, 124, "hangs: silent for ");
+}
+
 void test_spawn__asks_the_rank_itself_for_its_stack_not_who_started_it(void **state)
 {
     const double start = mill_clock();
