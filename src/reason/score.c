@@ -2,6 +2,7 @@
 #include "reason/score.h"
 
 #include "base/mem.h"
+#include "reason/json_lex.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -20,12 +21,14 @@ const char score_schema[] = "{\"type\":\"object\",\"properties\":{" CRITERION("c
                                             "\"mathematical_precision\",\"feedback\"],"
                                             "\"additionalProperties\":false}";
 
-/* Behind the last </think>, if there is one. */
+/* Behind the last </think>, if there is one; in what begins as an object it is the judge's word. */
 static const char *behind_thinking(const char *text, size_t *n)
 {
     static const char mark[] = "</think>";
     const size_t m = sizeof mark - 1;
+    const char *first = lex_space(text, text + *n);
 
+    if (first < text + *n && *first == '{') return text;
     for (size_t at = *n; at >= m; at--) {
         if (memcmp(text + at - m, mark, m) != 0) continue;
         *n -= at;

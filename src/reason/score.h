@@ -29,7 +29,8 @@ typedef struct {
 } score_card;
 
 /*
- * A block of thinking that ends with </think> may stand before the object, white space around it.
+ * A block of thinking that ends with </think> may stand before the object, white space around it;
+ * it does not begin with {.
  * MILL_EINPUT, with words short enough to count by: no JSON, a member twice, a criterion missing,
  * no number, or outside of 0..1, no feedback.  *out is then as it was.
  */

@@ -133,6 +133,12 @@ void test_score__stands_behind_thinking(void **state)
     assert_ok(score_read(&c, text, strlen(text)));
     assert_true(c.criterion[0] == 1);
     mill_free(c.feedback);
+    snprintf(text, sizeof text, "\n{%s\"feedback\":\"no </think> was there\"}",
+             "\"correctness\":1,\"step_by_step_clarity\":1,\"logical_coherence\":1,"
+             "\"mathematical_precision\":1,");
+    assert_ok(score_read(&c, text, strlen(text)));
+    assert_string_equal(c.feedback, "no </think> was there");
+    mill_free(c.feedback);
 }
 
 void test_score__weighs_and_never_believes_a_wrong_answer(void **state)
