@@ -113,6 +113,17 @@ static int check_nodes(const opt_parsed *p, const reason_flags *o)
     return 0;
 }
 
+/* What is cut may be a response or an evaluation. */
+static int check_retry(const opt_parsed *p, const reason_ask_options *a)
+{
+    const bool judges = a->judge_max_tokens > a->max_tokens;
+    const int64_t most = judges ? a->judge_max_tokens : a->max_tokens;
+
+    if (!a->max_tokens_retry || a->max_tokens_retry > most) return 0;
+    return opt_usage_error(p->set, "--max-tokens-retry %lld is not above --%smax-tokens %lld",
+                           (long long)a->max_tokens_retry, judges ? "judge-" : "", (long long)most);
+}
+
 static int check_flags(const opt_parsed *p, const reason_flags *o)
 {
     output_format format;
@@ -126,10 +137,7 @@ static int check_flags(const opt_parsed *p, const reason_flags *o)
     if (o->run.output && output_format_of(&format, o->run.output))
         return opt_usage_error(p->set, "-o %s", mill_error());
     if ((status = check_servers(p, o)) || (status = check_nodes(p, o))) return status;
-    if (o->ask.max_tokens_retry && o->ask.max_tokens_retry <= o->ask.max_tokens)
-        return opt_usage_error(p->set, "--max-tokens-retry %lld is not above --max-tokens %lld",
-                               (long long)o->ask.max_tokens_retry, (long long)o->ask.max_tokens);
-    return 0;
+    return check_retry(p, &o->ask);
 }
 
 /* ---- from flags to what a run takes ---- */

@@ -31,7 +31,7 @@ enum { FLOW_MOST_ASKS = 3, FLOW_MOST_ITERATIONS = 40 };
 typedef struct {
     const prompt *prompt[N_STAGE];
     int64_t max_tokens, judge_max_tokens;
-    int64_t max_tokens_retry; /* 0: none */
+    int64_t max_tokens_retry; /* above both; 0: none */
     double temperature, judge_temperature, top_p;
     int64_t max_iterations;
     double threshold;

@@ -246,6 +246,10 @@ expect no_output 2 "-o FILE is missing" "$T" reason --dataset d.jsonl --server "
 expect no_server 2 "--server URL or --serve COMMAND" "$T" reason --dataset d.jsonl -o z.jsonl
 expect output_name 2 ".parquet" "$T" reason --dataset d.jsonl -o z.txt --server "$A"
 expect gpus_of_none 2 "--num-gpus does nothing without --serve" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --num-gpus 2
+expect retry_of_less 2 "--max-tokens-retry 1000 is not above --judge-max-tokens 1024" \
+    "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --max-tokens 512 --max-tokens-retry 1000
+expect retry_of_as_much 2 "--max-tokens-retry 4096 is not above --max-tokens 4096" \
+    "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --max-tokens-retry 4096
 expect rank_too_high 2 "they are 0 to 1" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --num-nodes 2 --node-rank 2
 expect start_too_high 1 "has 60 records" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --start-from 60
 echo "Solve it" >p.txt
