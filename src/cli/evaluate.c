@@ -132,7 +132,7 @@ static mill_err read_like_real(mill_table **out, const char *path, const csv_opt
     const mill_err err = mill_table_read(out, path, csv, pool);
     char words[512];
 
-    if (err != MILL_EINPUT || !strstr(mill_error(), ": column \"")) return err;
+    if (err != MILL_EINPUT || !strstr(mill_error(), "\" is not a")) return err; /* a, an: a type */
     snprintf(words, sizeof words, "%s", mill_error());
     return mill_fail(err,
                      "%s, as in the real table; mend the value, or have both read as categories: "

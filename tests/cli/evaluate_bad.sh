@@ -52,6 +52,9 @@ names other_columns '"column": "day"'
 names other_columns '"column": "other"'
 expect other_type 1 "words.csv:2: column \"pay\": \"much\" is not a number" "$T" evaluate r.csv words.csv
 expect other_type_cast 1 "--discrete" "$T" evaluate r.csv words.csv
+printf 'age,age\n1,2\n' >twice.csv
+expect two_alike 1 'column "age" appears twice in the header' "$T" evaluate r.csv twice.csv
+holds two_alike_get_no_other_advice sh -c "! grep -q -e --discrete err"
 expect other_type_mended 0 "*" "$T" evaluate r.csv words.csv --discrete pay
 evaluates constant r constant
 names constant 'synthetic table, column \"pay\": constant'
