@@ -58,8 +58,8 @@ mill_err csv_writer_add_text(csv_writer *w, const char *text, size_t n);
 mill_err csv_writer_commit(csv_writer *w); /* the file appears under its name */
 void csv_writer_close(csv_writer *w);
 
-/* .npy and .npz by the name, Parquet by the name and, when it is read, also by its first bytes;
- * else CSV.  What every command calls. */
+/* .npy and .npz by the name, Parquet by the name and, when it is read, also by its ends; else
+ * CSV.  What every command calls. */
 mill_err mill_table_read(mill_table **out, const char *path, const csv_options *o, mill_pool *pool);
 mill_err mill_table_write(const mill_table *t, const char *path, bool force, mill_pool *pool);
 

@@ -43,7 +43,8 @@ typedef enum {
     FAULT_LONG,
     FAULT_NUL,
     FAULT_UTF8,
-    FAULT_TYPE, /* not a value of the column's type */
+    FAULT_TYPE,    /* not a value of the column's type */
+    FAULT_CHANGED, /* the second visit finds other values than the first */
 } fault_kind;
 
 /* What went wrong first in the file; found by any thread, told by the caller's. */

@@ -42,7 +42,7 @@ void csv_quote_value(const csv_reader *r, char out[64], int64_t at)
         out[n++] = (char)((unsigned char)c < 32 || c == 127 ? '?' : c);
     }
     while (n == 40 && ((unsigned char)out[n - 1] & 0xc0) == 0x80) n--; /* not half a character */
-    if (n >= 39 || i == got) {
+    if (n >= 39 || (i == got && got == sizeof raw)) {
         while (n && (unsigned char)out[n - 1] >= 0xc0) n--;
         memcpy(out + n, "...", 3);
         n += 3;
@@ -94,6 +94,7 @@ mill_err csv_fault_tell(const csv_reader *r, const csv_fault *f)
     const char *path = r->src.path;
 
     if (f->kind == FAULT_SYSTEM) return mill_fail(f->err, "%s", f->words);
+    if (f->kind == FAULT_CHANGED) return source_changed(&r->src);
 
     const long long line = (long long)csv_line_of(r, f->at);
     const bool of_field = f->kind == FAULT_QUOTE_OPEN || f->kind == FAULT_QUOTE_TAIL;

@@ -33,16 +33,14 @@ typedef struct {
     int64_t row; /* of the block's first */
 } fill;
 
+/* The first visit has counted what is missing. */
 static inline void set_missing(const fill *f, int64_t row)
 {
+    if (!f->out->valid) {
+        fault_note(&f->t->fault, FAULT_CHANGED, f->t->block.base, -1, 0);
+        return;
+    }
     __atomic_fetch_and(&f->out->valid[row >> 3], (uint8_t) ~(1u << (row & 7)), __ATOMIC_RELAXED);
-}
-
-/* Zeros in front that number_scan takes for a code; given types overrule that. */
-static csv_field without_zeros(csv_field f)
-{
-    while (f.n > 1 && *f.s == '0' && f.s[1] >= '0' && f.s[1] <= '9') f.s++, f.n--;
-    return f;
 }
 
 /* The field's kind as a number or date of this column; TEXT if it is none. */
@@ -55,18 +53,15 @@ static value_kind fill_value(const fill *f, csv_value *v, csv_field field)
         fault_note_system(&f->t->fault, err);
         return VALUE_MISSING;
     }
-    value_kind kind = csv_classify(f->r, v, field, quoted);
+    const value_kind kind = csv_classify_given(f->r, v, field, quoted, f->out->type);
     if (kind == VALUE_MISSING || kind == VALUE_SOFT) return VALUE_MISSING;
-    const csv_field bare = csv_trim(field);
     if (f->out->type == MILL_DATETIME) {
-        if (kind == VALUE_DATE) return kind;
-        return datetime_parse(&v->seconds, f->out->format, bare.s, bare.n) ? VALUE_DATE
-                                                                           : VALUE_TEXT;
-    }
-    if (kind == VALUE_TEXT) {
-        const csv_field code = without_zeros(bare);
-        const number_kind again = number_scan(&v->num, code.s, code.n);
-        kind = again == NUMBER_INT ? VALUE_INT : again == NUMBER_REAL ? VALUE_REAL : VALUE_TEXT;
+        const csv_field bare = csv_trim(field);
+        int64_t seconds;
+        if (!datetime_parse(&seconds, f->out->format, bare.s, bare.n))
+            return kind == VALUE_DATE ? kind : VALUE_TEXT;
+        v->seconds = seconds;
+        return VALUE_DATE;
     }
     return kind == VALUE_INT || kind == VALUE_REAL ? kind : VALUE_TEXT;
 }
@@ -236,6 +231,10 @@ static void fill_block(void *ctx, int64_t i, int thread)
 
     if (t->fault.kind == FAULT_SYSTEM) return;
     if (job->visits) csv_block_load(&t->block, &r->layout, block, &t->fault);
+    if (job->visits && t->block.rows != rows) {
+        fault_note(&t->fault, FAULT_CHANGED, t->block.base, -1, 0);
+        return;
+    }
     for (int j = 0; j < r->n_cols; j++) {
         const fill f = {r, t, &r->col[j], &job->t->col[j], row};
         if (f.c->is_run)

@@ -59,7 +59,8 @@ static inline uint64_t edges_of(quote_state *q, const char *s, uint64_t delim, u
     const uint64_t opening = quotes & in, closing = quotes & ~in;
     const uint64_t behind_edge = edges << 1 | q->after_edge;
     const uint64_t behind_close = closing << 1 | q->after_close;
-    const uint64_t cr = mask_of(s, '\r');
+    const uint64_t before_line = mask_of(s, '\n') >> 1 | (uint64_t)(s[64] == '\n') << 63;
+    const uint64_t cr = mask_of(s, '\r') & before_line;
 
     if ((opening & ~(behind_edge | behind_close)) | (behind_close & here & ~(edges | opening | cr)))
         q->irregular = true;
@@ -97,7 +98,7 @@ bool csv_index_fast(csv_block *b, const csv_layout *l, size_t from, size_t avail
     bool found = false;
 
     for (size_t at = from; at < avail && !found; at += 64) {
-        const char *s = b->buf + at; /* readable for 64 bytes: the buffer is padded */
+        const char *s = b->buf + at; /* readable for 65 bytes: the buffer is padded */
         if (n + 64 > b->end_cap || lines + 64 > b->row_cap) {
             b->no_room = true;
             return false;

@@ -37,8 +37,8 @@ typedef struct {
 static inline void run_add(run_state *run, int64_t v)
 {
     if (run->next == RUN_BROKEN) run->first = run->next = v;
-    run->holds &= v == run->next;
-    run->next = v == INT64_MAX ? v : v + 1;
+    run->holds &= v == run->next && v < INT64_MAX;
+    run->next = v + (v < INT64_MAX);
 }
 
 /* NUL and bad UTF-8 are noted wherever a text is seen, whatever its column is taken for. */
@@ -138,7 +138,10 @@ static inline __attribute__((always_inline)) bool infer_quickly(quick_counts *q,
         v = (int64_t)number_plain_digits(&p);
         if (p.negative && !v) { /* "-0" would be written as 0 */
             run->holds = false;
-            if (keep == KEEP_REALS) to->c->kept_f64[to->row + i] = -0.0;
+            if (keep == KEEP_INTEGERS)
+                keep_integer(to, i, 0, keep);
+            else
+                keep_real(to, i, -0.0, keep);
             if (!q->ints++) q->first_int = csv_offset(b, f.s);
             return true;
         }
@@ -172,7 +175,8 @@ infer_numbers_of(csv_reader *r, csv_thread *t, const place *to, const csv_keep k
         const int64_t at = csv_offset(b, f.s);
         const bool quoted = csv_unquote(t, r->layout.quote, &f, &err);
         if (err) fault_note_system(&t->fault, err);
-        const value_kind kind = csv_classify(r, &value, f, quoted);
+        const value_kind kind = c->is_forced ? csv_classify_given(r, &value, f, quoted, c->type)
+                                             : csv_classify(r, &value, f, quoted);
         if (kind == VALUE_TEXT) (void)text_ok(t, c, f, at);
         if (keep) keep_slowly(to, i, kind, &value, keep);
         stats_add(st, kind, &value, at, 1);

@@ -57,6 +57,7 @@ csv_keep csv_keep_what(const csv_column *c, const csv_stats *st)
     if (c->is_forced)
         return c->type == MILL_INTEGER ? KEEP_INTEGERS
                : c->type == MILL_REAL  ? KEEP_REALS
+               : c->format             ? KEEP_NOTHING /* is tried before the ISO forms */
                                        : KEEP_DATES;
     if (st->n[VALUE_REAL]) return KEEP_REALS;
     if (st->n[VALUE_INT]) return KEEP_INTEGERS;

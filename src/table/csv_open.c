@@ -118,24 +118,21 @@ static mill_err check_names(const csv_reader *r)
 }
 
 /* Names from the first non-empty line, or c0, c1, ...; layout.begin goes behind the header. */
-static mill_err read_names(csv_reader *r, csv_block *b, size_t line)
+static mill_err read_names(csv_reader *r, csv_block *b)
 {
-    const uint32_t first = line ? b->row[line - 1].field : 0;
-    const uint32_t begin = first ? b->end[first - 1] + 1 : 0;
-    const uint32_t n = b->row[line].field - first;
+    const uint32_t n = b->row[0].field;
 
     if (n > 1000000) return mill_fail(MILL_EINPUT, "%s:1: %u columns", r->src.path, n);
     r->n_file_cols = (int)n;
     r->layout.n_cols = (int)n;
     r->file_name = mill_alloc(n, sizeof *r->file_name);
     if (!r->file_name) return MILL_ENOMEM;
-    const csv_row row = {first, begin};
-    const uint32_t after = b->end[b->row[line].field - 1] + 1;
-    b->row[line] = row;
+    const uint32_t after = b->end[n - 1] + 1;
+    b->row[0] = (csv_row){0, 0};
     for (int j = 0; j < r->n_file_cols; j++) {
         char made[24];
         if (r->has_header) {
-            TRY(read_name(r, b, &b->row[line], j));
+            TRY(read_name(r, b, &b->row[0], j));
             continue;
         }
         snprintf(made, sizeof made, "c%d", j);
@@ -171,8 +168,11 @@ static mill_err read_head(csv_reader *r, csv_block *b)
         r->n_file_cols = 0;
         return mill_fail(MILL_EINPUT, "%s:1: a quote in the first line is not closed", r->src.path);
     }
+    const size_t line = b->end[b->row[0].field - 1];
+    if (fault.kind == FAULT_QUOTE_TAIL && fault.at < b->base + (int64_t)line)
+        return mill_fail(MILL_EINPUT, "%s:1: there is text behind the closing quote", r->src.path);
     r->has_header = r->o->header < 0 ? csv_sniff_header(r, b, &r->thread[0]) : r->o->header;
-    TRY(read_names(r, b, 0));
+    TRY(read_names(r, b));
     if (l->begin >= r->src.bytes)
         return mill_fail(MILL_EINPUT, "%s: the table has no rows", r->src.path);
     return MILL_OK;

@@ -77,7 +77,7 @@ typedef struct {
     int64_t *run; /* for a column of consecutive integers so far: each block's first; else NULL */
     csv_stats sum;
     int32_t n_values; /* of those in sum.values: a boolean's soft ones stand last and are missing */
-    bool is_run; /* IDENTIFIER of consecutive integers, no dictionary needed */
+    bool is_run;      /* IDENTIFIER of consecutive integers, no dictionary needed */
     /* kept */
     csv_keep keep;
     union {
@@ -152,6 +152,10 @@ bool csv_is_na(const csv_reader *r, const char *s, size_t n); /* blanks around d
  * *err for want of memory. */
 bool csv_unquote(csv_thread *t, char quote, csv_field *f, mill_err *err);
 value_kind csv_classify(const csv_reader *r, csv_value *v, csv_field f, bool is_quoted);
+/* The same where the column's type is given: superfluous zeros do not keep a number from being one.
+ */
+value_kind csv_classify_given(const csv_reader *r, csv_value *v, csv_field f, bool is_quoted,
+                              mill_coltype type);
 bool csv_utf8_ok(const char *s, size_t n);
 
 /* csv_infer.c */

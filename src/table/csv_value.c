@@ -105,6 +105,23 @@ value_kind csv_classify(const csv_reader *r, csv_value *v, csv_field f, bool is_
     return number_has_comma(bare.s, bare.n) ? VALUE_COMMA : VALUE_TEXT;
 }
 
+value_kind csv_classify_given(const csv_reader *r, csv_value *v, csv_field f, bool is_quoted,
+                              mill_coltype type)
+{
+    const value_kind kind = csv_classify(r, v, f, is_quoted);
+    const csv_field bare = csv_trim(f);
+
+    if (kind != VALUE_TEXT || (type != MILL_INTEGER && type != MILL_REAL)) return kind;
+    switch (number_scan_given(&v->num, bare.s, bare.n)) {
+    case NUMBER_INT:
+        return VALUE_INT;
+    case NUMBER_REAL:
+        return VALUE_REAL;
+    default:
+        return VALUE_TEXT;
+    }
+}
+
 /* Well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF (Unicode 15, table
  * 3-7). */
 bool csv_utf8_ok(const char *text, size_t n)

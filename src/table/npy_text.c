@@ -12,6 +12,7 @@
 #include "table/csv_reader.h"
 #include "table/datetime.h"
 #include "table/npy.h"
+#include "table/retype.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -90,20 +91,6 @@ static bool element_text(size_t *n, char *to, const npy_array *a, const char *at
     return true;
 }
 
-static mill_err set_dictionary(mill_column *c, const dict *d)
-{
-    int32_t *offset = mill_alloc((size_t)d->n + 1, sizeof *offset);
-    mill_err err = MILL_OK;
-
-    if (!offset) return MILL_ENOMEM;
-    if (d->n && d->offset[d->n] > INT32_MAX)
-        err = mill_fail(MILL_EINPUT, "column \"%s\": more than 2 GiB of text", c->name);
-    for (int32_t k = 0; k < d->n && !err; k++) offset[k + 1] = (int32_t)d->offset[k + 1];
-    if (!err) err = column_set_dictionary(c, d->n, offset, d->text ? d->text : "");
-    mill_free(offset);
-    return err;
-}
-
 static mill_err read_texts(mill_column *c, dict *d, char *buf, const npy_array *a, const char *at,
                            size_t stride)
 {
@@ -122,7 +109,7 @@ static mill_err read_texts(mill_column *c, dict *d, char *buf, const npy_array *
         c->code[i] = dict_code(d, buf, n);
     }
     if (dict_has_keys(d)) c->type = MILL_IDENTIFIER;
-    return set_dictionary(c, d);
+    return column_set_values(c, d);
 }
 
 mill_err npy_text_column(mill_column *c, const char *name, const npy_array *a, const char *at,

@@ -12,7 +12,7 @@
 #include "table/source.h"
 #include "table/table.h"
 
-/* By the name's end, or by its first bytes. */
+/* By the name's end, or by its first and last four bytes. */
 bool parquet_is_name(const char *path);
 mill_err parquet_is_source(bool *is, const source *in);
 

@@ -67,8 +67,8 @@ static void put_integer(const fill *f, int64_t i, int64_t v)
         return;
     }
     if (!c->present) c->run_first = c->run_next = v;
-    c->is_run &= v == c->run_next;
-    c->run_next = v == INT64_MAX ? v : v + 1;
+    c->is_run &= v == c->run_next && v < INT64_MAX;
+    c->run_next = v + (v < INT64_MAX);
     f->out->i64[f->row + i] = v;
 }
 
@@ -82,8 +82,8 @@ static void copy_integers(const fill *f)
     if (!f->c->present && f->a->length) f->c->run_first = next = from[0];
     memcpy(to, from, (size_t)f->a->length * sizeof *to);
     for (int64_t i = 0; is_run && i < f->a->length; i++) {
-        is_run = from[i] == next;
-        next = from[i] == INT64_MAX ? next : from[i] + 1;
+        is_run = from[i] == next && next < INT64_MAX;
+        next += next < INT64_MAX;
     }
     f->c->is_run = is_run;
     f->c->run_next = next;

@@ -17,20 +17,6 @@
 
 enum { MANY_VALUES = 65536 };
 
-static mill_err set_dictionary(mill_column *out, const dict *d, const char *path)
-{
-    if (d->n && d->offset[d->n] > INT32_MAX)
-        return mill_fail(MILL_EINPUT,
-                         "%s: column \"%s\": its different values are more than 2 GiB of text",
-                         path, out->name);
-    int32_t *offset = mill_alloc((size_t)d->n + 1, sizeof *offset);
-    if (!offset) return MILL_ENOMEM;
-    for (int32_t k = 0; k < d->n; k++) offset[k + 1] = (int32_t)d->offset[k + 1];
-    const mill_err err = column_set_dictionary(out, d->n, offset, d->text ? d->text : "");
-    mill_free(offset);
-    return err;
-}
-
 /* What the file says of its column, where it is ours. */
 static const char *own_word(const parquet_column *c, const char *key)
 {
@@ -79,19 +65,6 @@ static mill_err name_format(mill_column *out, const parquet_column *c)
     return out->format ? MILL_OK : MILL_ENOMEM;
 }
 
-/* Exactly two spellings, one of each side of one pair. */
-static bool are_boolean(const dict *d)
-{
-    int pair[2] = {0}, truth[2] = {0};
-
-    for (int32_t k = 0; k < 2 && d->n == 2; k++) {
-        size_t n;
-        const char *s = dict_text(d, k, &n);
-        truth[k] = column_truth(&pair[k], s, n);
-    }
-    return truth[0] && truth[1] && truth[0] != truth[1] && pair[0] == pair[1];
-}
-
 static bool are_dates(const dict *d)
 {
     int form = 0;
@@ -115,13 +88,13 @@ static mill_err finish_texts(parquet_reader *r, int j, bool is_forced)
     const dict *d = &c->values;
     mill_coltype type;
 
-    TRY(set_dictionary(out, d, path));
+    TRY(column_set_values(out, d));
     const bool all_differ = d->n == c->present && d->n > DICT_KEYS;
     const bool dates = !is_forced && !c->ours && are_dates(d);
     if (is_forced) return MILL_OK;
     if (own_type(&type, c) && (type == MILL_CATEGORY || type == MILL_IDENTIFIER))
         out->type = type;
-    else if (are_boolean(d))
+    else if (dict_is_boolean(d))
         out->type = MILL_BOOLEAN;
     else if (dates)
         return column_retype(out, &(column_wish){.type = MILL_DATETIME, .path = path});

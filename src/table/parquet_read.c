@@ -23,11 +23,15 @@ bool parquet_is_name(const char *path)
 
 mill_err parquet_is_source(bool *is, const source *in)
 {
-    char magic[MAGIC];
+    char head[MAGIC] = "", tail[MAGIC];
     size_t got;
 
-    TRY(source_read(in, magic, MAGIC, 0, &got));
-    *is = got == MAGIC && (!memcmp(magic, "PAR1", MAGIC) || !memcmp(magic, "PARE", MAGIC));
+    *is = false;
+    if (in->bytes < 2 * MAGIC) return MILL_OK;
+    TRY(source_read(in, head, MAGIC, 0, &got));
+    TRY(source_read(in, tail, MAGIC, in->bytes - MAGIC, &got));
+    *is = !memcmp(head, tail, MAGIC) &&
+          (!memcmp(head, "PAR1", MAGIC) || !memcmp(head, "PARE", MAGIC));
     return MILL_OK;
 }
 

@@ -11,7 +11,6 @@
 #include "base/power10.h"
 #include "base/text.h"
 #include "table/datetime.h"
-#include "table/dict.h"
 #include "table/scan.h"
 
 #include <math.h>
@@ -33,6 +32,33 @@ int column_truth(int *pair, const char *s, size_t n)
                 return side ? -1 : 1;
             }
     return 0;
+}
+
+bool dict_is_boolean(const dict *d)
+{
+    int pair[2] = {0}, truth[2] = {0};
+
+    if (d->n != 2) return false;
+    for (int32_t v = 0; v < 2; v++) {
+        size_t n;
+        const char *s = dict_text(d, v, &n);
+        truth[v] = column_truth(&pair[v], s, n);
+    }
+    return truth[0] && truth[1] && truth[0] != truth[1] && pair[0] == pair[1];
+}
+
+mill_err column_set_values(mill_column *c, const dict *d)
+{
+    if (d->n && d->offset[d->n] > INT32_MAX)
+        return mill_fail(MILL_EINPUT,
+                         "column \"%s\": its different values are more than 2 GiB of text",
+                         c->name);
+    int32_t *offset = mill_alloc((size_t)d->n + 1, sizeof *offset);
+    if (!offset) return MILL_ENOMEM;
+    for (int32_t v = 0; v < d->n; v++) offset[v + 1] = (int32_t)d->offset[v + 1];
+    const mill_err err = column_set_dictionary(c, d->n, offset, d->text ? d->text : "");
+    mill_free(offset);
+    return err;
 }
 
 int column_decimals(int d, double x)
@@ -148,32 +174,6 @@ static mill_err recode(int32_t *to, coder *k)
     return err;
 }
 
-static bool is_boolean(const dict *d)
-{
-    int pair[2] = {0}, truth[2] = {0};
-
-    if (d->n != 2) return false;
-    for (int32_t v = 0; v < 2; v++) {
-        size_t n;
-        const char *s = dict_text(d, v, &n);
-        truth[v] = column_truth(&pair[v], s, n);
-    }
-    return truth[0] && truth[1] && truth[0] != truth[1] && pair[0] == pair[1];
-}
-
-static mill_err set_values(mill_column *c, const dict *d, const char *path)
-{
-    if (d->n && d->offset[d->n] > INT32_MAX)
-        return mill_fail(MILL_EINPUT, "%s: column \"%s\": its different values are more than 2 GiB",
-                         path, c->name);
-    int32_t *offset = mill_alloc((size_t)d->n + 1, sizeof *offset);
-    if (!offset) return MILL_ENOMEM;
-    for (int32_t v = 0; v < d->n; v++) offset[v + 1] = (int32_t)d->offset[v + 1];
-    const mill_err err = column_set_dictionary(c, d->n, offset, d->text ? d->text : "");
-    mill_free(offset);
-    return err;
-}
-
 static mill_err to_codes(mill_column *c, const column_wish *w)
 {
     coder k = {.c = c, .w = w};
@@ -183,7 +183,7 @@ static mill_err to_codes(mill_column *c, const column_wish *w)
 
     mill_err err = to ? seed(&k) : MILL_ENOMEM;
     if (!err) err = recode(to, &k);
-    if (!err && type == MILL_BOOLEAN && !is_boolean(&k.values)) {
+    if (!err && type == MILL_BOOLEAN && !dict_is_boolean(&k.values)) {
         type = MILL_CATEGORY;
         if (!w->like)
             err = mill_fail(MILL_EINPUT,
@@ -191,7 +191,7 @@ static mill_err to_codes(mill_column *c, const column_wish *w)
                             "true/false, yes/no, t/f, y/n in one spelling",
                             w->path, c->name);
     }
-    if (!err) err = set_values(c, &k.values, w->path);
+    if (!err) err = column_set_values(c, &k.values);
     dict_free(&k.values);
     if (err) {
         mill_free(fresh);
@@ -222,8 +222,7 @@ static bool parse_number(cell *x, mill_coltype type, const char *s, size_t n, in
 
     while (n && (*s == ' ' || *s == '\t')) s++, n--;
     while (n && (s[n - 1] == ' ' || s[n - 1] == '\t')) n--;
-    while (n > 1 && *s == '0' && s[1] >= '0' && s[1] <= '9') s++, n--; /* 007: a type is given */
-    const number_kind kind = number_scan(&v, s, n);
+    const number_kind kind = number_scan_given(&v, s, n);
     if (kind == NUMBER_NOT || kind == NUMBER_HUGE) return false;
     if (type == MILL_REAL) {
         x->f64 = v.f64;

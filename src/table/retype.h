@@ -11,6 +11,7 @@
 #ifndef MILL_TABLE_RETYPE_H
 #define MILL_TABLE_RETYPE_H
 
+#include "table/dict.h"
 #include "table/table.h"
 
 typedef struct {
@@ -30,6 +31,11 @@ mill_err column_retype(mill_column *c, const column_wish *w);
 
 /* 1 for yes, -1 for no, 0 for neither, in any case; *pair: true/false, yes/no, t/f, y/n. */
 int column_truth(int *pair, const char *s, size_t n);
+
+/* Exactly two texts, one of each side of one pair. */
+bool dict_is_boolean(const dict *d);
+/* The dictionary of a column is a copy of this one: its codes are those of c->code. */
+mill_err column_set_values(mill_column *c, const dict *d);
 
 /* The number of digits behind the point, at least d and at most 15, that it takes to write x. */
 int column_decimals(int d, double x);

@@ -34,7 +34,7 @@ static bool to_f64(double *out, uint64_t m, int e, bool all, const char *s, size
     return true;
 }
 
-number_kind number_scan(number *out, const char *s, size_t n)
+static number_kind scan(number *out, const char *s, size_t n, bool zeros_count)
 {
     const size_t sign = n && (s[0] == '-' || s[0] == '+');
     size_t at = sign;
@@ -44,7 +44,7 @@ number_kind number_scan(number *out, const char *s, size_t n)
     for (; at < n && is_digit(s[at]); at++)
         if (m || s[at] != '0') m = m * 10 + (uint64_t)(s[at] - '0'), significant++;
     const size_t whole = at - sign;
-    if (whole > 1 && s[sign] == '0') return NUMBER_NOT;
+    if (zeros_count && whole > 1 && s[sign] == '0') return NUMBER_NOT;
     if (whole && at == n) {
         out->decimals = 0;
         if (significant <= 18) {
@@ -74,6 +74,16 @@ number_kind number_scan(number *out, const char *s, size_t n)
     if (!to_f64(&out->f64, m, -scale, significant <= 19, s, n)) return NUMBER_HUGE;
     out->decimals = scale < 0 ? 0 : scale > NUMBER_MAX_DECIMALS ? NUMBER_MAX_DECIMALS : scale;
     return NUMBER_REAL;
+}
+
+number_kind number_scan(number *out, const char *s, size_t n)
+{
+    return scan(out, s, n, true);
+}
+
+number_kind number_scan_given(number *out, const char *s, size_t n)
+{
+    return scan(out, s, n, false);
 }
 
 bool number_has_comma(const char *s, size_t n)

@@ -38,6 +38,8 @@ typedef struct {
 
 /* Any field, padded or not.  *out means nothing where it is NOT or HUGE. */
 number_kind number_scan(number *out, const char *s, size_t n);
+/* Where a type is given: superfluous zeros say nothing, 007 is 7. */
+number_kind number_scan_given(number *out, const char *s, size_t n);
 /* 12,5 or 1,234,567.8: what would be a number elsewhere. */
 bool number_has_comma(const char *s, size_t n);
 

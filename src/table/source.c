@@ -165,5 +165,14 @@ void source_close(source *s)
 
 mill_err source_read(const source *s, void *p, size_t n, int64_t at, size_t *got)
 {
-    return file_pread(s->f, p, n, at, got);
+    const int64_t left = at < s->bytes ? s->bytes - at : 0;
+    const size_t want = (int64_t)n < left ? n : (size_t)left;
+
+    TRY(file_pread(s->f, p, want, at, got));
+    return *got == want ? MILL_OK : source_changed(s);
+}
+
+mill_err source_changed(const source *s)
+{
+    return mill_fail(MILL_EINPUT, "%s: the file was changed while it was read", s->path);
 }

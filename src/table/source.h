@@ -21,7 +21,11 @@ typedef struct {
 
 mill_err source_open(source *out, const char *path, const char *spool_dir);
 void source_close(source *s);
-/* Any thread; got < n only at the end. */
+/* Any thread; got < n only at the end, as it was when the source was opened: what has been written
+ * behind it since (a log grows) is not seen. */
 mill_err source_read(const source *s, void *p, size_t n, int64_t at, size_t *got);
+
+/* Fails: the file is not what it was. */
+mill_err source_changed(const source *s);
 
 #endif

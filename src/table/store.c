@@ -192,7 +192,7 @@ static mill_err write_all(checked_file *c, const store_writer *w, const char *he
 {
     const uint64_t h = len;
 
-    TRY(put(c, magic_head, sizeof magic_head) != 0);
+    TRY(put(c, magic_head, sizeof magic_head));
     TRY(put(c, &h, sizeof h));
     TRY(put(c, header, len));
     for (int i = 0; i < w->n; i++) {
@@ -201,7 +201,7 @@ static mill_err write_all(checked_file *c, const store_writer *w, const char *he
     }
     const uint32_t crc = c->crc;
     TRY(file_write(c->f, &crc, sizeof crc));
-    TRY(file_write(c->f, magic_tail, sizeof magic_tail) != 0);
+    TRY(file_write(c->f, magic_tail, sizeof magic_tail));
     return file_commit(c->f);
 }
 

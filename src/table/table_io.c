@@ -1,6 +1,6 @@
 /*
  * table_io.c - a table from and to whatever the file is: .npy, .npz, Parquet (by its name or its
- * first bytes), else CSV; written to a name that promises another format, with a warning.
+ * ends), else CSV; written to a name that promises another format, with a warning.
  */
 #include "base/log.h"
 #include "base/mem.h"

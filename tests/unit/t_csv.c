@@ -342,6 +342,10 @@ void test_csv__hostile_files_are_refused_with_line_and_column(void **state)
                  read_text(&t, "a,b\n1,2\n3,\"x\n4,5\n", NULL));
     assert_fails(MILL_EINPUT, ".csv:2: column \"b\": there is text behind the closing quote",
                  read_text(&t, "a,b\n1,\"x\"y\n", NULL));
+    assert_fails(MILL_EINPUT, ".csv:2: column \"b\": there is text behind the closing quote",
+                 read_text(&t, "a,b\n1,\"x\"\ry\n", NULL)); /* a CR that ends no line */
+    assert_fails(MILL_EINPUT, ".csv:1: there is text behind the closing quote",
+                 read_text(&t, "\"a\"x,b\n1,2\n", NULL));
     assert_fails(MILL_EINPUT, ".csv:2: column \"b\": a NUL byte",
                  read_bytes(&t, "a,b\n1,x\0y\n", 10, NULL));
     assert_fails(MILL_EINPUT, ".csv:3: column \"b\": the text is not UTF-8",
@@ -351,6 +355,8 @@ void test_csv__hostile_files_are_refused_with_line_and_column(void **state)
     assert_fails(MILL_EINPUT, "not UTF-8", read_text(&t, "a,b\n1,\xc0\x80\n", NULL)); /* overlong */
     assert_fails(MILL_EINPUT, ".csv:3: column \"age\": \"12,5\" is not a number (decimal comma?)",
                  read_text(&t, "age;b\n1;2\n12,5;3\n", NULL));
+    assert_fails(MILL_EINPUT, "\"12,5\" is not a number (decimal comma?)",
+                 read_text(&t, "age;b\n1;2\n3;12,5", NULL)); /* no line end */
     assert_fails(MILL_EINPUT, "\"1,234\" is not a number", read_text(&t, "age;b\n1,234;2\n", NULL));
     assert_fails(MILL_EINPUT, "has no rows", read_text(&t, "a,b\n", NULL));
     assert_fails(MILL_EINPUT, "has no rows", read_text(&t, "a,b\n\n\n", NULL));
@@ -364,6 +370,20 @@ void test_csv__hostile_files_are_refused_with_line_and_column(void **state)
                             "a\0,\0",
                             6, NULL));
     assert_null(t);
+}
+
+/* Those of Parquet are at both ends. */
+void test_csv__a_name_may_begin_like_another_format(void **state)
+{
+    mill_table *t;
+
+    (void)state;
+    snprintf(path, sizeof path, "/tmp/t_csv-%d.csv", (int)getpid());
+    assert_ok(file_write_all(path, "PARENT,PAR1\n17,3\n", 17));
+    assert_ok(mill_table_read(&t, path, NULL, NULL));
+    assert_string_equal(t->col[0].name, "PARENT");
+    mill_table_free(t);
+    assert_ok(file_remove(path));
 }
 
 /* A pipe has no size and cannot be read twice: it is spooled. */
