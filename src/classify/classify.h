@@ -54,9 +54,10 @@ mill_err cls_trainer_open(cls_trainer **out, const cls_config *c, const cls_data
 void cls_trainer_close(cls_trainer *t);
 const cls_plan *cls_trainer_plan(const cls_trainer *t);
 int64_t cls_trainer_n_params(const cls_trainer *t);
-/* Bytes that one rank takes, from the plans; without making a trainer. */
-mill_err cls_trainer_bytes(int64_t *bytes, const cls_config *c, const cls_data *d, int world,
-                           int threads);
+/* Bytes that the ranks of this host take beside their rows, from the plans; without making a
+ * trainer. */
+mill_err cls_trainer_bytes(int64_t *bytes, const cls_config *c, const cls_data *d,
+                           const rank_identity *who, int threads);
 /* Rank 0: the job for train_loop().  `c`, `d` as given to open. */
 void cls_trainer_job(train_job *job, cls_trainer *t);
 /* Rank 0, after train_loop(): sends the others home, whatever happened. */
@@ -78,6 +79,8 @@ void cls_metrics_deinit(cls_metrics *m);
 /* out: (n, n_out), the network's; of rows of the same encoder. */
 mill_err cls_metrics_make(cls_metrics *m, const cls_encoder *e, const cls_rows *rows,
                           const float *out);
+
+int64_t cls_metrics_bytes(const cls_encoder *e, int64_t rows); /* that it takes on its way */
 
 /* Evaluates a set by the state that the trainer has; rank 0, the others follow. */
 typedef enum { CLS_VAL, CLS_TEST } cls_set;

@@ -44,6 +44,7 @@ typedef struct cls_loader cls_loader;
 mill_err cls_loader_open(cls_loader **out, const cls_deal *d, const cls_rows *rows,
                          const cls_encoder *e, cls_share share, int workers);
 void cls_loader_close(cls_loader *l);
+int64_t cls_loader_bytes(const cls_rows *rows, int64_t batch, int workers); /* of its batches */
 /* The next part; the loader's until cls_loader_release(). */
 const cls_batch *cls_loader_take(cls_loader *l);
 void cls_loader_release(cls_loader *l);

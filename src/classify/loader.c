@@ -91,6 +91,20 @@ static void *work(void *arg)
     return NULL;
 }
 
+static int depth_of(int workers)
+{
+    return workers ? 2 + workers : 1;
+}
+
+int64_t cls_loader_bytes(const cls_rows *rows, int64_t batch, int workers)
+{
+    const cls_batch *b = NULL;
+    const size_t row = (size_t)rows->n_num * sizeof *b->num +
+                       (size_t)rows->n_cat * sizeof *b->code + sizeof *b->label +
+                       sizeof *b->weight + sizeof *b->row;
+    return depth_of(workers) * batch * (int64_t)row;
+}
+
 static mill_err make_slot(cls_batch *b, const cls_loader *l)
 {
     const size_t n = (size_t)l->deal.batch;
@@ -133,7 +147,7 @@ mill_err cls_loader_open(cls_loader **out, const cls_deal *d, const cls_rows *ro
                       .y_mean = e->y_mean,
                       .y_scale = e->y_scale,
                       .share = share,
-                      .depth = workers ? 2 + workers : 1};
+                      .depth = depth_of(workers)};
     l->slot = mill_alloc((size_t)l->depth, sizeof *l->slot);
     l->ready = mill_alloc((size_t)l->depth, sizeof *l->ready);
     mill_err err = l->slot && l->ready ? MILL_OK : MILL_ENOMEM;

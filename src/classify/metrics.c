@@ -105,6 +105,16 @@ mill_err cls_metrics_make(cls_metrics *m, const cls_encoder *e, const cls_rows *
     return MILL_OK;
 }
 
+/* Probabilities and guesses; for the AUC of a class a copy of its column, whether a row is of it,
+ * the order of the rows, and the two lists of pairs by which that is found. */
+int64_t cls_metrics_bytes(const cls_encoder *e, int64_t rows)
+{
+    const int64_t number = sizeof(double), auc = number + 1 + (int64_t)sizeof(int64_t) + 2 * 16;
+
+    if (e->task == CLS_NUMBER) return rows * number;
+    return rows * (e->target.n_values * number + (int64_t)sizeof(int32_t) + auc);
+}
+
 static void set(json_t *o, const char *key, double x)
 {
     json_object_set_new(o, key, isfinite(x) ? json_real(x) : json_null());

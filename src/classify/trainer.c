@@ -37,6 +37,23 @@ static mill_err compile(cls_graph *to, cls_trainer *t, const exec_place *place, 
     return mill_exec_new(&to->e, to->g, &o);
 }
 
+static int64_t most_evaluated(const cls_data *d)
+{
+    return d->val->n > d->test->n ? d->val->n : d->test->n;
+}
+
+/* Answers to the larger set. */
+static int64_t n_answers(const cls_data *d, const cls_net *n)
+{
+    return (most_evaluated(d) + 1) * n->n_out;
+}
+
+static int64_t tile_of(const cls_data *d, const cls_net *n)
+{
+    const int64_t rows = most_evaluated(d), most = n->is_ft ? CLS_MAX_TILE / 4 : CLS_MAX_TILE;
+    return rows < 1 ? 1 : rows < most ? rows : most;
+}
+
 static mill_err make_buffers(cls_trainer *t)
 {
     const shards_rule rule = {.adam = {.beta1 = 0.9,
@@ -44,11 +61,9 @@ static mill_err make_buffers(cls_trainer *t)
                                        .eps = 1e-8,
                                        .weight_decay = t->c.weight_decay,
                                        .decoupled = true}};
-    int64_t answers = t->d.val->n > t->d.test->n ? t->d.val->n : t->d.test->n;
 
     TRY(shards_open(&t->shards, &t->layout, &rule, (int)t->plan.parts, t->group, t->pool));
-    answers = (answers + 1) * t->net.n_out;
-    TRY(rank_buffer_new(&t->out, t->group, answers, RANK_EACH));
+    TRY(rank_buffer_new(&t->out, t->group, n_answers(&t->d, &t->net), RANK_EACH));
     int64_t groups = 0;
     for (int b = 0; t->c.max_grad_norm > 0 && b < t->layout.n_buckets; b++)
         groups += shards_lines(&t->shards, b) / CLS_GROUP;
@@ -67,9 +82,7 @@ static mill_err make_networks(cls_trainer *t)
                        t->shards.hook));
     TRY(compile(&t->part, t, place, shards_places(place, &t->shards, true)));
 
-    const int64_t most = t->net.is_ft ? CLS_MAX_TILE / 4 : CLS_MAX_TILE;
-    const int64_t rows = t->d.val->n > t->d.test->n ? t->d.val->n : t->d.test->n;
-    t->tile = rows < 1 ? 1 : rows < most ? rows : most;
+    t->tile = tile_of(&t->d, &t->net);
     TRY(mill_graph_new(&t->eval.g));
     TRY(cls_build_eval(t->eval.g, &t->net, t->tile));
     return compile(&t->eval, t, place, shards_places(place, &t->shards, false));
@@ -192,39 +205,53 @@ int64_t cls_trainer_n_params(const cls_trainer *t)
     return n;
 }
 
-static mill_err plan_bytes(int64_t *bytes, mill_graph *g, int threads)
+static mill_err plan_bytes(int64_t *bytes, mill_graph *g, int threads, bool has_params)
 {
     mill_plan *plan = NULL;
 
     TRY(mill_plan_new(&plan, g, 0));
-    *bytes += (int64_t)mill_plan_bytes(plan, threads);
+    *bytes += (int64_t)(mill_plan_bytes(plan, threads) - (has_params ? 0 : plan->state_bytes));
     mill_plan_free(plan);
     return MILL_OK;
 }
 
-static int64_t rows_bytes(const cls_rows *r)
+/* A part's graph, which counts the parameters, and that of an evaluation. */
+static mill_err networks_bytes(int64_t *bytes, const cls_config *c, const cls_data *d,
+                               const cls_net *n, const nn_flat *layout, int threads)
 {
-    return r->n * (int64_t)(sizeof(float) * (size_t)(r->n_num + r->n_cat) + sizeof(double));
+    mill_graph *part = NULL, *eval = NULL;
+    mill_err err = mill_graph_new(&part);
+
+    if (!err) err = mill_graph_new(&eval);
+    if (!err) err = cls_build_part(part, n, layout, c->batch_size, !strcmp(c->amp, "bf16"), NULL);
+    if (!err) err = plan_bytes(bytes, part, threads, true);
+    if (!err) err = cls_build_eval(eval, n, tile_of(d, n));
+    if (!err) err = plan_bytes(bytes, eval, threads, false);
+    mill_graph_free(part);
+    mill_graph_free(eval);
+    return err;
 }
 
-mill_err cls_trainer_bytes(int64_t *bytes, const cls_config *c, const cls_data *d, int world,
-                           int threads)
+mill_err cls_trainer_bytes(int64_t *bytes, const cls_config *c, const cls_data *d,
+                           const rank_identity *who, int threads)
 {
     cls_plan plan;
     cls_net net;
     nn_flat *layout = mill_alloc(1, sizeof *layout);
-    mill_graph *g = NULL;
     mill_err err = layout ? MILL_OK : MILL_ENOMEM;
 
-    *bytes = rows_bytes(d->train) + rows_bytes(d->val) + rows_bytes(d->test);
-    if (!err) err = cls_plan_make(&plan, c, d->train->n, world);
+    *bytes = 0;
+    if (!err) err = cls_plan_make(&plan, c, d->train->n, who->world);
     if (!err) err = cls_net_init(&net, c, d->encoder);
-    if (!err) err = cls_layout_make(layout, &net, (int64_t)SHARDS_LINE * CLS_GROUP * world);
-    if (!err) err = mill_graph_new(&g);
-    if (!err) err = cls_build_part(g, &net, layout, c->batch_size, !strcmp(c->amp, "bf16"), NULL);
-    if (!err) err = plan_bytes(bytes, g, threads);
-    if (!err) *bytes += shards_bytes(layout, (int)(plan.parts / world));
-    mill_graph_free(g);
+    if (!err) err = cls_layout_make(layout, &net, (int64_t)SHARDS_LINE * CLS_GROUP * who->world);
+    if (!err) err = networks_bytes(bytes, c, d, &net, layout, threads);
+    if (!err) {
+        *bytes += shards_bytes(layout, (int)(plan.parts / who->world));
+        *bytes += cls_loader_bytes(d->train, c->batch_size, c->workers);
+        *bytes += n_answers(d, &net) * (int64_t)sizeof(float);
+        *bytes *= who->local_world;
+        *bytes += cls_metrics_bytes(d->encoder, most_evaluated(d));
+    }
     mill_free(layout);
     return err;
 }

@@ -218,16 +218,16 @@ static mill_err check_memory(const train_work *w, const cls_data *d)
     int64_t bytes;
     char a[32], b[32];
 
-    TRY(cls_trainer_bytes(&bytes, &w->o->cls, d, w->who.world, mill_pool_threads(w->pool)));
-    bytes += mill_cpu_rss_bytes();
-    mill_format_size(a, (double)bytes * w->who.local_world);
-    if (limit && bytes * w->who.local_world > limit)
+    TRY(cls_trainer_bytes(&bytes, &w->o->cls, d, &w->who, mill_pool_threads(w->pool)));
+    bytes += w->who.local_world * mill_cpu_rss_bytes();
+    mill_format_size(a, (double)bytes);
+    if (limit && bytes > limit)
         return mill_fail(
             MILL_EINPUT,
             "training needs %s, over the limit of %s: a smaller --batch-size with more "
             "--grad-accum-steps trains the same",
             a, mill_format_size(b, (double)limit));
-    if (bytes * w->who.local_world > there)
+    if (bytes > there)
         cli_say(
             "training needs %s and this machine has %s: it will not fit; a smaller --batch-size "
             "with more --grad-accum-steps trains the same",

@@ -38,6 +38,17 @@ expect "and said" 0 "learning rate 0.002 (scaled once)" "$T" train -i "$PENGUINS
 expect "more ranks than cores" 0 "they will wait for one another" "$T" train -i "$PENGUINS" -t species --epochs 1 -o crowd --multi-gpu ddp --nproc 9
 expect "memory that is not there" 1 "it will not fit" bash -c "ulimit -v 4000000; exec '$T' train -i '$PENGUINS' -t species --epochs 1 -o vast --hidden-dims 300000,300000"
 
+# ---- what a plan says is what is taken, within a tenth (libraries, the first reading): answers to all rows of a set, batches ahead
+awk 'BEGIN { print "a,b,y"; for (i = 0; i < 12000; i++) print i % 80 + i % 3 / 9 "," i % 7 ",c" i % 1000 }' >wide.csv
+wide=("$T" train -i wide.csv -t y --hidden-dims 16 --val-fraction .5 --test-fraction 0 --batch-size 4000 --num-workers 20 --epochs 1 --threads 1 -q -f)
+"${wide[@]}" -o small --memory-limit 1MB 2>err
+sed -n 's/.*needs \([0-9.]*\) MiB.*/\1/p' err >out
+python3 -IS -c 'import os, sys
+_, status, usage = os.wait4(os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ), 0)
+assert status == 0
+print(usage.ru_maxrss / 1024)' "${wide[@]}" -o wide >>out
+holds "said and taken memory" awk '{ m[NR] = $1 } END { exit !(m[1] > .9 * m[2] && m[1] < 1.1 * m[2]) }' out
+
 # ---- validation and test rows of their own files
 awk 'NR == 1 || NR % 3 == 0' "$PENGUINS" >v.csv
 awk 'NR == 1 || NR % 4 == 0' "$PENGUINS" >e.csv
