@@ -2,10 +2,10 @@
  * answer.c - are two answers the same?  Boxes, and the structure around values.
  *
  * Tuples and intervals: the same brackets and equal parts in order.  Lists: as many parts, each
- * with an equal one in the other, in any order.  Sets: each part of one has an equal one in the
- * other, both ways.  A list against a set or a tuple, a percentage against a bare number, a word
- * that is not the same word: nobody can say.  A known unit may be missing on one side; two units
- * must be the same.
+ * with an equal one in the other, in any order.  Sets and unions: each part of one has an equal one
+ * in the other, both ways.  A list against a set or a tuple, unions cut differently, a percentage
+ * against a bare number, a word that is not the same word: nobody can say.  A known unit may be
+ * missing on one side; two units must be the same.
  */
 #include "reason/expression.h"
 
@@ -85,21 +85,50 @@ bool answer_is_gold(answer_span gold)
 
 static answer_verdict compare(value_of a, value_of b);
 
-/* The parts of a list, set, tuple or union; a \pm b is a list of two. */
+/* How often \pm and \mp stand in it where none of their signs is taken yet. */
+static int free_signs(value_of v, node_kind kind)
+{
+    int n = v.sign == 0 && answer_node(v)->kind == kind;
+
+    for (value_of c = answer_child(v, 0); v.sign == 0 && c.at >= 0; c.at = answer_node(c)->next)
+        n += free_signs(c, kind);
+    return n;
+}
+
+static bool has_free_sign(value_of v)
+{
+    return free_signs(v, E_PLUS_MINUS) || free_signs(v, E_MINUS_PLUS);
+}
+
+/* a \pm b is two parts; whether a \pm b \pm c is two or four, nobody can say: -1. */
+static int add_part(value_of part[MAX_PARTS], int count, value_of v)
+{
+    const bool two = has_free_sign(v);
+
+    if (count < 0 || count + two >= MAX_PARTS) return -1;
+    if (free_signs(v, E_PLUS_MINUS) > 1 && !free_signs(v, E_MINUS_PLUS)) return -1;
+    part[count] = v;
+    if (!two) return count + 1;
+    part[count].sign = +1;
+    part[count + 1] = v;
+    part[count + 1].sign = -1;
+    return count + 2;
+}
+
+static bool has_parts(value_of v)
+{
+    const node_kind k = answer_node(v)->kind;
+    return k == E_SET || k == E_LIST || k == E_UNION || (k == E_TUPLE && !has_free_sign(v));
+}
+
+/* The parts of a list, set, union or tuple; (\pm 1, 2) is a list of two. */
 static int parts_of(value_of part[MAX_PARTS], value_of v)
 {
-    const node *n = &v.e->at[v.at];
     int count = 0;
 
-    if (n->kind < E_TUPLE) { /* a value with \pm in it */
-        part[0] = (value_of){v.e, v.at, +1};
-        part[1] = (value_of){v.e, v.at, -1};
-        return 2;
-    }
-    for (int c = n->first; c >= 0; c = v.e->at[c].next) {
-        if (count == MAX_PARTS) return -1;
-        part[count++] = (value_of){v.e, c, v.sign};
-    }
+    if (!has_parts(v)) return add_part(part, 0, v);
+    for (value_of c = answer_child(v, 0); c.at >= 0; c.at = answer_node(c)->next)
+        count = add_part(part, count, c);
     return count;
 }
 
@@ -135,39 +164,45 @@ static answer_verdict all_found(const value_of *a, int n, const value_of *b, int
     return all;
 }
 
-static bool is_values(value_of v)
+static bool is_value(value_of v)
 {
-    const node_kind k = v.e->at[v.at].kind;
-    return k < E_TUPLE && !(v.sign == 0 && (answer_has(v.e, v.at, E_PLUS_MINUS) ||
-                                            answer_has(v.e, v.at, E_MINUS_PLUS)));
+    return answer_node(v)->kind < E_TUPLE && !has_free_sign(v);
+}
+
+static answer_verdict both_found(const value_of *a, int n, const value_of *b, int m)
+{
+    return worse(all_found(a, n, b, m, false), all_found(b, m, a, n, false));
 }
 
 static answer_verdict compare_parts(value_of a, value_of b)
 {
-    const node *x = &a.e->at[a.at], *y = &b.e->at[b.at];
-    /* A value with a \pm is a list of two. */
-    const node_kind p = x->kind < E_TUPLE ? E_LIST : x->kind,
-                    q = y->kind < E_TUPLE ? E_LIST : y->kind;
+    const node *x = answer_node(a), *y = answer_node(b);
+    const node_kind p = has_parts(a) ? x->kind : E_LIST, q = has_parts(b) ? y->kind : E_LIST;
     value_of part[2][MAX_PARTS];
     const int n = parts_of(part[0], a), m = parts_of(part[1], b);
 
     if (p != q || n < 0 || m < 0) return ANSWER_UNSUPPORTED;
-    if (p == E_SET)
-        return worse(all_found(part[0], n, part[1], m, false),
-                     all_found(part[1], m, part[0], n, false));
-    if (n != m) return ANSWER_DIFFERENT;
-    if (p != E_TUPLE) return all_found(part[0], n, part[1], m, true);
-    if (x->open != y->open || x->close != y->close) return ANSWER_DIFFERENT;
-    return compare_in_order(part[0], part[1], n);
+    if (p == E_SET) return both_found(part[0], n, part[1], m);
+    if (p == E_TUPLE) {
+        if (n != m || x->open != y->open || x->close != y->close) return ANSWER_DIFFERENT;
+        return compare_in_order(part[0], part[1], n);
+    }
+    if (p == E_LIST && n == m) return all_found(part[0], n, part[1], m, true);
+    const answer_verdict v = both_found(part[0], n, part[1], m);
+    /* A double root may be named once, and a union be cut elsewhere. */
+    if (p == E_LIST) return v == ANSWER_DIFFERENT ? v : ANSWER_UNSUPPORTED;
+    return v == ANSWER_EQUAL ? v : ANSWER_UNSUPPORTED;
 }
 
-/* A percentage and a number: 50 % is a half, but "50" may mean it too. */
+/* 45 degrees are a quarter of pi; "45" may mean them too. */
 static answer_verdict compare_values(value_of a, value_of b)
 {
-    const answer_verdict v = answer_same_value(a, b);
-    const bool differ = (a.e->at[a.at].kind == E_PERCENT) != (b.e->at[b.at].kind == E_PERCENT);
+    const node *x = answer_node(a), *y = answer_node(b);
 
-    return differ && v == ANSWER_DIFFERENT ? ANSWER_UNSUPPORTED : v;
+    if (x->kind != y->kind && answer_same_value(a, b) == ANSWER_EQUAL) return ANSWER_EQUAL;
+    if (x->kind == E_DEGREE) a.at = x->first;
+    if (y->kind == E_DEGREE) b.at = y->first;
+    return answer_same_value(a, b);
 }
 
 static bool same_infinity(value_of a, value_of b, answer_verdict *v)
@@ -198,8 +233,8 @@ static answer_verdict compare(value_of a, value_of b)
         return x->kind == y->kind && same_text(x->text, y->text) ? ANSWER_EQUAL
                                                                  : ANSWER_UNSUPPORTED;
     if (same_infinity(a, b, &v)) return v;
-    if (is_values(a) && is_values(b)) return compare_values(a, b);
-    if (is_values(a) || is_values(b)) return ANSWER_UNSUPPORTED;
+    if (is_value(a) && is_value(b)) return compare_values(a, b);
+    if (is_value(a) || is_value(b)) return ANSWER_UNSUPPORTED;
     return compare_parts(a, b);
 }
 
@@ -222,17 +257,6 @@ static answer_verdict compare_words(const node *a, const node *b)
     return ANSWER_UNSUPPORTED;
 }
 
-/* 45 degrees are a quarter of pi; "45" may mean them too. */
-static answer_verdict compare_degrees(value_of a, value_of b)
-{
-    const node *x = &a.e->at[a.at], *y = &b.e->at[b.at];
-
-    if (x->kind != y->kind && compare(a, b) == ANSWER_EQUAL) return ANSWER_EQUAL;
-    if (x->kind == E_DEGREE) a.at = x->first;
-    if (y->kind == E_DEGREE) b.at = y->first;
-    return compare(a, b);
-}
-
 static answer_verdict compare_answers(const expression *a, const expression *b)
 {
     const node *x = &a->at[a->root], *y = &b->at[b->root];
@@ -242,13 +266,24 @@ static answer_verdict compare_answers(const expression *a, const expression *b)
         return compare_words(x, y);
     if (a->name.n && b->name.n && !same_text(a->name, b->name)) return ANSWER_UNSUPPORTED;
     if (x->kind == E_EQUATION || y->kind == E_EQUATION)
-        return x->kind == y->kind ? answer_same_equation(u, v) : ANSWER_UNSUPPORTED;
-    const answer_verdict is =
-        x->kind == E_DEGREE || y->kind == E_DEGREE ? compare_degrees(u, v) : compare(u, v);
+        return x->kind == y->kind && !has_free_sign(u) && !has_free_sign(v)
+                   ? answer_same_equation(u, v)
+                   : ANSWER_UNSUPPORTED;
+    const answer_verdict is = compare(u, v);
     /* 90 degrees in the words of one and the sign of the other, 5 cm and 50 mm: who knows. */
     if (a->unit.n && b->unit.n) return same_text(a->unit, b->unit) ? is : ANSWER_UNSUPPORTED;
     /* 5 million is not 5, nor other than 5000000. */
     return a->unit_known && b->unit_known ? is : ANSWER_UNSUPPORTED;
+}
+
+static answer_verdict compare_as_read(expression both[2], answer_span gold, answer_span given,
+                                      unsigned reading)
+{
+    both[0].reading = both[1].reading = reading;
+    if (!answer_lex(&both[0], gold) || !answer_lex(&both[1], given)) return ANSWER_UNSUPPORTED;
+    if (answer_same_tokens(&both[0].tokens, &both[1].tokens)) return ANSWER_EQUAL;
+    if (!answer_parse(&both[0]) || !answer_parse(&both[1])) return ANSWER_UNSUPPORTED;
+    return compare_answers(&both[0], &both[1]);
 }
 
 answer_verdict answer_compare(answer_span gold, answer_span given)
@@ -259,11 +294,15 @@ answer_verdict answer_compare(answer_span gold, answer_span given)
     if (!given.n) return ANSWER_MISSING;
     if (same_text(gold, given)) return ANSWER_EQUAL;
     expression both[2] = {0}; /* 78 KB: without memory a verdict would be another one */
-    if (!answer_lex(&both[0].tokens, gold) || !answer_lex(&both[1].tokens, given))
-        return ANSWER_UNSUPPORTED;
-    if (answer_same_tokens(&both[0].tokens, &both[1].tokens)) return ANSWER_EQUAL;
-    if (!answer_parse(&both[0]) || !answer_parse(&both[1])) return ANSWER_UNSUPPORTED;
-    return compare_answers(&both[0], &both[1]);
+    answer_verdict v = compare_as_read(both, gold, given, 0);
+    const unsigned all = both[0].choices | both[1].choices;
+    for (unsigned r = all; v == ANSWER_DIFFERENT && r; r = (r - 1) & all) {
+        const answer_verdict other = compare_as_read(both, gold, given, r);
+        /* Two units: whether 5 m are 500 cm is not known here. */
+        if (other == ANSWER_EQUAL || (other == ANSWER_UNSUPPORTED && (r & READ_UNIT)))
+            v = ANSWER_UNSUPPORTED;
+    }
+    return v;
 }
 
 answer_verdict answer_verify(answer_span gold, const char *response, size_t n)

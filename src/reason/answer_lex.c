@@ -12,7 +12,8 @@
 #include <string.h>
 
 typedef struct {
-    const char *s, *end;
+    const char *begin, *s, *end;
+    expression *e;
     token_list *out;
     int depth; /* of brackets: a comma in one separates */
     bool after_space, ok;
@@ -206,8 +207,21 @@ static bool is_exponent(const lexer *x)
     return s < x->end && is_digit(*s);
 }
 
+/* "2,5": how long the comma is.  Not in brackets, where it separates, nor of more than two. */
+static int decimal_comma(const lexer *x, const char *number)
+{
+    const int n = at(x, "{,}") ? 3 : at(x, ",") ? 1 : 0;
+    const char *s = x->s + n;
+
+    if (!n || x->depth || (number > x->begin && strchr(",.}", number[-1]))) return 0;
+    if (s == x->end || !is_digit(*s)) return 0;
+    while (s < x->end && is_digit(*s)) s++;
+    return s < x->end && strchr(",.{", *s) ? 0 : n;
+}
+
 static void lex_number(lexer *x)
 {
+    const char *const number = x->s;
     const size_t begin = x->out->used;
     int digits = 0, groups = 0, skip; /* since the last separator; separators */
     bool point = false;
@@ -219,6 +233,11 @@ static void lex_number(lexer *x)
         } else if (*x->s == '.' && !point && x->end - x->s > 1 && is_digit(x->s[1])) {
             point = true;
             keep(x, *x->s++);
+        } else if (!point && digits && (skip = decimal_comma(x, number)) &&
+                   answer_reads(x->e, READ_COMMA)) {
+            x->s += skip;
+            point = true;
+            keep(x, '.');
         } else if (!point && digits &&
                    (groups ? digits == 3 : digits <= 3 && x->out->text[begin] != '0') &&
                    (skip = separator(x))) {
@@ -415,10 +434,18 @@ static void lex_sign(lexer *x)
     }
 }
 
-bool answer_lex(token_list *out, answer_span s)
+bool answer_reads(expression *e, unsigned how)
 {
-    lexer x = {.s = s.s, .end = s.s + s.n, .out = out, .ok = s.n <= MAX_ANSWER};
+    e->choices |= how;
+    return e->reading & how;
+}
 
+bool answer_lex(expression *e, answer_span s)
+{
+    token_list *out = &e->tokens;
+    lexer x = {s.s, s.s, s.s + s.n, e, out, .ok = s.n <= MAX_ANSWER};
+
+    e->choices = 0;
     out->n = 0;
     out->used = 0;
     while (x.end > x.s && strchr(" \t\r\n.", x.end[-1])) x.end--;

@@ -72,9 +72,14 @@ static int fail(parser *p)
 
 /* ---- tokens ---- */
 
+static bool is_sign(const token *t, int op)
+{
+    return t->kind == T_OP && t->op == op;
+}
+
 static bool is_op(const parser *p, int op)
 {
-    return p->t->kind == T_OP && p->t->op == op;
+    return is_sign(p->t, op);
 }
 
 static bool take(parser *p, int op)
@@ -102,6 +107,15 @@ static int take_digit(parser *p)
     return leaf(p, E_NUMBER, (answer_span){p->t->text.s + p->taken++, 1});
 }
 
+static int take_symbol(parser *p)
+{
+    const answer_span s = (p->t++)->text;
+
+    if (answer_is_named(s, "pi") && answer_reads(p->e, READ_DEGREES))
+        return leaf(p, E_NUMBER, (answer_span){"180", 3});
+    return leaf(p, E_SYMBOL, s);
+}
+
 static bool is_word(const token *t, const char *word)
 {
     return t->kind == T_WORD && t->text.n == strlen(word) && !memcmp(t->text.s, word, t->text.n);
@@ -117,7 +131,7 @@ static int parse_group(parser *p, bool one_digit)
         return take(p, '}') ? at : fail(p);
     }
     if (p->t->kind == T_NUMBER) return one_digit ? take_digit(p) : take_number(p);
-    if (p->t->kind == T_SYMBOL) return leaf(p, E_SYMBOL, (p->t++)->text);
+    if (p->t->kind == T_SYMBOL) return take_symbol(p);
     return parse_factor(p);
 }
 
@@ -148,6 +162,27 @@ static int parse_argument(parser *p)
     return at;
 }
 
+/* The degrees of a number, where they are not left out. */
+static int degrees(parser *p, int at)
+{
+    return answer_reads(p->e, READ_DEGREES) ? at : new_node(p, E_DEGREE, at);
+}
+
+/* f of an argument, in the units and to the base that are meant. */
+static int call_as_read(parser *p, function_id f, int argument, int base)
+{
+    if (f <= F_CSC && answer_reads(p->e, READ_DEGREES)) argument = new_node(p, E_DEGREE, argument);
+    if (f == F_LOG && base < 0) {
+        if (answer_reads(p->e, READ_LOG_NATURAL)) return call(p, F_LN, argument, -1);
+        if (answer_reads(p->e, READ_LOG_TEN)) base = leaf(p, E_NUMBER, (answer_span){"10", 2});
+    }
+    if (base >= 0) return binary(p, E_DIVIDE, call(p, F_LN, argument, -1), call(p, F_LN, base, -1));
+    const int at = call(p, f, argument, -1);
+    if (f < F_ASIN || f > F_ATAN || !answer_reads(p->e, READ_DEGREES)) return at;
+    const int degree = new_node(p, E_DEGREE, leaf(p, E_NUMBER, (answer_span){"1", 1}));
+    return binary(p, E_DIVIDE, at, degree);
+}
+
 /* \sin^2 x is (sin x)^2; \log_2 x is ln x / ln 2; \sin^{-1} may mean two things. */
 static int parse_function(parser *p)
 {
@@ -160,15 +195,8 @@ static int parse_function(parser *p)
             return fail(p);
         power = parse_exponent(p);
     }
-    const int argument = parse_argument(p);
-    int at = base < 0 ? call(p, f, argument, -1)
-                      : binary(p, E_DIVIDE, call(p, F_LN, argument, -1), call(p, F_LN, base, -1));
+    const int at = call_as_read(p, f, parse_argument(p), base);
     return power < 0 ? at : binary(p, E_POWER, at, power);
-}
-
-static bool is_sign(const token *t, int op)
-{
-    return t->kind == T_OP && t->op == op;
 }
 
 static bool is_below(const token *a, const token *b)
@@ -288,7 +316,7 @@ static int parse_base(parser *p)
     case T_NUMBER:
         return parse_number(p);
     case T_SYMBOL:
-        return leaf(p, E_SYMBOL, (p->t++)->text);
+        return take_symbol(p);
     case T_FUNCTION:
         return parse_function(p);
     case T_OP:
@@ -316,7 +344,7 @@ static int parse_factor(parser *p)
         const bool braces = p->t[1].op == '{';
         p->t += braces ? 3 : 2;
         if (braces && !take(p, '}')) return fail(p);
-        at = new_node(p, E_DEGREE, at);
+        at = degrees(p, at);
     }
     if (p->ok && take_factorial(p)) at = call(p, F_FACTORIAL, at, -1);
     if (p->ok && take(p, '^')) at = binary(p, E_POWER, at, parse_exponent(p));
@@ -324,9 +352,9 @@ static int parse_factor(parser *p)
         if (take_factorial(p))
             at = call(p, F_FACTORIAL, at, -1);
         else if (take(p, '%'))
-            at = new_node(p, E_PERCENT, at);
+            at = answer_reads(p->e, READ_NO_PERCENT) ? at : new_node(p, E_PERCENT, at);
         else if (take(p, OP_DEGREE))
-            at = new_node(p, E_DEGREE, at);
+            at = degrees(p, at);
         else
             break;
     }
@@ -334,11 +362,41 @@ static int parse_factor(parser *p)
     return at;
 }
 
+/* Behind m, m^2, V, mol: letters that may be a unit; NULL, if they are something else. */
+static const token *behind_unit(const token *t)
+{
+    static const char single[] = "mgshdtlLVANJWKCFTkMB";
+    const token *const begin = t;
+
+    while (t->kind == T_SYMBOL && t->text.n == 1 && (t == begin || !t->after_space)) t++;
+    if (t == begin || (t == begin + 1 && !strchr(single, *begin->text.s))) return NULL;
+    if (is_sign(t, '^') && t[1].kind == T_NUMBER) return t + 2;
+    if (is_sign(t, '^') && is_sign(t + 1, '{') && t[2].kind == T_NUMBER && is_sign(t + 3, '}'))
+        return t + 4;
+    return t;
+}
+
+/* m, kg/m^3: all that is left of a value, where it is read as a unit. */
+static bool take_letters(parser *p)
+{
+    const token *t = behind_unit(p->t);
+
+    if (t && is_sign(t, '/')) t = behind_unit(t + 1);
+    if (!t || !(t->kind == T_END || is_sign(t, ',') || is_word(t, "and") || is_word(t, "or")))
+        return false;
+    if (!answer_reads(p->e, READ_UNIT)) return false;
+    p->e->unit = p->t->text;
+    p->e->unit_known = false;
+    for (; p->t < t; p->t++) /* their texts lie one behind the other */
+        if (p->t->text.n) p->e->unit.n = (size_t)(p->t->text.s + p->t->text.n - p->e->unit.s);
+    return true;
+}
+
 static int parse_term(parser *p)
 {
     int at = parse_factor(p);
 
-    while (p->ok) {
+    while (p->ok && !take_letters(p)) {
         if (take(p, '*')) {
             at = binary(p, E_MULTIPLY, at,
                         take(p, '-') ? new_node(p, E_NEGATE, parse_factor(p)) : parse_factor(p));
@@ -356,12 +414,21 @@ static int parse_term(parser *p)
     return at;
 }
 
+/* -45 degrees are the degrees of -45. */
+static int negate(parser *p, int at)
+{
+    if (!p->ok || p->e->at[at].kind != E_DEGREE) return new_node(p, E_NEGATE, at);
+    const int in = new_node(p, E_NEGATE, p->e->at[at].first);
+    if (p->ok) p->e->at[at].first = in;
+    return at;
+}
+
 static int parse_value(parser *p)
 {
     if (!p->ok || ++p->depth > MAX_DEPTH) return fail(p);
     int at;
     if (take(p, '-')) {
-        at = new_node(p, E_NEGATE, parse_term(p));
+        at = negate(p, parse_term(p));
     } else if (take(p, OP_PM)) {
         const int zero = leaf(p, E_NUMBER, (answer_span){"0", 1});
         at = binary(p, E_PLUS_MINUS, zero, parse_term(p));
@@ -387,11 +454,15 @@ static int parse_value(parser *p)
     return at;
 }
 
-static bool take_comma(parser *p)
+/* Commas or semicolons; beside these a comma may be a decimal one. */
+static bool take_comma(parser *p, int *sign)
 {
     const token *const before = p->t;
 
-    if (is_op(p, ',') || is_op(p, ';')) p->t++;
+    if (is_op(p, ',') || is_op(p, ';')) {
+        if (*sign && *sign != p->t->op) p->ok = false;
+        *sign = (p->t++)->op;
+    }
     if (is_word(p->t, "and") || is_word(p->t, "or")) p->t++;
     if (p->t == before) return false;
     /* x = 1 or x = 2: the name again. */
@@ -418,9 +489,9 @@ static int parse_item(parser *p)
 static int parse_list(parser *p)
 {
     const int first = parse_item(p);
-    int last = first;
+    int last = first, sign = 0;
 
-    while (p->ok && take_comma(p)) {
+    while (p->ok && take_comma(p, &sign)) {
         const int at = parse_item(p);
         if (!p->ok) return 0;
         p->e->at[last].next = at;
@@ -459,6 +530,7 @@ static void take_name(parser *p)
     else
         return;
     p->e->name = t->text;
+    if (t[1].op == '(') p->e->name.n += t[2].text.n; /* f(x) is no f(t) */
 }
 
 /* Words behind a value, or before it a sign of money. */

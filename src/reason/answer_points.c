@@ -3,9 +3,10 @@
  *
  * In complex long double, each variable at a number of its own: positive, negative and complex
  * ones, so that |x| is not x and the root of a square is not its base.  Relative differences up to
- * 1e-16 at all points are equal, above 1e-9 at a positive one different; between them nobody can
- * say, nor where the two agree at positive points only (ln xy and ln x + ln y), nor where one of
- * them has no value (n choose 2), or a part of it hardly matters (10^20 + sqrt 2, tanh 50).
+ * 1e-16 at all points are equal; above 1e-9 at a positive one, and for whole variables too,
+ * different.  Between them nobody can say, nor where the two agree at positive points only (ln xy
+ * and ln x + ln y) or at whole ones (cos(n pi) and (-1)^n), nor where one of them has no value or a
+ * part of it hardly matters (10^20 + sqrt 2, tanh 50).
  */
 #include "reason/expression.h"
 
@@ -17,7 +18,7 @@
 #endif
 
 typedef long double complex number;
-enum { N_POINTS = 16, N_POSITIVE = 6 };
+enum { N_POINTS = 16, N_POSITIVE = 6, N_WHOLE = 4 };
 
 static const long double FAINT = 1e-8L; /* a change that is less might not be seen */
 static const long double PI = 3.14159265358979323846264338327950288L;
@@ -42,7 +43,7 @@ static long double decimal(answer_span s)
 }
 
 /* A variable's value at a point: between .3 and 2.7; behind the positive points negative, then
- * complex. */
+ * complex, and behind the last one whole. */
 static number symbol_value(answer_span name, int point)
 {
     const uint64_t h = answer_name_hash(name, (uint64_t)point + 1);
@@ -53,6 +54,7 @@ static number symbol_value(answer_span name, int point)
     if (answer_is_named(name, "e")) return EULER;
     if (answer_is_named(name, "i")) return I;
     if (answer_is_named(name, "infty")) return (long double)NAN;
+    if (point >= N_POINTS) return 1 + h % 6;
     if (point < N_POSITIVE) return re;
     return point < 2 * N_POSITIVE - 1 ? -re : re + I * im;
 }
@@ -208,16 +210,16 @@ static closeness compare_at(value_of a, value_of b, int point)
 
 answer_verdict answer_same_at_points(value_of a, value_of b)
 {
-    int same = 0, apart = 0, positive_apart = 0;
+    int same = 0, positive_same = 0, positive_apart = 0, whole_apart = 0;
 
-    for (int i = 0; i < N_POINTS; i++) {
+    for (int i = 0; i < N_POINTS + N_WHOLE; i++) {
         const closeness c = compare_at(a, b, i);
-        same += c == SAME;
-        apart += c == APART;
+        same += c == SAME && i < N_POINTS;
+        positive_same += c == SAME && i < N_POSITIVE;
         positive_apart += c == APART && i < N_POSITIVE;
+        whole_apart += c == APART && i >= N_POINTS;
     }
     if (same == N_POINTS) return ANSWER_EQUAL;
-    if (positive_apart) return ANSWER_DIFFERENT;
-    if (apart && !same) return ANSWER_DIFFERENT;
-    return ANSWER_UNSUPPORTED;
+    return whole_apart && (positive_apart || !positive_same) ? ANSWER_DIFFERENT
+                                                             : ANSWER_UNSUPPORTED;
 }

@@ -44,14 +44,6 @@ uint64_t answer_name_hash(answer_span s, uint64_t salt)
     return h;
 }
 
-bool answer_has(const expression *e, int at, node_kind kind)
-{
-    if (e->at[at].kind == kind) return true;
-    for (int c = e->at[at].first; c >= 0; c = e->at[c].next)
-        if (answer_has(e, c, kind)) return true;
-    return false;
-}
-
 /* ---- values ---- */
 
 /* The most digits of a number in a tree. */

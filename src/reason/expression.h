@@ -81,10 +81,18 @@ typedef struct {
     size_t used;
 } token_list;
 
-/* false: it has something that is not understood, or is too long. */
-bool answer_lex(token_list *out, answer_span s);
-bool answer_is_unit(answer_span s); /* one that may be left out */
-bool answer_same_tokens(const token_list *a, const token_list *b);
+/* ---- readings ---- */
+
+/* What stands there may mean something else too.  Answers are different only if they are in every
+ * reading; equal as they are usually read, with none of these. */
+enum {
+    READ_COMMA = 1,      /* 2,5 is two and a half */
+    READ_UNIT = 2,       /* the m of 5 m is a metre, not a variable */
+    READ_NO_PERCENT = 4, /* 5% is 5 */
+    READ_DEGREES = 8,    /* angles are in degrees: sin 30 is a half, pi is 180 */
+    READ_LOG_NATURAL = 16,
+    READ_LOG_TEN = 32
+};
 
 /* ---- trees ---- */
 
@@ -126,8 +134,18 @@ typedef struct {
     answer_span unit; /* words behind a value: "5 cm"; n == 0: none */
     bool unit_known;  /* all of them may be left out */
     answer_span name; /* what stood before the sign of equality: "x = 5"; n == 0: none */
+    unsigned reading; /* how it is read: READ_... */
+    unsigned choices; /* which of them make something else of it */
     token_list tokens;
 } expression;
+
+/* Whether it is read so; and notes that it might be. */
+bool answer_reads(expression *e, unsigned how);
+
+/* s as out->tokens; false: it has something that is not understood, or is too long. */
+bool answer_lex(expression *out, answer_span s);
+bool answer_is_unit(answer_span s); /* one that may be left out */
+bool answer_same_tokens(const token_list *a, const token_list *b);
 
 bool answer_parse(expression *out); /* its tokens; they stay as they are */
 
@@ -145,7 +163,6 @@ value_of answer_child(value_of v, int which); /* .at -1: there is none */
 bool answer_is_named(answer_span s, const char *name);
 uint64_t answer_name_hash(answer_span s, uint64_t salt);
 
-bool answer_has(const expression *e, int at, node_kind kind);
 answer_verdict answer_same_value(value_of a, value_of b);
 
 enum { EXACT_PRIMES = 2 };

@@ -69,6 +69,13 @@ void test_answer__knows_equal_answers(void **state)
         {"2ab", "2ba"},
         {"xy = 1", "1 = yx"},
         {"(3!)!", "720"},
+        {"-45^\\circ", "-45"},
+        {"30^\\circ, 60^\\circ", "30, 60"},
+        {"(45^\\circ, 1)", "(45, 1)"},
+        {"\\pm 1, \\pm 2", "1, -1, 2, -2"},
+        {"\\{\\pm 1\\}", "\\{1, -1\\}"},
+        {"(\\pm 1, 0), (0, \\pm 1)", "(1,0), (-1,0), (0,1), (0,-1)"},
+        {"\\pm 1 \\mp \\sqrt 2", "1-\\sqrt2, \\sqrt2-1"},
         {"\\sin 30^\\circ", "1/2"},
         {"\\sin^2 x + \\cos^2 x", "1"},
         {"\\log_2 8", "3"},
@@ -137,7 +144,15 @@ void test_answer__tells_different_answers_apart(void **state)
         {"\\binom{10}{3}", "121"},
         {"\\frac12", "2"},
         {"45^\\circ", "46^\\circ"},
-        {"\\ln 2", "\\log 2"},
+        {"\\ln 2", "\\log_3 2"},
+        {"50\\%", "0.05"},
+        {"\\sin 30", "1/3"},
+        {"7 m", "5 m"},
+        {"2\\pi", "6"},
+        {"1,5", "1,6"},
+        {"\\pm 1, \\pm 2", "1, -1, 2, -3"},
+        {"(\\pm 1, 0)", "(1,0), (-2,0)"},
+        {"\\binom{n}{2}", "\\frac{n(n+1)}{2}"},
         {"\\frac13", "\\frac23"}, /* arguments without braces */
         {"\\frac12", "\\frac32"},
         {"\\binom52", "\\binom42"},
@@ -170,7 +185,39 @@ void test_answer__says_where_it_cannot_say(void **state)
         {"x = 3", "y = 3"},
         {"12345,678", "12345678"}, /* no separator: a list of two */
         {"|x|", "x"},              /* where x is positive */
-        {"5 million", "5"},        /* no unit that may be missing */
+        {"5 m", "5"},              /* metres, or five times m? */
+        {"5 m", "500 cm"},
+        {"1 h", "60 m"},
+        {"30\\text{ m}", "30 m"},
+        {"12 V", "12"},
+        {"9.8 m/s^2", "9.8"},
+        {"1 m/s", "3600 m/h"},
+        {"3 rad", "3"},
+        {"20^\\circ C", "20"},
+        {"-5\\%", "-5"}, /* a percent sign left out, anywhere */
+        {"5\\%, 6\\%", "5, 6"},
+        {"\\sin 30", "1/2"}, /* degrees? */
+        {"\\sin 30^\\circ", "\\sin 30"},
+        {"\\arctan 1", "45"},
+        {"\\frac{\\pi}{4}", "45"},
+        {"\\log 100", "2"}, /* of which base? */
+        {"\\ln 2", "\\log 2"},
+        {"0,125", "0.125"}, /* decimal commas */
+        {"1,234", "1.234"},
+        {"0,50", "0,5"},
+        {"2{,}5", "2.5"},
+        {"(0,5; 1)", "(0.5, 1)"},
+        {"\\cos(n\\pi)", "(-1)^n"}, /* where n is whole */
+        {"\\frac{n!}{(n-1)!}", "n"},
+        {"f(t) = 2t", "f(x) = 2x"},
+        {"\\pm 1 \\pm 2", "3, -3"}, /* two, or four? */
+        {"\\pm 1 \\pm 2", "3, -1, 1, -3"},
+        {"(\\pm 1, \\pm 2)", "(1,2), (-1,-2)"},
+        {"x+y = \\pm 1", "x+y = -1"},
+        {"1, 1, 2", "1, 2"}, /* a double root */
+        {"[1,2] \\cup [2,4]", "[1,3] \\cup [3,4]"},
+        {"[1,2] \\cup [2,3] \\cup [5,6]", "[1,3] \\cup [5,6]"},
+        {"5 million", "5"}, /* no unit that may be missing */
         {"5 million", "5000000"},
         {"3 halves", "3"},
         {"7 below zero", "7"},
