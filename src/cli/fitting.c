@@ -2,7 +2,7 @@
  * fitting.c - from a table to a trained model: what `fit` and `generate` share.
  *
  * Cheap refusals come first: flags, names, the output, then the table, its method, the
- * configuration of an earlier run, memory; only then training.
+ * configuration and the folder of an earlier run, memory; only then training.
  *
  * As ranks, all read the table; rank 0 looks after the output and the run folder and leads the
  * training, the others follow it.
@@ -188,9 +188,9 @@ static mill_err check_output_is_whole(const work *w)
 static mill_err look_at_run(work *w)
 {
     const run_options *run = w->f->run;
-    train_run_status status;
-
+    train_run_status status = TRAIN_RUN_NONE;
     const synth_config *c = w->f->synth;
+
     w->config = json_pack("{s:s,s:I,s:o}", "method", c->method, "seed", (json_int_t)c->seed,
                           "input", cli_config_file(&w->in));
     cli_config_options(w->config, set_of(w), c->method, c);
@@ -212,8 +212,8 @@ static mill_err look_at_run(work *w)
         .config = w->config,
         .manifest = w->manifest,
     };
+    if (!w->out->run_is_temporary) TRY(train_run_state(&status, &w->train));
     if (!run->resume || !strcmp(w->f->output, "-")) return MILL_OK;
-    TRY(train_run_state(&status, &w->train));
     if (!file_exists(w->f->output) || status == TRAIN_RUN_STARTED) return MILL_OK;
     if (status == TRAIN_RUN_NONE && run->force) return MILL_OK;
     if (status == TRAIN_RUN_NONE)

@@ -15,7 +15,7 @@
 typedef struct {
     const char *run_dir;
     double checkpoint_seconds; /* 30; 0: after every epoch */
-    int keep;                  /* checkpoints kept while running, 2..64; */
+    int keep;                  /* checkpoints kept while running, 2..64 */
     bool keep_after;           /* leave them after success */
     bool resume;
     bool force; /* resume although the configuration differs; without resume: start over */
@@ -55,8 +55,10 @@ int train_signal_received(void); /* 0, SIGINT or SIGTERM (SIGUSR1 counts as that
 mill_err train_run_finish(const train_options *o);
 
 /*
- * What the run folder says of itself, before any work.  With o->resume the configuration and the
- * level are compared, as train_loop does: MILL_EINPUT names the differences.
+ * All for which train_loop would refuse the run folder, before any work: another process, files of
+ * others, a run without o->resume or o->force.  With o->resume configuration and level are compared
+ * (MILL_EINPUT names the differences) and *status says how far the run is: STARTED with o->force if
+ * it differs.
  */
 typedef enum { TRAIN_RUN_NONE, TRAIN_RUN_STARTED, TRAIN_RUN_FINISHED } train_run_status;
 mill_err train_run_state(train_run_status *status, const train_options *o);

@@ -180,7 +180,8 @@ static void add_differences(mill_text *t, const char *prefix, const json_t *was,
     json_decref(all);
 }
 
-static mill_err check_config(const train_options *o, const json_t *manifest)
+/* *differs: by options, and is gone on with all the same. */
+static mill_err check_config(bool *differs, const train_options *o, const json_t *manifest)
 {
     const char *level = json_string_value(json_object_get(manifest, "level"));
     const char *version = json_string_value(json_object_get(manifest, "version"));
@@ -198,6 +199,7 @@ static mill_err check_config(const train_options *o, const json_t *manifest)
         mill_log(MILL_LOG_WARN, "%s: the run began with version %s and this is %s", o->run_dir,
                  version, now);
     add_differences(&t, "", json_object_get(manifest, "config"), o->config);
+    *differs = t.len > 0;
     if (t.failed)
         err = text_check(&t);
     else if (t.len && o->force)
@@ -210,38 +212,60 @@ static mill_err check_config(const train_options *o, const json_t *manifest)
     return err;
 }
 
-mill_err train_run_state(train_run_status *status, const train_options *o)
+/* A finished run of another configuration is one to go on with. */
+static mill_err read_state(train_run_status *status, const train_options *o)
 {
     json_t *manifest;
-    mill_err err = MILL_OK;
+    bool differs = false;
 
     *status = TRAIN_RUN_NONE;
     TRY(read_manifest(&manifest, o));
     if (!manifest) return MILL_OK;
     const char *s = json_string_value(json_object_get(manifest, "status"));
-    *status = s && !strcmp(s, "finished") ? TRAIN_RUN_FINISHED : TRAIN_RUN_STARTED;
-    if (o->resume) err = check_config(o, manifest);
+    const bool is_finished = s && !strcmp(s, "finished");
+    const mill_err err = check_config(&differs, o, manifest);
+    *status = is_finished && !differs ? TRAIN_RUN_FINISHED : TRAIN_RUN_STARTED;
     json_decref(manifest);
+    return err;
+}
+
+/* n: checkpoints there. */
+static mill_err check_checkpoints(int *n, const train_options *o)
+{
+    int64_t newest;
+
+    TRY(checkpoint_count(n, &newest, o->run_dir));
+    if (!*n || o->resume || o->force) return MILL_OK;
+    return mill_fail(
+        MILL_EINPUT,
+        "%s: holds a run with a checkpoint of step %lld: --resume goes on, --force starts over",
+        o->run_dir, (long long)newest);
+}
+
+mill_err train_run_state(train_run_status *status, const train_options *o)
+{
+    train_run r;
+    int n;
+
+    *status = TRAIN_RUN_NONE;
+    if (!file_exists(o->run_dir)) return MILL_OK;
+    mill_err err = run_open(&r, o);
+    if (!err) err = check_checkpoints(&n, o);
+    if (!err && o->resume) err = read_state(status, o);
+    run_close(&r);
     return err;
 }
 
 mill_err run_check(bool *resume, const train_options *o)
 {
-    train_run_status status;
+    train_run_status status = TRAIN_RUN_NONE;
     int n;
-    int64_t newest;
 
     *resume = false;
-    TRY(checkpoint_count(&n, &newest, o->run_dir));
-    if (!o->resume) {
-        if (!n || o->force) return MILL_OK;
-        return mill_fail(
-            MILL_EINPUT,
-            "%s: holds a run with a checkpoint of step %lld: --resume goes on, --force starts over",
-            o->run_dir, (long long)newest);
-    }
-    if (n) TRY(train_run_state(&status, o));
-    *resume = n && status != TRAIN_RUN_NONE;
+    TRY(check_checkpoints(&n, o));
+    if (!o->resume) return MILL_OK;
+    if (n) TRY(read_state(&status, o));
+    *resume = status != TRAIN_RUN_NONE;
     if (!*resume)
         mill_log(MILL_LOG_INFO, "%s: nothing to resume, starting from the beginning", o->run_dir);
     return MILL_OK;

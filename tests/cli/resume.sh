@@ -12,6 +12,14 @@ holds finished_changes_nothing cmp before after
 expect finished_quiet 0 "" "$T" fit -i "$PENGUINS" -o m.mill --resume -q
 expect finished_other_seed 1 "seed was 0, is 1" "$T" fit -i "$PENGUINS" -o m.mill --resume --seed 1
 expect finished_other_option 1 "bins was 100, is 50" "$T" fit -i "$PENGUINS" -o m.mill --resume --bins 50
+expect forced_finished 0 "bins was 100, is 50" "$T" fit -i "$PENGUINS" -o m.mill --resume --force --bins 50
+"$T" fit -i "$PENGUINS" -o bins.mill -q --bins 50
+holds forced_finished_fits cmp m.mill bins.mill
+expect forced_back 0 "nothing to resume" "$T" fit -i "$PENGUINS" -o m.mill --resume --force
+holds forced_back_same_model cmp m.mill first.mill
+expect kept 0 "*" "$T" fit -i "$PENGUINS" -o k.mill --keep 2 --components 3 --iterations 4
+expect forced_kept 0 "going on from step 4 of 6" "$T" fit -i "$PENGUINS" -o k.mill --keep 2 --components 3 --iterations 6 --resume --force
+holds forced_kept_goes_on grep -q '"step":6,' k.mill.run/metrics.jsonl
 head -300 "$PENGUINS" >fewer.csv
 expect other_input 1 "input.hash was" "$T" fit -i fewer.csv -o m.mill --resume
 rm -rf m.mill.run
@@ -25,6 +33,9 @@ TABMILL_FAULT=rename:4:kill "$T" fit -i "$PENGUINS" -o m.mill --checkpoint-every
 holds killed test ! -e m.mill
 holds checkpoint_there sh -c 'ls m.mill.run/step_*.mill'
 expect without_resume 1 "--resume goes on, --force starts over" "$T" fit -i "$PENGUINS" -o m.mill
+expect without_resume_early 1 "--resume goes on, --force starts over" "$T" fit -i "$PENGUINS" -o m.mill --memory-limit 1MiB
+expect other_process_early 1 "another process runs in this folder" \
+    flock m.mill.run/lock "$T" fit -i "$PENGUINS" -o m.mill --memory-limit 1MiB --force
 expect other_configuration 1 "seed was 0, is 1" "$T" fit -i "$PENGUINS" -o m.mill --resume --seed 1
 expect goes_on 0 "going on from step" "$T" fit -i "$PENGUINS" -o m.mill --resume
 holds goes_on_same_bytes cmp m.mill first.mill

@@ -140,6 +140,7 @@ void test_loop__runs_all_steps_and_leaves_only_metrics_and_manifest(void **state
     assert_int_equal(count_files("step_"), 2); /* rotation kept two of five */
     assert_metrics_are(50);
     train_run_status status;
+    o.resume = true;
     assert_ok(train_run_state(&status, &o));
     assert_int_equal(status, TRAIN_RUN_STARTED); /* its model is not written yet */
     assert_ok(train_run_finish(&o));
