@@ -184,6 +184,17 @@ static mill_err check_output_is_whole(const work *w)
     return MILL_OK;
 }
 
+/* Other conditions mean other rows. */
+static void add_where(json_t *config, const opt_list *where)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; where && i < where->n; i++)
+        json_array_append_new(list, mill_json_path(where->item[i]));
+    if (json_array_size(list)) json_object_set(config, "where", list);
+    json_decref(list);
+}
+
 /* The configuration, and whether an earlier run in the folder already did the work. */
 static mill_err look_at_run(work *w)
 {
@@ -196,6 +207,7 @@ static mill_err look_at_run(work *w)
     cli_config_options(w->config, set_of(w), c->method, c);
     cli_config_csv(w->config, &w->csv);
     if (w->f->rows) json_object_set_new(w->config, "n", json_integer(w->f->rows));
+    add_where(w->config, w->f->where);
     w->manifest = json_pack("{s:s,s:o,s:i}", "version", MILL_VERSION, "input_path",
                             mill_json_path(w->in.path), "threads", mill_pool_threads(w->pool));
     w->train = (train_options){

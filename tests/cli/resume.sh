@@ -20,6 +20,12 @@ holds forced_back_same_model cmp m.mill first.mill
 expect kept 0 "*" "$T" fit -i "$PENGUINS" -o k.mill --keep 2 --components 3 --iterations 4
 expect forced_kept 0 "going on from step 4 of 6" "$T" fit -i "$PENGUINS" -o k.mill --keep 2 --components 3 --iterations 6 --resume --force
 holds forced_kept_goes_on grep -q '"step":6,' k.mill.run/metrics.jsonl
+expect generate 0 "*" "$T" generate -i "$PENGUINS" -o g.csv -n 20 --where sex=male
+expect generate_again 0 "this run is finished" "$T" generate -i "$PENGUINS" -o g.csv -n 20 --where sex=male --resume
+expect generate_elsewhere 1 'where was ["sex=male"], is ["sex=female"]' "$T" generate -i "$PENGUINS" -o g.csv -n 20 --where sex=female --resume
+expect generate_anywhere 1 'where was ["sex=male"], is not set' "$T" generate -i "$PENGUINS" -o g.csv -n 20 --resume
+expect generate_forced 0 "where was" "$T" generate -i "$PENGUINS" -o g.csv -n 20 --where sex=female --resume --force
+holds generate_forced_rows sh -c '! grep -q ",male," g.csv && grep -q ",female," g.csv'
 head -300 "$PENGUINS" >fewer.csv
 expect other_input 1 "input.hash was" "$T" fit -i fewer.csv -o m.mill --resume
 rm -rf m.mill.run
