@@ -76,13 +76,17 @@ static mill_err write_run_file(const reason_job *job)
 {
     const reason_run_options *r = &job->flags->run;
     char full[PATH_MAX], *path;
-    json_t *o = json_pack("{s:s,s:s,s:s,s:s?,s:I,s:I}", "version", MILL_VERSION, "dataset",
-                          realpath(job->path, full) ? full : job->path, "output", r->output,
-                          "store", r->store ? job->store : NULL, "num_nodes",
-                          (json_int_t)r->num_nodes, "node_rank", (json_int_t)r->node_rank);
+    json_error_t why;
+    json_t *o = json_pack_ex(&why, 0, "{s:s,s:s,s:s,s:s?,s:I,s:I}", "version", MILL_VERSION,
+                             "dataset", realpath(job->path, full) ? full : job->path, "output",
+                             r->output, "store", r->store ? job->store : NULL, "num_nodes",
+                             (json_int_t)r->num_nodes, "node_rank", (json_int_t)r->node_rank);
     char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
 
     json_decref(o);
+    if (!o && json_error_code(&why) == json_error_invalid_utf8)
+        return mill_fail(MILL_EINPUT, "%s, %s: a path that is not UTF-8: run.json cannot name it",
+                         job->path, r->output);
     if (!text) return mill_fail(MILL_ENOMEM, "no memory for the run's description");
     mill_err err = path_in(&path, job->folder, "run.json");
     const mode_t mask = umask(S_IRWXG | S_IRWXO);
@@ -121,9 +125,9 @@ static mill_err prepare(const reason_job *job)
     const reason_run_options *r = &job->flags->run;
 
     if (!r->resume) TRY(data_check_ids(&job->data));
-    if (is_shared_run(job) && (r->master_addr || r->master_port))
-        cli_say("--master-addr and --master-port are of --store; without it the machines meet "
-                "in %s.run",
+    if (!r->store && (r->master_addr || r->master_port))
+        cli_say("--master-addr and --master-port are of --store; without it machines meet in "
+                "%s.run",
                 r->output);
     return file_mkdir(job->folder);
 }

@@ -101,9 +101,10 @@ mill_err cli_reason_dataset(char **path, reason_data_options *o, const opt_parse
 {
     const int i = find_key(o->dataset);
 
-    if (i < 0 && o->split)
-        return mill_fail(MILL_EINPUT, "--split goes with a key, and %s is none of them: %s",
-                         o->dataset, "--list-datasets has them");
+    if (i < 0 && (o->split || opt_is_given(p, &o->data_dir)))
+        return mill_fail(MILL_EINPUT,
+                         "--%s goes with a key, and %s is none of them: --list-datasets has them",
+                         o->split ? "split" : "data-dir", o->dataset);
     if (i < 0) {
         const char *nearest = file_exists(o->dataset) ? NULL : nearest_key(o->dataset);
         if (nearest)

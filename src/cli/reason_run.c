@@ -104,6 +104,9 @@ static int check_nodes(const opt_parsed *p, const reason_flags *o)
                                "--store %s: postgresql://... is meant; without it there is "
                                "SQLite in FILE.run",
                                r->store);
+    if (opt_is_given(p, &r->node_timeout) && (r->store || r->num_nodes == 1))
+        return opt_usage_error(p->set, "--node-timeout does nothing without --num-nodes, or with "
+                                       "--store: nobody waits for another machine");
     if (!r->store && opt_is_given(p, &r->lease_timeout))
         return opt_usage_error(p->set, "--lease-timeout does nothing without --store: there are no "
                                        "leases");

@@ -3,6 +3,7 @@
  *
  * Each record is read, judged and forgotten, so memory does not grow with the file.
  */
+#include "cli/prior.h"
 #include "cli/reason.h"
 
 #include "base/file.h"
@@ -23,7 +24,7 @@ typedef struct {
 
 typedef struct {
     verify_flags verify;
-    talk_options talk;
+    prior_talk talk;
 } verify_options;
 
 #define OPT        OPT_ROW
@@ -34,7 +35,7 @@ static const opt_row rows[] = {
 
 static const opt_group groups[] = {
     {.title = "Options", .row = rows, .base = offsetof(verify_options, verify)},
-    {.title = "Everywhere", .row = talk_rows, .base = offsetof(verify_options, talk)},
+    {.title = "Everywhere", .row = prior_talk_rows, .base = offsetof(verify_options, talk)},
 };
 const opt_set reason_verify_set = {
     .command = "reason verify",
@@ -171,17 +172,15 @@ int cmd_reason_verify(int argc, char **argv)
     verify_options o;
     verify_work w = {.o = &o.verify};
     opt_parsed p;
-    mill_pool *pool = NULL;
     int status;
 
     if (opt_parse(&p, &status, &reason_verify_set, &o, argc, argv) == OPT_STOP) return status;
-    if (!(status = cli_begin(&pool, &reason_verify_set, &o.talk)) && verify(&w, p.arg[0]))
-        status = o.verify.output && cli_reader_went_away(o.verify.output)
-                     ? 0
-                     : cli_error(&reason_verify_set);
+    cli_talk(&reason_verify_set, o.talk.quiet);
+    const bool failed = verify(&w, p.arg[0]);
+    const bool unread = failed && o.verify.output && cli_reader_went_away(o.verify.output);
+    status = failed && !unread ? cli_error(&reason_verify_set) : 0;
     file_close(w.out);
     records_close(w.records);
-    mill_pool_free(pool);
     opt_free(&p);
     return status;
 }

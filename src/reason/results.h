@@ -90,8 +90,8 @@ typedef struct {
  * store, is locked by another process, or holds rows without `resume`.  MILL_EDEVICE: libsqlite3 or
  * libpq is absent.
  *
- * In PostgreSQL a run is (name, hash): with `resume` there must be one, without it a node joins the
- * run that is there or makes it, and what differs from an older run of that name is said.
+ * In PostgreSQL a run is (name, hash): a node joins the run that is there or makes it; what differs
+ * from an older run of that name is said, with `resume` as MILL_EINPUT.
  */
 mill_err results_open(results **out, const results_options *o);
 void results_close(results *r); /* what was put and is not durable is lost; NULL is allowed */

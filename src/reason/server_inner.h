@@ -118,7 +118,8 @@ bool command_names(const char *text, const char *what);
 /*
  * The words of a command, NULL-terminated, filled in and in the arena.  Words are as a shell makes
  * them of quotes and backslashes, and nothing else of a shell's: `sh -c '...'` has the rest.
- * MILL_EINPUT: a quote that is not closed, no words, {model} without a model, another {word}.
+ * MILL_EINPUT: a quote that is not closed, no words, {model} without a model.  Other braces are
+ * text.
  */
 mill_err command_words(char ***words, int *n, mill_arena *a, const char *text,
                        const command_fill *fill);

@@ -50,8 +50,9 @@ assert verdicts == {"equal", "different"}, verdicts
 END2
 holds run_records python3 look.py
 holds run_metrics grep -q '"done":60,"records":60' out.jsonl.run/metrics.jsonl
+cp out.jsonl first.jsonl
 expect finished_again 0 "60 in = " "$T" reason --dataset d.jsonl -o out.jsonl --server "$A" --resume
-same finished_again_bytes out.jsonl <(cat out.jsonl)
+same finished_again_bytes first.jsonl out.jsonl
 fact out.jsonl.run/manifest.json 'm["stages"]' >one.stages
 
 # ---- the same bytes for any number of servers, and through any kills ----
@@ -250,6 +251,7 @@ expect retry_of_less 2 "--max-tokens-retry 1000 is not above --judge-max-tokens 
     "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --max-tokens 512 --max-tokens-retry 1000
 expect retry_of_as_much 2 "--max-tokens-retry 4096 is not above --max-tokens 4096" \
     "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --max-tokens-retry 4096
+expect nobody_to_wait_for 2 "--node-timeout does nothing" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --node-timeout 9
 expect rank_too_high 2 "they are 0 to 1" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --num-nodes 2 --node-rank 2
 expect start_too_high 1 "has 60 records" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --start-from 60
 echo "Solve it" >p.txt
@@ -258,6 +260,7 @@ expect prompt_without_problem 1 "p.txt: the prompt to generate has no place {pro
 echo "{problem} {reasonin} {reasoning}" >p.txt
 expect prompt_misspelt 1 "no place {reasonin}" "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --prompt-evaluate p.txt
 expect key_not_there 1 "get the data set from the Hugging Face hub" "$T" reason --dataset gsm8k -o z.jsonl --server "$A"
+expect folder_of_a_file 1 "--data-dir goes with a key" "$T" reason --dataset d.jsonl --data-dir data -o z.jsonl --server "$A"
 expect split_of_a_file 1 "--split goes with a key" "$T" reason --dataset d.jsonl --split train -o z.jsonl --server "$A"
 expect extra_of_ours 1 '"seed" is an option' "$T" reason --dataset d.jsonl -o z.jsonl --server "$A" --extra-body '{"seed":1}'
 holds nothing_was_left test ! -e z.jsonl.run
@@ -281,6 +284,13 @@ expect hard_limit 1 "this process may have 32 (ulimit -n)" few -n hard.jsonl
 holds hard_limit_is_no_dead_server sh -c '! grep -q "is down" err'
 expect hard_limit_goes_on 0 "60 in = " "$T" reason --dataset d.jsonl -o hard.jsonl --server "$A" --resume
 same hard_limit_bytes out.jsonl hard.jsonl
+
+# ---- names ----
+expect address_of_no_store 0 "--master-addr and --master-port are of --store" \
+    "$T" reason --dataset d.jsonl -n 1 -o addr.jsonl --server "$A" --master-addr localhost
+cp d.jsonl $'d\xff.jsonl'
+expect no_utf8 1 "run.json cannot name it" "$T" reason --dataset $'d\xff.jsonl' -n 1 -o utf.jsonl --server "$A"
+expect no_threads_to_verify 2 "threads" "$T" reason verify d.jsonl --threads 2
 
 # ---- one server reasons, another one judges ----
 serve G --log reasoned --port 0
