@@ -4,8 +4,9 @@
  * A unit is complete when the journal has a line for all of the data sets that the run wants of it,
  * and its files are there with as many bytes.  Everything else is made again, over whatever is
  * there.  Files of npy are not synced before the run's end: where the machine was started anew in
- * between (run/boot), their checksums have to be right too.  When a finished run is extended, its
- * last unit may have been cut short: then it is made again, longer.
+ * between (run/boot), their checksums have to be right too.  What is not leaves the journal, since
+ * what is made again may be stopped in turn.  When a finished run is extended, its last unit may
+ * have been cut short: then it is made again, longer.
  */
 #include "prior/folder.h"
 
@@ -140,41 +141,51 @@ static bool has_length(const prior_sink *s, const prior_unit *u)
     return bytes == u->bytes;
 }
 
-/* Whether the machine was started anew since; *out: this start's name, to be noted. */
-static mill_err was_rebooted(bool *out, const prior_folder *f)
+/* *then: the machine's start under which the run was last gone on with, NULL: it is a new one. */
+static mill_err read_boots(char **now, char **then, const char *path)
 {
-    char path[PRIOR_PATH], *now, *then = NULL;
     size_t len;
 
-    *out = false;
-    TRY(prior_path(path, f->o.dir, "run/boot"));
-    TRY(file_read_all(&now, &len, "/proc/sys/kernel/random/boot_id"));
-    mill_err err = MILL_OK;
-    if (file_exists(path)) err = file_read_all(&then, &len, path);
-    *out = then && strcmp(now, then) != 0;
-    if (!err && (!then || *out)) err = file_write_all(path, now, strlen(now));
-    mill_free(now);
-    mill_free(then);
+    *now = *then = NULL;
+    if (file_exists(path)) TRY(file_read_all(then, &len, path));
+    const mill_err err = file_read_all(now, &len, "/proc/sys/kernel/random/boot_id");
+    if (err) mill_free(*then);
     return err;
 }
 
 /* Units whose files are not there, or not as the journal has them, are made again. */
-static mill_err check_files(prior_folder *f)
+static mill_err drop_damaged(prior_folder *f, bool is_suspect)
 {
     const prior_sink s = {.format = f->o.format,
                           .config = f->o.config,
                           .dir = f->o.dir,
                           .folders = prior_folders_for(f->o.format, f->o.n)};
-    bool is_suspect;
+    int64_t n = 0;
 
-    TRY(was_rebooted(&is_suspect, f));
-    is_suspect &= f->o.format == &prior_npy;
     for (int64_t u = 0; u < f->n_units; u++) {
         prior_unit *unit = &f->unit[u];
         if (!unit->count) continue;
-        if (!has_length(&s, unit) || (is_suspect && prior_unit_check(&s, unit))) unit->count = 0;
+        if (has_length(&s, unit) && !(is_suspect && prior_unit_check(&s, unit))) continue;
+        unit->count = 0;
+        n++;
     }
-    return MILL_OK;
+    return n ? folder_write_journal(f) : MILL_OK;
+}
+
+/* This start of the machine is noted last: until then everything is suspect to the next one, too.
+ */
+static mill_err check_files(prior_folder *f)
+{
+    char path[PRIOR_PATH], *now, *then;
+
+    TRY(prior_path(path, f->o.dir, "run/boot"));
+    TRY(read_boots(&now, &then, path));
+    const bool is_another = !then || strcmp(now, then) != 0;
+    mill_err err = drop_damaged(f, then && is_another && f->o.format == &prior_npy);
+    if (!err && is_another) err = file_write_all(path, now, strlen(now));
+    mill_free(now);
+    mill_free(then);
+    return err;
 }
 
 /* ---- open, close ---- */

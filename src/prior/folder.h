@@ -22,6 +22,8 @@ bool folder_is_ours(const char *name);
 mill_err folder_check(const prior_folder *f);
 /* The same, under the lock; then writes the manifest. */
 mill_err folder_begin(prior_folder *f);
+/* The journal anew, of the units that are complete. */
+mill_err folder_write_journal(const prior_folder *f);
 /* npy: a run that has grown past the limit of one folder: its files move to their folders. */
 mill_err folder_spread(prior_folder *f);
 

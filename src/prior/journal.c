@@ -2,7 +2,8 @@
  * journal.c - what a run has done: a line for each unit, the index in the end, status, log
  * (folder.h).
  *
- * Workers append to one journal; a line that was torn by a kill is ignored.
+ * Workers append to one journal; a line that was torn by a kill is ignored.  A resume that finds
+ * units damaged writes it anew without them.
  */
 #include "prior/folder.h"
 
@@ -99,6 +100,23 @@ mill_err folder_read_journal(prior_folder *f)
     mill_err err = file_write(log, "\n", 1);
     if (!err) err = file_flush(log);
     file_close(log);
+    return err;
+}
+
+mill_err folder_write_journal(const prior_folder *f)
+{
+    char path[PRIOR_PATH];
+    mill_text t = {0};
+
+    for (int64_t u = 0; u < f->n_units; u++) {
+        if (!f->unit[u].count) continue;
+        add_unit(&t, &f->unit[u]);
+        text_add(&t, "\n");
+    }
+    mill_err err = text_check(&t);
+    if (!err) err = prior_path(path, f->o.dir, "run/journal.jsonl");
+    if (!err) err = file_write_all(path, t.s, t.len);
+    text_free(&t);
     return err;
 }
 

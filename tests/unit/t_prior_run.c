@@ -194,6 +194,9 @@ void test_run__reads_flat_files_again_after_a_restart_of_the_machine(void **stat
     snprintf(path, sizeof path, "%s/run/boot", dirs[1]);
     assert_ok(file_write_all(path, "another\n", 8));
     other.resume = true;
+    prior_folder stopped; /* a resume that ends before it has made anything */
+    assert_ok(folder_open(&stopped, &other));
+    folder_close(&stopped);
     assert_ok(prior_run(&r, &other));
     assert_int_equal(r.made_now, 100);
     same_folders(dirs[0], dirs[1]);
