@@ -208,7 +208,8 @@ static mill_err make_room(synth_coder *c, int64_t codes)
     return c->first && c->last && c->kind && c->at && c->point ? MILL_OK : MILL_ENOMEM;
 }
 
-double synth_coder_step(const synth_coder *c, const synth_column *s)
+/* Of the column's grid: units of integers and times, decimals of reals; 0: there is none. */
+static double step_of(const synth_coder *c, const synth_column *s)
 {
     if (c->unit > 0) return c->unit;
     return s->decimals < SYNTH_AS_IS ? synth_pow10(-s->decimals) : 0;
@@ -220,7 +221,7 @@ double synth_coder_step(const synth_coder *c, const synth_column *s)
  */
 static void close_gaps(synth_coder *c, int32_t n, const synth_column *s)
 {
-    const double step = synth_coder_step(c, s);
+    const double step = step_of(c, s);
 
     for (int32_t k = 0; k + 1 < n; k++) {
         const double below = fmin(synth_round_number(s, c->first[k + 1] - step),
@@ -342,7 +343,7 @@ int32_t synth_coder_find(const synth_coder *c, double x)
 double synth_coder_width(const synth_coder *c, const synth_column *s, int32_t code)
 {
     if (!c->is_number || code == c->missing || c->kind[code] == CODE_VALUE) return 1;
-    const double length = c->last[code] - c->first[code], step = synth_coder_step(c, s);
+    const double length = c->last[code] - c->first[code], step = step_of(c, s);
     return c->unit > 0 ? length / step + 1 : length + step;
 }
 

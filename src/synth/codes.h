@@ -48,9 +48,6 @@ mill_err synth_coder_fit(synth_coder *out, const synth_column *s, const mill_col
 void synth_coder_free(synth_coder *c);
 /* The code of a present number; missing where the coder has no place for it and trims, else -1. */
 int32_t synth_coder_find(const synth_coder *c, double x);
-/* The step of the column's grid: units of integers and times, decimals of reals; 0: there is none.
- */
-double synth_coder_step(const synth_coder *c, const synth_column *s);
 /* How many different numbers (REAL: what length) the cell of a code covers; 1 for a single value.
  */
 double synth_coder_width(const synth_coder *c, const synth_column *s, int32_t code);

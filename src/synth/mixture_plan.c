@@ -66,8 +66,8 @@ static void alias_fill(alias_entry *out, const double *weight, int32_t n, int32_
  */
 typedef struct {
     double before, below, above, after, under, over;
-    bool as_is; /* no grid: every double is on it */
 } grid_place;
+static const double least_width = 0x1p-33; /* u has 32 bits */
 
 static double multiple(const synth_coder *c, const synth_column *s, double k)
 {
@@ -76,14 +76,12 @@ static double multiple(const synth_coder *c, const synth_column *s, double k)
 
 static grid_place place_of(const synth_coder *c, const synth_column *s, double x)
 {
-    const double step = synth_coder_step(c, s);
-
-    if (!(fabs(x) < 0x1p52 * step)) {
-        const double before = nextafter(x, -(double)INFINITY),
-                     after = nextafter(x, (double)INFINITY);
-        return (grid_place){before, x, x, after, before, after, true};
+    if (c->unit == 0 && !synth_has_decimals(s, x)) { /* every double is on the grid */
+        const double before = nextafter(x, -(double)INFINITY);
+        const double after = nextafter(x, (double)INFINITY);
+        return (grid_place){before, x, x, after, before, after};
     }
-    const double k = rint(c->unit > 0 ? x / step : x * synth_pow10(s->decimals));
+    const double k = rint(c->unit > 0 ? x / c->unit : x * synth_pow10(s->decimals));
     const double nearest = multiple(c, s, k);
     const double low = nearest > x ? k - 1 : k, high = nearest < x ? k + 1 : k;
     return (grid_place){.before = multiple(c, s, high - 1),
@@ -98,16 +96,16 @@ static code_part range_part(const synth_coder *c, const synth_column *s, int32_t
                             const synth_where *w)
 {
     const grid_place g = place_of(c, s, w->number);
-    const bool inside =
-        w->number >= c->point[c->at[code]] && w->number <= c->point[c->at[code + 1] - 1];
-    /* One double of very many has the width of one draw of u. */
-    const double width = g.as_is && inside ? 0x1p-33 : 0;
-    const double from = fmax(synth_coder_below(c, code, g.under) - width, 0);
-    const double to = fmin(synth_coder_below(c, code, g.over) + width, 1);
+    const double *q = c->point + c->at[code], *end = c->point + c->at[code + 1] - 1;
+    const double from = synth_coder_below(c, code, g.under),
+                 to = synth_coder_below(c, code, g.over);
+    /* Of a bin with very many numbers one has at least what a draw of u can tell apart. */
+    const bool inside = w->number >= *q && w->number <= *end;
+    const double wider = inside && to - from < least_width ? least_width : 0;
     code_part p = {.share = 1, .to = 1, .points = UINT16_MAX};
 
-    if (w->op == WHERE_EQ || w->op == WHERE_GE) p.from = from;
-    if (w->op == WHERE_EQ || w->op == WHERE_LE) p.to = to;
+    if (w->op == WHERE_EQ || w->op == WHERE_GE) p.from = fmax(from - wider, 0);
+    if (w->op == WHERE_EQ || w->op == WHERE_LE) p.to = fmin(to + wider, 1);
     if (w->op == WHERE_GT) p.from = to;
     if (w->op == WHERE_LT) p.to = from;
     p.share = p.to > p.from ? p.to - p.from : 0;
@@ -204,10 +202,9 @@ static void narrow(mixture_plan *p, const mixture_model *m, const synth_where *w
     const grid_place g = place_of(c, &m->schema->col[w->col], w->number);
     double least = -INFINITY, most = INFINITY;
 
-    if (w->op == WHERE_EQ) least = most = w->number;
-    if (w->op == WHERE_GE) least = g.above;
+    if (w->op == WHERE_EQ || w->op == WHERE_GE) least = g.above;
     if (w->op == WHERE_GT) least = g.after;
-    if (w->op == WHERE_LE) most = g.below;
+    if (w->op == WHERE_EQ || w->op == WHERE_LE) most = g.below;
     if (w->op == WHERE_LT) most = g.before;
     if (least > p->least[w->col]) p->least[w->col] = least;
     if (most < p->most[w->col]) p->most[w->col] = most;
@@ -271,6 +268,7 @@ static mill_err fill_plan(mixture_plan *p, const mixture_model *m, const synth_w
     double *weight = mill_alloc((size_t)m->k, sizeof *weight);
     int32_t *work = mill_alloc((size_t)m->k, 2 * sizeof(int32_t) + sizeof(double));
     mill_err err = MILL_ENOMEM;
+    bool nothing = false; /* is between the bounds of a column */
     double sum = 0;
 
     p->where = mill_alloc((size_t)n + 1, sizeof *w);
@@ -291,6 +289,7 @@ static mill_err fill_plan(mixture_plan *p, const mixture_model *m, const synth_w
     for (int i = 0; i < n; i++) {
         if ((err = add_condition(p, m, &w[i]))) goto done;
     }
+    for (size_t j = 0; j < cols; j++) nothing |= p->least[j] > p->most[j];
     for (int k = 0; k < m->k; k++) weight[k] = (double)m->weight[k];
     for (int j = 0; j < m->schema->n; j++) {
         if (!m->coder[j].n) continue;
@@ -301,7 +300,7 @@ static mill_err fill_plan(mixture_plan *p, const mixture_model *m, const synth_w
         }
     }
     for (int k = 0; k < m->k; k++) sum += weight[k];
-    if (!(sum > 0)) {
+    if (nothing || !(sum > 0)) {
         err = mill_fail(MILL_EINPUT, "no row of this model meets the conditions");
         goto done;
     }

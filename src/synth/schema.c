@@ -352,9 +352,9 @@ double synth_round_number(const synth_column *s, double x)
 {
     if (s->type != MILL_REAL) {
         x = rint(x);
-    } else if (s->decimals < SYNTH_AS_IS) {
+    } else if (synth_has_decimals(s, x)) {
         const double ten = power_of_ten[s->decimals];
-        if (fabs(x) * ten < 0x1p52) x = rint(x * ten) / ten; /* beyond, a double is as it is */
+        x = rint(x * ten) / ten;
     }
     x = x >= s->least ? x : s->least; /* NaN, of a model with broken weights, too */
     return x > s->most ? s->most : x;

@@ -4,12 +4,26 @@
 
 #include "synth/synth.h"
 
+#include <math.h>
+
 /* Value i of a number column; what lies there where it is missing means nothing. */
 double synth_raw_number(const mill_column *c, int64_t i);
 
-/* Rounded to the column's decimals (SYNTH_AS_IS: as it is) or integers, then taken into [least,
- * most]. */
+/* 10^k, -15 <= k <= 15; a negative power is 1 over the positive one. */
+double synth_pow10(int k);
+
+/*
+ * A real is one of the column's decimals, k / 10^decimals, and finds back to its k.  Not so in a
+ * column of SYNTH_AS_IS, where they are as many as it takes, and where k has too many digits: there
+ * a double is as it is.
+ */
 enum { SYNTH_AS_IS = 15 };
+static inline bool synth_has_decimals(const synth_column *s, double x)
+{
+    return s->decimals < SYNTH_AS_IS && fabs(x) * synth_pow10(s->decimals) < 0x1p50;
+}
+
+/* Rounded to the column's decimals or integers, then taken into [least, most]. */
 double synth_round_number(const synth_column *s, double x);
 
 /* As an int64; the largest double below 2^63 stands for all above, since the ends of int64 have no
@@ -19,9 +33,6 @@ static inline int64_t synth_integer(double x)
     x = x < 0x1.fffffffffffffp+62 ? x : 0x1.fffffffffffffp+62;
     return (int64_t)(x > -0x1p63 ? x : -0x1p63);
 }
-
-/* 10^k, -15 <= k <= 15; a negative power is 1 over the positive one. */
-double synth_pow10(int k);
 
 /* The shape of a column of identifiers: id_prefix, id_digits, id_first. */
 mill_err synth_fit_ids(synth_column *s, const mill_column *c);

@@ -308,3 +308,20 @@ void test_schema__numbers_stay_in_their_range(void **state)
     }
     mill_table_free(t);
 }
+
+/* A number of two decimals comes back as it is, however many digits stand before them. */
+void test_schema__rounding_keeps_what_is_rounded(void **state)
+{
+    const synth_column real = {.type = MILL_REAL, .decimals = 2, .least = -1e300, .most = 1e300};
+    mill_table *t;
+
+    (void)state;
+    assert_ok(table_new(&t, 1, 1));
+    assert_ok(column_init(&t->col[0], "real", MILL_REAL, 1));
+    for (double k = 12345; k < 0x1p70; k *= 1.0123456789) {
+        const double x = rint(k) / 100;
+        synth_put_number(&t->col[0], &real, 0, x);
+        assert_true(t->col[0].f64[0] == x);
+    }
+    mill_table_free(t);
+}
