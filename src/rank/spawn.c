@@ -31,6 +31,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -158,6 +159,23 @@ static int name_board(launcher *l)
     return board_new(&l->board, l->n, id, (int)getpid());
 }
 
+static mill_err watch_process(launcher *l, child *c, pid_t pid)
+{
+    setpgid(pid, pid); /* both do it: whoever comes first */
+    guard_add(&l->guard, pid);
+    c->pid = pid;
+    c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (c->pidfd >= 0) {
+        l->n_alive++;
+        return MILL_OK;
+    }
+    const mill_err err = mill_fail(MILL_EIO, "pidfd_open: %s", strerror(errno));
+    kill(-pid, SIGKILL);
+    waitpid(pid, &c->status, 0);
+    guard_drop(&l->guard, pid);
+    return err;
+}
+
 static mill_err start_rank(launcher *l, int r, bool *is_child, const sigset_t *mask)
 {
     child *c = &l->c[r];
@@ -165,8 +183,9 @@ static mill_err start_rank(launcher *l, int r, bool *is_child, const sigset_t *m
     int child_fd[2];
 
     *c = (child){.pidfd = -1, .order = -1, .error_fd = -1, .seen_running_ns = board_now_ns()};
-    TRY(logs_open(l, r, child_fd));
     c->error_fd = memfd_create("tabmill-error", MFD_CLOEXEC);
+    if (c->error_fd < 0) return mill_fail(MILL_EIO, "memfd_create: %s", strerror(errno));
+    TRY(logs_open(l, r, child_fd));
     const pid_t pid = fork();
     if (pid == 0) {
         *is_child = true;
@@ -175,12 +194,7 @@ static mill_err start_rank(launcher *l, int r, bool *is_child, const sigset_t *m
     for (int i = 0; i < 2; i++)
         if (child_fd[i] >= 0) close(child_fd[i]);
     if (pid < 0) return mill_fail(MILL_EIO, "fork: %s", strerror(errno));
-    setpgid(pid, pid); /* both do it: whoever comes first */
-    guard_add(&l->guard, pid);
-    c->pid = pid;
-    c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    l->n_alive++;
-    return c->pidfd >= 0 ? MILL_OK : mill_fail(MILL_EIO, "pidfd: %s", strerror(errno));
+    return watch_process(l, c, pid);
 }
 
 /* ---- ends ---- */
@@ -490,12 +504,25 @@ static mill_err run_attempts(launcher *l, bool *is_child, const sigset_t *mask, 
     }
 }
 
+/* Of a rank: itself, the file of its error, two pipes, their logs. */
+static mill_err check_files(const launcher *l)
+{
+    const int need = 12 + (l->job->log_dir ? 6 : 4) * l->n + l->job->nodes;
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= (rlim_t)need) return MILL_OK;
+    return mill_fail(MILL_EIO,
+                     "%d ranks need %d open files, and this process may have %d (ulimit -n)", l->n,
+                     need, (int)files.rlim_cur);
+}
+
 static mill_err prepare(launcher *l, sigset_t *mask)
 {
     const rank_job *job = l->job;
     uint64_t id;
     sigset_t set;
 
+    TRY(check_files(l));
     (void)!getrandom(&id, sizeof id, 0);
     snprintf(l->run_id, sizeof l->run_id, "%016llx", (unsigned long long)id);
     if (job->log_dir) snprintf(l->log_dir, sizeof l->log_dir, "%s/%s", job->log_dir, l->run_id);

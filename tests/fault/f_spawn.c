@@ -9,8 +9,12 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 /* What launcher and ranks leave for the test. */
 typedef struct {
@@ -94,6 +98,22 @@ static int be_the_rank(act odd)
     const mill_err err = train(g, odd);
     rank_close(g, err);
     return err ? 1 : 0;
+}
+
+/* As where a container's rules forbid it. */
+static void forbid_pidfd(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog filter = {.len = sizeof code / sizeof *code, .filter = code};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+        _exit(98);
 }
 
 /* A launcher in a process of its own; its pid. */
@@ -600,6 +620,23 @@ void test_spawn__leaves_no_child_of_a_rank(void **state)
     (void)state;
     run_job(&(rank_job){.n = 2}, have_a_child, 0, NULL);
     expect_all_gone(6, 30);
+}
+
+void test_spawn__ends_where_it_cannot_watch_its_ranks(void **state)
+{
+    rank_side side;
+    int status;
+
+    (void)state;
+    const pid_t pid = fork();
+    if (pid == 0) {
+        alarm(60);
+        forbid_pidfd();
+        const mill_err err = rank_spawn(&side, &status, &(rank_job){.n = 2});
+        const bool is_told = strstr(mill_error(), "pidfd_open: Operation not permitted") != NULL;
+        _exit(side == RANK_PARENT && err == MILL_EIO && is_told && wait(NULL) < 0 ? 0 : 97);
+    }
+    assert_int_equal(end_of(pid), 0);
 }
 
 void test_spawn__refuses_what_cannot_be(void **state)
