@@ -2,18 +2,16 @@
  * codes.c - a table into codes, column by column.
  *
  * Columns are taken one after another and released as they are done, so that of a table that lies
- * in a file one column is in memory at a time.  More than IN_MEMORY bytes of codes are written to a
- * file of their own and mapped.
+ * in a file one column is in memory at a time.  More than synth_codes_in_memory bytes of codes
+ * lie in a file without a name.
  */
 #include "synth/codes.h"
 
-#include "base/file.h"
 #include "base/mem.h"
+#include "table/spool.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { CHUNK = 1 << 16 };
 int64_t synth_codes_in_memory = (int64_t)1 << 30;
@@ -21,8 +19,8 @@ int64_t synth_codes_in_memory = (int64_t)1 << 30;
 void synth_codes_free(synth_codes *c)
 {
     if (!c) return;
-    for (int j = 0; j < c->n_cols && c->code && !c->map; j++) mill_free(c->code[j]);
-    if (c->map) file_unmap(c->map, c->map_bytes);
+    for (int j = 0; j < c->n_cols && c->code && !c->spool; j++) mill_free(c->code[j]);
+    spool_free(c->spool);
     synth_coders_free(c->coder, c->n_cols);
     mill_free(c->base);
     mill_free(c->width);
@@ -89,55 +87,22 @@ static void add_counts(synth_codes *c, int j, const encoding *e)
     }
 }
 
-static mill_err encode_column(synth_codes *c, int j, encoding *e, mill_pool *pool)
-{
-    c->code[j] = mill_alloc((size_t)c->rows + 1, c->width[j]);
-    if (!c->code[j]) return MILL_ENOMEM;
-    e->out = c->code[j];
-    e->rows = c->rows;
-    run_encoding(e, pool);
-    add_counts(c, j, e);
-    return MILL_OK;
-}
-
-/* Into the file in pieces of 64 chunks; the column's place in it goes to *at. */
-static mill_err spool_column(synth_codes *c, int j, encoding *e, mill_file *f, mill_pool *pool)
+/* In pieces of 64 chunks, so that of codes in a file few are in memory. */
+static void encode_column(synth_codes *c, int j, encoding *e, mill_pool *pool)
 {
     const int64_t piece = (int64_t)64 * CHUNK;
-    mill_err err = MILL_OK;
 
-    e->out = mill_alloc((size_t)piece, c->width[j]);
-    if (!e->out) return MILL_ENOMEM;
-    for (e->first = 0; e->first < c->rows && err == MILL_OK; e->first += piece) {
+    for (e->first = 0; e->first < c->rows; e->first += piece) {
+        e->out = (char *)c->code[j] + e->first * e->width;
         e->rows = c->rows - e->first < piece ? c->rows - e->first : piece;
         run_encoding(e, pool);
         add_counts(c, j, e);
-        err = file_write(f, e->out, (size_t)e->rows * c->width[j]);
+        if (c->spool) spool_release(c->spool, e->out, (size_t)(e->rows * e->width));
     }
-    /* Every column begins at a multiple of 64. */
-    static const char zero[64];
-    const size_t over = (size_t)file_tell(f) % 64;
-    if (err == MILL_OK && over) err = file_write(f, zero, 64 - over);
-    mill_free(e->out);
-    return err;
-}
-
-static mill_err map_spool(synth_codes *c, const char *path, mill_file *f)
-{
-    size_t at = 0;
-
-    TRY(file_flush(f));
-    TRY(file_map(&c->map, &c->map_bytes, path));
-    for (int j = 0; j < c->n_cols; j++) {
-        if (!c->coder[j].n) continue;
-        c->code[j] = (char *)c->map + at; /* only ever read */
-        at += ((size_t)c->rows * c->width[j] + 63) / 64 * 64;
-    }
-    return MILL_OK;
 }
 
 static mill_err encode_all(synth_codes *c, const mill_table *t, const synth_schema *s,
-                           mill_file *spool, mill_pool *pool)
+                           mill_pool *pool)
 {
     for (int j = 0; j < c->n_cols; j++) {
         encoding e = {.coder = &c->coder[j], .col = &t->col[j], .width = c->width[j]};
@@ -145,30 +110,29 @@ static mill_err encode_all(synth_codes *c, const mill_table *t, const synth_sche
         if (!c->coder[j].n) continue;
         if (!c->coder[j].is_number) TRY(synth_code_map(&map, &s->col[j], &t->col[j]));
         e.map = map;
-        const mill_err err =
-            spool ? spool_column(c, j, &e, spool, pool) : encode_column(c, j, &e, pool);
+        encode_column(c, j, &e, pool);
         mill_free(map);
-        TRY(err);
         table_column_release(t, j);
     }
     return MILL_OK;
 }
 
-static mill_err encode_spooled(synth_codes *c, const mill_table *t, const synth_schema *s,
-                               mill_pool *pool)
+/* Every column of a file begins at a multiple of 64. */
+static mill_err place_codes(synth_codes *c)
 {
-    const char *dir = getenv("TMPDIR");
-    char path[512];
-    mill_file *f;
+    size_t bytes = 0, at = 0;
 
-    snprintf(path, sizeof path, "%s/tabmill-codes.%ld", dir && *dir ? dir : "/tmp", (long)getpid());
-    TRY(file_create(&f, path));
-    mill_err err = encode_all(c, t, s, f, pool);
-    if (err == MILL_OK) err = map_spool(c, path, f);
-    file_close(f);
-    /* The mapping lives on; nothing is left when the process ends. */
-    const mill_err gone = file_remove(path);
-    return err != MILL_OK ? err : gone;
+    for (int j = 0; j < c->n_cols; j++)
+        if (c->coder[j].n) bytes += ((size_t)c->rows * c->width[j] + 63) / 64 * 64;
+    if (bytes > (size_t)synth_codes_in_memory) TRY(spool_new(&c->spool, bytes, NULL));
+    for (int j = 0; j < c->n_cols; j++) {
+        if (!c->coder[j].n) continue;
+        c->code[j] =
+            c->spool ? spool_at(c->spool, at) : mill_alloc((size_t)c->rows + 1, c->width[j]);
+        if (!c->code[j]) return MILL_ENOMEM;
+        at += ((size_t)c->rows * c->width[j] + 63) / 64 * 64;
+    }
+    return MILL_OK;
 }
 
 static mill_err fit_coders(synth_codes *c, const mill_table *t, const synth_schema *s,
@@ -192,7 +156,6 @@ mill_err synth_codes_fit(synth_codes **out, const mill_table *t, const synth_sch
 {
     synth_codes *c = mill_alloc(1, sizeof *c);
     mill_err err = MILL_ENOMEM;
-    int64_t bytes = 0;
 
     if (!c) return MILL_ENOMEM;
     c->rows = t->rows;
@@ -205,10 +168,8 @@ mill_err synth_codes_fit(synth_codes **out, const mill_table *t, const synth_sch
     c->unit = mill_alloc((size_t)t->n_cols + 1, sizeof *c->unit);
     if (!c->coder || !c->base || !c->width || !c->code || !c->size || !c->unit) goto fail;
     if ((err = fit_coders(c, t, s, o))) goto fail;
-    for (int j = 0; j < c->n_cols; j++) bytes += c->coder[j].n ? c->rows * c->width[j] : 0;
-    err = bytes > synth_codes_in_memory ? encode_spooled(c, t, s, pool)
-                                        : encode_all(c, t, s, NULL, pool);
-    if (err != MILL_OK) goto fail;
+    if ((err = place_codes(c))) goto fail;
+    if ((err = encode_all(c, t, s, pool))) goto fail;
     *out = c;
     return MILL_OK;
 fail:

@@ -22,6 +22,7 @@
 #define MILL_SYNTH_CODES_H
 
 #include "synth/schema.h"
+#include "table/spool.h"
 
 enum { CODE_MAX_POINTS = 16 };
 typedef enum { CODE_VALUE, CODE_POINTS, CODE_RANGE, CODE_N_KIND } code_kind;
@@ -68,10 +69,9 @@ typedef struct {
     int32_t *base; /* n_cols + 1: where the codes of a column begin among all */
     uint8_t *width;
     void **code;
-    int64_t *count;  /* n_codes: rows of the training table with it */
-    const void *map; /* where the codes lie in a file */
-    size_t map_bytes;
-    int32_t *size; /* what goes to the file as "code.size" and "code.unit" */
+    int64_t *count;     /* n_codes: rows of the training table with it */
+    table_spool *spool; /* where the codes lie, or NULL: in memory */
+    int32_t *size;      /* what goes to the file as "code.size" and "code.unit" */
     double *unit;
 } synth_codes;
 

@@ -231,7 +231,7 @@ void test_coder__keeps_repeating_values_inside_a_bin(void **state)
     drop(&k);
 }
 
-/* Codes in a file are those in memory; the file is gone as soon as it is mapped. */
+/* Codes in a file are those in memory; the file has no name, and no other is touched. */
 void test_codes__in_a_file_are_those_in_memory(void **state)
 {
     enum { ROWS = 1001 }; /* no multiple of 64: columns are padded */
@@ -240,11 +240,14 @@ void test_codes__in_a_file_are_those_in_memory(void **state)
     synth_config c = synth_config_default();
     synth_codes *in_memory, *in_file;
     synth_schema *s;
-    char dir[] = "/tmp/tabmill-codes-XXXXXX", **names;
+    char dir[] = "/tmp/tabmill-codes-XXXXXX", other[64], *text, **names;
+    size_t len;
     int n;
 
     (void)state;
     assert_non_null(mkdtemp(dir));
+    snprintf(other, sizeof other, "%s/tabmill-codes.%ld", dir, (long)getpid());
+    assert_ok(file_write_all(other, "not ours", 8));
     setenv("TMPDIR", dir, 1);
     assert_ok(synth_schema_fit(&s, t, &c));
     assert_ok(synth_codes_fit(&in_memory, t, s, &c, NULL));
@@ -252,11 +255,14 @@ void test_codes__in_a_file_are_those_in_memory(void **state)
     assert_ok(synth_codes_fit(&in_file, t, s, &c, NULL));
     synth_codes_in_memory = whole;
     unsetenv("TMPDIR");
-    assert_null(in_memory->map);
-    assert_non_null(in_file->map);
+    assert_null(in_memory->spool);
+    assert_non_null(in_file->spool);
     assert_ok(file_list(&names, &n, dir));
-    assert_int_equal(n, 0);
+    assert_int_equal(n, 1);
     mill_free(names);
+    assert_ok(file_read_all(&text, &len, other));
+    assert_string_equal(text, "not ours");
+    mill_free(text);
     assert_int_equal(in_memory->n_codes, in_file->n_codes);
     assert_memory_equal(in_memory->count, in_file->count,
                         (size_t)in_file->n_codes * sizeof *in_file->count);
