@@ -125,21 +125,25 @@ void page_beside(page *p, int k, const char *word, const char *path)
     text_add(p->t, "</small>");
 }
 
-void page_figure(page *p, int k, const char *path)
+void page_no_figure(page *p, const char *why)
 {
-    const char *why;
     char buf[32];
 
-    text_add(p->t, "<td class=\"n\">");
-    if (json_is_number(eval_at(p->report[k], path))) {
-        figure(p, k, path);
-        return;
-    }
-    text_add(p->t, "%s", number(buf, (double)NAN));
-    if (!(why = eval_why_not(p->report[k], path))) return;
+    text_add(p->t, "<td class=\"n\">%s", number(buf, (double)NAN));
+    if (!why) return;
     text_add(p->t, "<small class=\"why\">");
     page_escape(p, why);
     text_add(p->t, "</small>");
+}
+
+void page_figure(page *p, int k, const char *path)
+{
+    if (!json_is_number(eval_at(p->report[k], path))) {
+        page_no_figure(p, eval_why_not(p->report[k], path));
+        return;
+    }
+    text_add(p->t, "<td class=\"n\">");
+    figure(p, k, path);
 }
 
 void page_cell(page *p, int k, const char *path, const char *word, const char *beside)
@@ -323,7 +327,8 @@ static void summary(page *p)
         {"privacy", "Privacy: membership attack, AUC", "privacy.membership.by_distance.auc", NULL,
          "0.5 is best"},
     };
-    const bool regresses = eval_at(p->report[0], "utility.boosted_trees.ratio.r2");
+    const bool regresses =
+        eval_at(p->report[page_with_utility(p)], "utility.boosted_trees.ratio.r2");
 
     page_section(p, "summary", "Summary",
                  "Expected is what a second sample of the real table, of as many rows, would "
@@ -404,8 +409,11 @@ mill_err report_page(mill_text *out, const json_t *report)
     for (int k = 0; k < p.n; k++)
         p.report[k] = reports ? json_array_get(reports, (size_t)k) : report;
     name_tables(&p);
-    head(&p);
-    TRY(body(&p));
+    mill_err err = page_index_make(&p);
+    if (!err) head(&p);
+    if (!err) err = body(&p);
+    page_index_free(&p);
+    if (err) return err;
     text_add(out,
              "</main>\n<footer>Measured by tabmill %s. Definitions: docs/evaluate.md.</footer>"
              "\n</body></html>\n",

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BARS = 32, LABEL = 40 };
+enum { MOST_BARS = 32, LABEL = 40, MOST_DRAWN = SVG_N_SERIES - 1 };
 
 typedef struct {
-    int column;
+    int column;   /* its row of the index */
     double worst; /* the least shape over the tables; NaN: none */
 } ranked;
 
@@ -25,35 +25,9 @@ static int compare_ranked(const void *a_, const void *b_)
     return a->column - b->column;
 }
 
-/* Where the column is in report k, which may lack it: -1. */
-static int find_column(const page *p, int k, const char *name)
+static const char *name_of(const json_t *column)
 {
-    const json_t *c;
-    size_t i;
-
-    json_array_foreach(json_object_get(p->report[k], "columns"), i, c)
-    {
-        const char *other = json_string_value(json_object_get(c, "name"));
-        if (other && !strcmp(other, name)) return (int)i;
-    }
-    return -1;
-}
-
-static const json_t *column_at(const page *p, int k, const char *name)
-{
-    const int at = find_column(p, k, name);
-    return at < 0 ? NULL : json_array_get(json_object_get(p->report[k], "columns"), (size_t)at);
-}
-
-/* A figure of the column in report k, as a cell, and what is expected of it. */
-static void column_cell(page *p, int k, const char *name, const char *key)
-{
-    const int at = find_column(p, k, name);
-    char path[PAGE_PLACE], expected[PAGE_PLACE];
-
-    snprintf(path, sizeof path, "columns.%d.%s", at, key);
-    snprintf(expected, sizeof expected, "columns.%d.expected.%s", at, key);
-    page_cell(p, k, path, "expected", expected);
+    return json_string_value(json_object_get(column, "name"));
 }
 
 /* Labels of the bars: a value, or the lower edge; of integers, the least that a bar can hold. */
@@ -105,13 +79,13 @@ static void shares_of(double y[MOST_BARS], const json_t *column, const char *sid
     for (int i = 0; i < n; i++) y[i] = sum > 0 ? 100 * y[i] / sum : (double)NAN;
 }
 
-static void draw_column(page *p, const char *name)
+static void draw_column(page *p, int column)
 {
     char label[MOST_BARS][LABEL];
     const char *labels[MOST_BARS];
     double y[SVG_N_SERIES][MOST_BARS];
     chart_series s[SVG_N_SERIES];
-    const json_t *first = column_at(p, 0, name);
+    const json_t *first = page_first(p, &p->columns, column);
     int n_series = 1;
     int n = labels_of(label, first);
 
@@ -123,7 +97,7 @@ static void draw_column(page *p, const char *name)
     shares_of(y[0], first, "real", n);
     s[0] = (chart_series){"real", y[0]};
     for (int k = 0; k < p->n && n_series < SVG_N_SERIES; k++) {
-        const json_t *c = column_at(p, k, name);
+        const json_t *c = page_item(p, &p->columns, column, k);
         if (!c) continue;
         shares_of(y[n_series], c, "synthetic", n);
         s[n_series] = (chart_series){p->n > 1 ? p->name[k] : "synthetic", y[n_series]};
@@ -138,7 +112,7 @@ static void draw_column(page *p, const char *name)
     char about[160], cut[128];
     snprintf(about, sizeof about, "Share of rows by value, real beside synthetic, %d bars", n);
     chart_bars(p->t,
-               &(chart_frame){.title = svg_cut(cut, name, 44),
+               &(chart_frame){.title = svg_cut(cut, name_of(first), 44),
                               .about = about,
                               .unit = "%",
                               .y_label = "% of rows",
@@ -150,7 +124,7 @@ static void draw_column(page *p, const char *name)
 }
 
 /* What a column scores in each table, and what a second sample would. */
-static void caption(page *p, const char *name)
+static void caption(page *p, int column)
 {
     static const char *const figure[][2] = {{"Shape", "shape"},
                                             {"Wasserstein", "wasserstein"},
@@ -158,23 +132,41 @@ static void caption(page *p, const char *name)
                                             {"Validity", "validity"},
                                             {"Coverage", "coverage"},
                                             {"Missing", "missing_similarity"}};
-    const json_t *column = column_at(p, 0, name);
+    const json_t *first = page_first(p, &p->columns, column);
 
     text_add(p->t, "<figcaption><table>");
-    page_heads(p, json_string_value(json_object_get(column, "type")), "Figure");
+    page_heads(p, json_string_value(json_object_get(first, "type")), "Figure");
     for (size_t f = 0; f < sizeof figure / sizeof *figure; f++) {
-        if (!json_object_get(column, figure[f][1])) continue; /* not of such a column */
+        char expected[PAGE_PLACE];
+        if (!json_object_get(first, figure[f][1])) continue; /* not of such a column */
+        snprintf(expected, sizeof expected, "expected.%s", figure[f][1]);
         text_add(p->t, "<tr><th scope=\"row\">%s</th>", figure[f][0]);
-        for (int k = 0; k < p->n; k++) column_cell(p, k, name, figure[f][1]);
+        for (int k = 0; k < p->n; k++)
+            page_item_cell(p, &p->columns, column, k, figure[f][1], expected);
         text_add(p->t, "</tr>");
     }
     text_add(p->t, "</tbody></table></figcaption>");
 }
 
+static void card(page *p, int column)
+{
+    const json_t *first = page_first(p, &p->columns, column);
+
+    text_add(p->t, "<figure>");
+    if (json_is_object(json_object_get(first, "histogram"))) {
+        draw_column(p, column);
+    } else {
+        text_add(p->t, "<h3>");
+        page_escape(p, name_of(first));
+        text_add(p->t, "</h3><p>Nothing to draw: a key, a constant, or no values.</p>");
+    }
+    caption(p, column);
+    text_add(p->t, "</figure>\n");
+}
+
 void page_columns(page *p)
 {
-    const json_t *columns = json_object_get(p->report[0], "columns");
-    const int n = (int)json_array_size(columns);
+    const int n = p->columns.n;
     ranked *const order = mill_alloc((size_t)n + 1, sizeof *order);
 
     if (!order) {
@@ -182,34 +174,22 @@ void page_columns(page *p)
         return;
     }
     for (int c = 0; c < n; c++) {
-        const char *name =
-            json_string_value(json_object_get(json_array_get(columns, (size_t)c), "name"));
-
         order[c] = (ranked){c, (double)NAN};
-        for (int k = 0; name && k < p->n; k++) {
-            const double shape = page_value(json_object_get(column_at(p, k, name), "shape"));
+        for (int k = 0; k < p->n; k++) {
+            const json_t *column = page_item(p, &p->columns, c, k);
+            const double shape = page_value(json_object_get(column, "shape"));
             if (isnan(order[c].worst) || shape < order[c].worst) order[c].worst = shape;
         }
     }
     qsort(order, (size_t)n, sizeof *order, compare_ranked);
     page_section(p, "columns", "Columns", "How each column is distributed; the least alike first.");
+    if (p->n > MOST_DRAWN)
+        text_add(p->t,
+                 "<p>A drawing has room for %d tables, the first that have the column; the figures "
+                 "below it are those of all %d.</p>\n",
+                 MOST_DRAWN, p->n);
     text_add(p->t, "<div class=\"cards\">\n");
-    for (int c = 0; c < n; c++) {
-        const json_t *col = json_array_get(columns, (size_t)order[c].column);
-        const char *name = json_string_value(json_object_get(col, "name"));
-
-        if (!name) continue;
-        text_add(p->t, "<figure>");
-        if (json_is_object(json_object_get(col, "histogram"))) {
-            draw_column(p, name);
-        } else {
-            text_add(p->t, "<h3>");
-            page_escape(p, name);
-            text_add(p->t, "</h3><p>Nothing to draw: a key, a constant, or no values.</p>");
-        }
-        caption(p, name);
-        text_add(p->t, "</figure>\n");
-    }
+    for (int c = 0; c < n; c++) card(p, order[c].column);
     text_add(p->t, "</div></section>\n");
     mill_free(order);
 }

@@ -10,17 +10,15 @@
 
 enum { WORST = 15, MOST_MAPPED = 60 };
 
-/* Columns that are in some pair, in the order of the columns; their number. */
-static int names_of(const char **name, const json_t *report)
+/* Columns that are in some pair, in their order; their number. */
+static int names_of(const char **name, const page *p)
 {
-    const json_t *c;
-    size_t i;
     int n = 0;
 
-    json_array_foreach(json_object_get(report, "columns"), i, c)
-    {
-        if (json_object_get(c, "shape_metric"))
-            name[n++] = json_string_value(json_object_get(c, "name"));
+    for (int c = 0; c < p->columns.n; c++) {
+        const json_t *column = page_first(p, &p->columns, c);
+        if (json_object_get(column, "shape_metric"))
+            name[n++] = json_string_value(json_object_get(column, "name"));
     }
     return n;
 }
@@ -56,24 +54,8 @@ static void draw_map(page *p, int k, const char *const *name, int n, double *val
     text_add(p->t, "</figure>\n");
 }
 
-/* Where pair `at` of the first report is in report k, which may lack it: -1. */
-static int find_pair(const page *p, int k, int at)
-{
-    const json_t *want = json_array_get(json_object_get(p->report[0], "pairs"), (size_t)at), *pair;
-    size_t i;
-
-    if (!k) return at;
-    json_array_foreach(json_object_get(p->report[k], "pairs"), i, pair)
-    {
-        if (json_equal(json_object_get(pair, "a"), json_object_get(want, "a")) &&
-            json_equal(json_object_get(pair, "b"), json_object_get(want, "b")))
-            return (int)i;
-    }
-    return -1;
-}
-
 typedef struct {
-    int at; /* in the first report */
+    int pair; /* its row of the index */
     double worst;
 } ranked;
 
@@ -82,50 +64,41 @@ static int compare_ranked(const void *a_, const void *b_)
     const ranked *a = a_, *b = b_;
 
     if (a->worst < b->worst || a->worst > b->worst) return a->worst < b->worst ? -1 : 1;
-    return a->at - b->at;
+    return a->pair - b->pair;
 }
 
 static void worst_pairs(page *p, const ranked *order, int n)
 {
-    const json_t *pairs = json_object_get(p->report[0], "pairs");
-
     page_table_open(p, "The pairs that are least alike");
     page_heads(p, "Pair", "Score");
     for (int r = 0; r < n; r++) {
-        const json_t *pair = json_array_get(pairs, (size_t)order[r].at);
+        const json_t *pair = page_first(p, &p->pairs, order[r].pair);
         const char *metric = json_string_value(json_object_get(pair, "metric"));
-        char path[PAGE_PLACE], expected[PAGE_PLACE];
 
         text_add(p->t, "<tr><th scope=\"row\">");
         page_escape(p, json_string_value(json_object_get(pair, "a")));
         text_add(p->t, ", ");
         page_escape(p, json_string_value(json_object_get(pair, "b")));
         text_add(p->t, "<small>%s</small></th>", metric ? metric : "");
-        for (int k = 0; k < p->n; k++) {
-            const int at = find_pair(p, k, order[r].at);
-            snprintf(path, sizeof path, "pairs.%d.score", at);
-            snprintf(expected, sizeof expected, "pairs.%d.expected", at);
-            page_cell(p, k, path, "expected", expected);
-        }
+        for (int k = 0; k < p->n; k++)
+            page_item_cell(p, &p->pairs, order[r].pair, k, "score", "expected");
         text_add(p->t, "</tr>\n");
     }
     page_table_close(p);
 }
 
-/* The pairs that have a score in the first report, worst first over all; and the worst of all. */
+/* The pairs that have a score in some report, worst first over all; and the worst of all. */
 static int rank_pairs(ranked *order, double *most, const page *p)
 {
-    const json_t *pairs = json_object_get(p->report[0], "pairs");
     int n = 0;
 
     *most = 0.05;
-    for (int i = 0; i < (int)json_array_size(pairs); i++) {
-        char path[64];
+    for (int i = 0; i < p->pairs.n; i++) {
         double worst = (double)NAN;
 
         for (int k = 0; k < p->n; k++) {
-            snprintf(path, sizeof path, "pairs.%d.score", find_pair(p, k, i));
-            const double score = page_value(eval_at(p->report[k], path));
+            const json_t *pair = page_item(p, &p->pairs, i, k);
+            const double score = page_value(json_object_get(pair, "score"));
             if (isnan(worst) || score < worst) worst = score;
         }
         if (isnan(worst)) continue;
@@ -138,15 +111,14 @@ static int rank_pairs(ranked *order, double *most, const page *p)
 
 mill_err page_pairs(page *p)
 {
-    const size_t columns = json_array_size(json_object_get(p->report[0], "columns"));
-    const size_t pairs = json_array_size(json_object_get(p->report[0], "pairs"));
+    const size_t columns = (size_t)p->columns.n, pairs = (size_t)p->pairs.n;
     const char **name = mill_alloc(columns + 1, sizeof *name);
     double *value = mill_alloc(columns * columns + 1, sizeof *value), most;
     ranked *order = mill_alloc(pairs + 1, sizeof *order);
     mill_err err = name && value && order ? MILL_OK : MILL_ENOMEM;
 
     if (!err) {
-        const int n = names_of(name, p->report[0]), ranks = rank_pairs(order, &most, p);
+        const int n = names_of(name, p), ranks = rank_pairs(order, &most, p);
 
         page_section(p, "pairs", "Pairs", "How pairs of columns go together; the worst first.");
         if (!ranks)

@@ -13,7 +13,7 @@ static void utility_row(page *p, const char *const learner[2], const char *const
 
     for (int i = 0; i < 3; i++)
         snprintf(path[i], sizeof path[i], "utility.%s.%s.%s", learner[0], part[i], metric[0]);
-    if (!eval_at(p->report[0], path[0])) return;
+    if (!eval_at(p->report[page_with_utility(p)], path[0])) return;
     text_add(p->t, "<tr><th scope=\"row\">%s, %s</th>", learner[1], metric[1]);
     for (int k = 0; k < p->n; k++) {
         page_figure(p, k, path[0]);
@@ -22,6 +22,13 @@ static void utility_row(page *p, const char *const learner[2], const char *const
         text_add(p->t, "</td>");
     }
     text_add(p->t, "</tr>\n");
+}
+
+int page_with_utility(const page *p)
+{
+    for (int k = 0; k < p->n; k++)
+        if (json_is_object(json_object_get(p->report[k], "utility"))) return k;
+    return 0;
 }
 
 void page_utility(page *p)
@@ -34,7 +41,7 @@ void page_utility(page *p)
                                             {"accuracy", "accuracy"},
                                             {"r2", "R\xc2\xb2"},
                                             {"rmse", "RMSE"}};
-    const json_t *u = json_object_get(p->report[0], "utility");
+    const json_t *u = json_object_get(p->report[page_with_utility(p)], "utility");
     char buf[32];
 
     page_section(p, "utility", "Utility",

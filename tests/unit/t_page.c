@@ -143,6 +143,85 @@ void test_page__shows_several_tables_side_by_side(void **state)
     json_decref(all);
 }
 
+/* The page of n reports, which it takes. */
+static char *page_of(json_t *const *report, int n)
+{
+    json_t *all =
+        json_pack("{s:s, s:i, s:[]}", "format", "tabmill evaluation", "version", 1, "reports");
+    mill_text t = {0};
+
+    for (int k = 0; k < n; k++)
+        assert_int_equal(json_array_append_new(json_object_get(all, "reports"), report[k]), 0);
+    assert_ok(report_page(&t, all));
+    json_decref(all);
+    return t.s;
+}
+
+void test_page__shows_what_the_first_table_lacks(void **state)
+{
+    (void)state;
+    mill_table *real = small("x", 0), *syn = small("x", 0.2), *cut = NULL;
+    const eval_options none = {0}, target = {.target = "y"};
+    json_t *r[2] = {NULL, NULL};
+
+    assert_ok(table_take_cols(&cut, syn, (const int[]){1, 2}, 2));
+    assert_ok(mill_evaluate(&r[0], real, cut, &none, NULL));
+    assert_ok(mill_evaluate(&r[1], real, syn, &target, NULL));
+    char *const page = page_of(r, 2);
+    assert_int_equal(count(page, "<figure>"), 3);
+    assert_true(count(page, "data-table=\"1\" data-path=\"columns.0.shape\"") == 1);
+    assert_true(count(page, "data-table=\"1\" data-path=\"pairs.0.score\"") == 1);   /* x, y */
+    assert_true(count(page, "data-table=\"0\" data-path=\"columns.0.shape\"") == 1); /* y */
+    assert_true(count(page, "<small class=\"why\">the table does not have it</small>") > 2);
+    assert_non_null(strstr(page, "<p>Regression of <strong>y</strong>"));
+    assert_non_null(strstr(page, "<small class=\"why\">no target column was named</small>"));
+    mill_free(page);
+    mill_table_free(real);
+    mill_table_free(syn);
+    mill_table_free(cut);
+}
+
+void test_page__says_that_a_drawing_leaves_tables_out(void **state)
+{
+    (void)state;
+    json_t *r[8];
+
+    for (int n = 7; n <= 8; n++) {
+        r[0] = report_of("x", NULL);
+        for (int k = 1; k < n; k++) r[k] = json_deep_copy(r[0]);
+        char *const page = page_of(r, n);
+        assert_int_equal(count(page, "A drawing has room for 7 tables"), n > 7);
+        mill_free(page);
+    }
+}
+
+/* 124,750 pairs in each of two tables: where each looks for its like among all, that takes longer
+ * than a test may. */
+void test_page__of_many_columns_is_drawn_in_no_time(void **state)
+{
+    (void)state;
+    enum { COLUMNS = 500 };
+    char name[2][16];
+    json_t *r[2];
+
+    r[0] = json_pack("{s:s, s:[], s:[]}", "format", "tabmill evaluation", "columns", "pairs");
+    for (int a = 0; a < COLUMNS; a++) {
+        snprintf(name[0], sizeof name[0], "column %d", a);
+        json_array_append_new(json_object_get(r[0], "columns"),
+                              json_pack("{s:s}", "name", name[0]));
+        for (int b = a + 1; b < COLUMNS; b++) {
+            snprintf(name[1], sizeof name[1], "column %d", b);
+            json_array_append_new(
+                json_object_get(r[0], "pairs"),
+                json_pack("{s:s, s:s, s:f}", "a", name[0], "b", name[1], "score", 1 / (1.0 + b)));
+        }
+    }
+    r[1] = json_deep_copy(r[0]);
+    char *const page = page_of(r, 2);
+    assert_int_equal(count(page, "data-table=\"1\" data-path=\"pairs.498.score\""), 1);
+    mill_free(page);
+}
+
 void test_page__shows_what_is_expected_beside_each_figure(void **state)
 {
     (void)state;
