@@ -158,7 +158,18 @@ mill_err batch_write(batch_summary *sum, const batch_config *c, const output_par
     return err;
 }
 
-/* ---- reading ---- */
+/* ---- reading ----
+ *
+ * A file may have several steps of a chain, in any order: a line whose step comes too early is left
+ * for another pass, when what this one has put is durable. */
+
+typedef struct {
+    const batch_config *c;
+    const output_part *part;
+    batch_summary *sum;
+    bool is_early;  /* the line at hand */
+    char early[80]; /* of the first such line in a pass, in words */
+} reader;
 
 typedef struct {
     int64_t record;
@@ -176,7 +187,7 @@ static bool take_number(int64_t *x, const char **s)
     return true;
 }
 
-static mill_err parse_place(place *out, const batch_config *c, const output_part *p, const char *id)
+static mill_err parse_place(place *out, const reader *r, const char *id)
 {
     enum { HASH = 12 };
     const char *s = id && strspn(id, "0123456789abcdef") == HASH ? id + HASH : "";
@@ -186,69 +197,74 @@ static mill_err parse_place(place *out, const batch_config *c, const output_part
         *s)
         return mill_fail(MILL_EINPUT, "custom_id %s is not of a run of tabmill",
                          id ? id : "is missing:");
-    if (strncmp(id, c->hash, HASH) != 0)
+    if (strncmp(id, r->c->hash, HASH) != 0)
         return mill_fail(MILL_EINPUT, "custom_id %s is of another run: this one's begin with %.12s",
-                         id, c->hash);
-    if (out->record >= p->data.n || sample >= c->options.samples || step >= RESULTS_MAX_STEPS)
+                         id, r->c->hash);
+    if (out->record >= r->part->data.n || sample >= r->c->options.samples ||
+        step >= RESULTS_MAX_STEPS)
         return mill_fail(MILL_EINPUT, "custom_id %s: the run has no such request", id);
     out->sample = (int)sample;
     out->step = (int)step;
     return MILL_OK;
 }
 
-static void leave_open(batch_summary *sum, const char *why)
+static void leave_open(reader *r, const char *why)
 {
-    if (!sum->open++) snprintf(sum->why, sizeof sum->why, "%s", why);
+    if (!r->sum->open++) snprintf(r->sum->why, sizeof r->sum->why, "%s", why);
 }
 
-static mill_err put_row(const batch_config *c, const output_part *p, const place *at,
-                        open_chain *chain, result_row *row)
+static mill_err put_row(const reader *r, const place *at, open_chain *chain, result_row *row)
 {
     const flow_record view = data_view(&chain->text);
 
     row->record = at->record;
     row->sample = at->sample;
     row->attempts = 1;
-    TRY(flow_take_new(row, &chain->flow, &c->options.flow, &view));
-    return results_put(p->store, row);
+    TRY(flow_take_new(row, &chain->flow, &r->c->options.flow, &view));
+    return results_put(r->part->store, row);
 }
 
 /* What a server's reply would have become; false: the chain stays as it is. */
-static bool row_of(result_row *row, char why[300], const chat_reply *r)
+static bool row_of(result_row *row, char why[300], const chat_reply *reply)
 {
-    const bool is_refused = r->is == CHAT_REFUSED || r->is == CHAT_TOO_LONG;
+    const bool is_refused = reply->is == CHAT_REFUSED || reply->is == CHAT_TOO_LONG;
 
-    if (is_refused) snprintf(why, 300, "refused: %s", r->why);
-    *row = is_refused ? result_of_none(why) : result_of(r);
-    return is_refused || r->is == CHAT_OK;
+    if (is_refused) snprintf(why, 300, "refused: %s", reply->why);
+    *row = is_refused ? result_of_none(why) : result_of(reply);
+    return is_refused || reply->is == CHAT_OK;
 }
 
-static mill_err take_reply(batch_summary *sum, const batch_config *c, const output_part *p,
-                           const place *at, const chat_reply *reply)
+static void leave_for_later(reader *r, const place *at, int step)
+{
+    r->is_early = true;
+    if (!*r->early)
+        snprintf(r->early, sizeof r->early, "record %lld: step %d is answered, but step %d is not",
+                 (long long)at->record, at->step, step);
+}
+
+static mill_err take_reply(reader *r, const place *at, const chat_reply *reply)
 {
     open_chain chain;
     result_row row;
     char why[300];
 
     if (!row_of(&row, why, reply)) {
-        leave_open(sum, reply->why);
+        leave_open(r, reply->why);
         return MILL_OK;
     }
-    TRY(open_chain_of(&chain, c, p, at->record, at->sample));
+    TRY(open_chain_of(&chain, r->c, r->part, at->record, at->sample));
     mill_err err = MILL_OK;
     if (chain.has_ended || chain.flow.step > at->step)
-        sum->known++;
+        r->sum->known++;
     else if (chain.flow.step < at->step)
-        err = mill_fail(MILL_EINPUT, "record %lld: step %d is answered, but step %d is not",
-                        (long long)at->record, at->step, chain.flow.step);
-    else if (!(err = put_row(c, p, at, &chain, &row)))
-        sum->rows++;
+        leave_for_later(r, at, chain.flow.step);
+    else if (!(err = put_row(r, at, &chain, &row)))
+        r->sum->rows++;
     close_chain(&chain);
     return err;
 }
 
-static mill_err take_body(batch_summary *sum, const batch_config *c, const output_part *p,
-                          const place *at, const json_t *response)
+static mill_err take_body(reader *r, const place *at, const json_t *response)
 {
     char *text = json_dumps(json_object_get(response, "body"), JSON_COMPACT | JSON_ENCODE_ANY);
     http_result h = {.end = HTTP_DONE,
@@ -265,38 +281,38 @@ static mill_err take_body(batch_summary *sum, const batch_config *c, const outpu
     else
         said_parse(&said, h.body, h.n);
     chat_reply_make(&reply, &h, &said, false);
-    const mill_err err = take_reply(sum, c, p, at, &reply);
+    const mill_err err = take_reply(r, at, &reply);
     said_free(&said);
     free(text);
     return err;
 }
 
-static mill_err take_line(batch_summary *sum, const batch_config *c, const output_part *p,
-                          const json_t *line)
+static mill_err take_line(reader *r, const json_t *line)
 {
     const json_t *response = json_object_get(line, "response");
     const json_t *error = json_object_get(line, "error");
     place at = {0};
 
-    TRY(parse_place(&at, c, p, json_string_value(json_object_get(line, "custom_id"))));
-    if (json_is_object(response)) return take_body(sum, c, p, &at, response);
+    TRY(parse_place(&at, r, json_string_value(json_object_get(line, "custom_id"))));
+    if (json_is_object(response)) return take_body(r, &at, response);
     const char *why = json_string_value(json_object_get(error, "message"));
-    leave_open(sum, why ? why : "there is no response");
+    leave_open(r, why ? why : "there is no response");
     return MILL_OK;
 }
 
-mill_err batch_read(batch_summary *sum, const batch_config *c, const output_part *part,
-                    const char *path)
+/* The lines that are not done; what they bring is durable then. */
+static mill_err take_lines(reader *r, bool *is_done, const record_file *lines, const char *path)
 {
-    record_file *lines;
-    json_t *line;
     mill_err err = MILL_OK;
+    json_t *line;
 
-    TRY(records_open(&lines, path, NULL));
-    const int64_t n = records_count(lines);
-    for (int64_t i = 0; i < n && !err; i++) {
+    *r->early = 0;
+    for (int64_t i = 0; i < records_count(lines) && !err; i++) {
+        if (is_done[i]) continue;
         if ((err = records_read(&line, lines, i))) break;
-        err = take_line(sum, c, part, line);
+        r->is_early = false;
+        err = take_line(r, line);
+        is_done[i] = !r->is_early;
         json_decref(line);
         if (err == MILL_EINPUT) {
             char why[400];
@@ -304,7 +320,41 @@ mill_err batch_read(batch_summary *sum, const batch_config *c, const output_part
             mill_fail(err, "%s:%lld: %s", path, (long long)i + 1, why);
         }
     }
-    records_close(lines);
-    const mill_err synced = results_sync(part->store);
+    const mill_err synced = results_sync(r->part->store);
     return err ? err : synced;
+}
+
+static mill_err read_lines(reader *r, const record_file *lines, const char *path)
+{
+    bool *is_done = mill_alloc((size_t)records_count(lines), sizeof *is_done);
+    mill_err err = is_done ? MILL_OK : MILL_ENOMEM;
+    int64_t before = -1;
+
+    while (!err && r->sum->rows > before) {
+        before = r->sum->rows;
+        err = take_lines(r, is_done, lines, path);
+        if (!*r->early) break;
+    }
+    if (!err && *r->early) err = mill_fail(MILL_EINPUT, "%s: %s", path, r->early);
+    mill_free(is_done);
+    return err;
+}
+
+mill_err batch_read(batch_summary *sum, const batch_config *c, const output_part *part,
+                    const char *path)
+{
+    reader r = {.c = c, .part = part, .sum = sum};
+    results_counts before, after;
+    record_file *lines;
+
+    TRY(results_count(part->store, &before));
+    TRY(records_open(&lines, path, NULL));
+    const mill_err err = read_lines(&r, lines, path);
+    records_close(lines);
+    const mill_err counted = results_count(part->store, &after);
+    if (counted) return err ? err : counted;
+    /* An answer that stands twice in the file was put twice. */
+    sum->rows -= after.duplicates - before.duplicates;
+    sum->known += after.duplicates - before.duplicates;
+    return err;
 }

@@ -11,9 +11,10 @@
  *
  *     {"id": ..., "custom_id": ..., "response": {"status_code": 200, "body": {...}}, "error": null}
  *
- * A response becomes a row, as if it had come from a server; an error or a response that is none
- * leaves its chain open, and the next file has its request again.  So a run is: write, have it
- * answered, read, until nothing is open.
+ * A response becomes a row, as if it had come from a server, and a refusal of the request itself
+ * (400, 413, 422) ends its chain, as there.  Another error or a response that is none leaves the
+ * chain open, and the next file has its request again.  So a run is: write, have it answered, read,
+ * until nothing is open.
  */
 #ifndef MILL_REASON_BATCH_H
 #define MILL_REASON_BATCH_H
@@ -41,7 +42,8 @@ void batch_config_free(batch_config *c);
 /* Of one part, whose data is part->data. */
 mill_err batch_write(batch_summary *sum, const batch_config *c, const output_part *part,
                      const char *path);
-/* MILL_EINPUT, with the line, for what is no answer of this run; the rows before it are kept. */
+/* MILL_EINPUT, with the line, for what is no answer of this run, and for a step whose chain has not
+ * come so far; what could be taken is kept. */
 mill_err batch_read(batch_summary *sum, const batch_config *c, const output_part *part,
                     const char *path);
 

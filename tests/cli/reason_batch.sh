@@ -26,6 +26,8 @@ db.execute("UPDATE count SET value = 0")
 db.execute("UPDATE count SET value = 1 WHERE name = 'rows.generate'")
 db.commit()
 END
+cp -r out.jsonl.run once.jsonl.run
+sed -i 's/out.jsonl/once.jsonl/' once.jsonl.run/run.json
 cat >answer.py <<'END'
 """A hosted server's batch interface: answers a file by asking the mock; shuffled, with errors for a few of the first round."""
 import json, random, sys, urllib.request
@@ -48,6 +50,7 @@ END
 expect first_requests 0 "24 requests" "$T" reason export out.jsonl --openai-batch -o requests.jsonl
 holds one_is_a_second_step grep -q -- '-0-0-1"' requests.jsonl
 python3 answer.py "$url" requests.jsonl answers.jsonl 3
+cp answers.jsonl all.jsonl
 expect answers_are_taken 0 "21 responses were taken, 0 were known" "$T" reason import out.jsonl --openai-batch answers.jsonl
 holds errors_stay_open grep -q "3 requests without an answer there" err
 expect answers_are_taken_once 0 "0 responses were taken, 21 were known" "$T" reason import out.jsonl --openai-batch answers.jsonl
@@ -56,10 +59,37 @@ for _ in $(seq 8); do
     [ -s requests.jsonl ] || break
     python3 answer.py "$url" requests.jsonl answers.jsonl 0
     "$T" reason import out.jsonl --openai-batch answers.jsonl -q
+    cat answers.jsonl >>all.jsonl
 done
 holds rounds_come_to_an_end [ ! -s requests.jsonl ]
 expect export 0 "24 chains" "$T" reason export out.jsonl -o got.jsonl
 holds same_as_by_requests cmp got.jsonl want.jsonl
+# ---- all rounds at once, the last first, each answer twice; a refusal ----
+rows() { python3 -c 'import sqlite3, sys; print(sqlite3.connect(sys.argv[1] + ".run/results.sqlite").execute("SELECT count(*) FROM result").fetchone()[0])' "$1"; }
+taken=$(($(rows out.jsonl) - 1)) # one was there
+expect step_without_the_one_before 1 "is answered, but step" "$T" reason import once.jsonl --openai-batch answers.jsonl
+cat all.jsonl all.jsonl | tac >both.jsonl
+expect all_rounds_at_once 0 "$taken responses were taken, $taken were known" "$T" reason import once.jsonl --openai-batch both.jsonl
+expect export_of_once 0 "24 chains" "$T" reason export once.jsonl -o once_got.jsonl
+holds once_is_the_same cmp once_got.jsonl want.jsonl
+python3 - <<'END'
+import json, sqlite3
+db = sqlite3.connect("once.jsonl.run/results.sqlite")
+db.execute("DELETE FROM result WHERE key / 65536 = 3")
+db.execute("DELETE FROM range")
+db.commit()
+import json, sqlite3
+db = sqlite3.connect("once.jsonl.run/results.sqlite")
+db.execute("DELETE FROM result WHERE key / 65536 = 3")
+db.execute("DELETE FROM range")
+db.commit()
+END
+"$T" reason export once.jsonl --openai-batch -o refused.jsonl -q
+id=$(head -1 refused.jsonl | sed 's/.*"custom_id":"\([^"]*\)".*/\1/')
+echo '{"custom_id":"'"$id"'","response":{"status_code":400,"body":{"error":{"message":"no such option"}}},"error":null}' >refusal.jsonl
+expect refusal 0 "1 responses were taken" "$T" reason import once.jsonl --openai-batch refusal.jsonl
+"$T" reason export once.jsonl --openai-batch -o refused.jsonl -q -f
+holds refusal_ends_its_chain [ "$(wc -l <refused.jsonl)" = 1 ]
 sed 's/"custom_id": "[0-9a-f]*/"custom_id": "ffffffffffff/' answers.jsonl >foreign.jsonl
 expect foreign_answers 1 "of another run" "$T" reason import out.jsonl --openai-batch foreign.jsonl
 echo '{"custom_id":"mine-7"}' >other.jsonl
