@@ -162,10 +162,14 @@ static int parse_argument(parser *p)
     return at;
 }
 
-/* The degrees of a number, where they are not left out. */
-static int degrees(parser *p, int at)
+/* A sign of percent or degrees, unless it is left out: a unit too, as 5% is no 0.05 cm. */
+static int sign_behind(parser *p, node_kind kind, int at)
 {
-    return answer_reads(p->e, READ_DEGREES) ? at : new_node(p, E_DEGREE, at);
+    const bool percent = kind == E_PERCENT;
+
+    if (answer_reads(p->e, percent ? READ_NO_PERCENT : READ_DEGREES)) return at;
+    if (!p->e->unit.n) p->e->unit = (answer_span){percent ? "%" : "^o", percent ? 1 : 2};
+    return new_node(p, kind, at);
 }
 
 /* f of an argument, in the units and to the base that are meant. */
@@ -344,7 +348,7 @@ static int parse_factor(parser *p)
         const bool braces = p->t[1].op == '{';
         p->t += braces ? 3 : 2;
         if (braces && !take(p, '}')) return fail(p);
-        at = degrees(p, at);
+        at = sign_behind(p, E_DEGREE, at);
     }
     if (p->ok && take_factorial(p)) at = call(p, F_FACTORIAL, at, -1);
     if (p->ok && take(p, '^')) at = binary(p, E_POWER, at, parse_exponent(p));
@@ -352,9 +356,9 @@ static int parse_factor(parser *p)
         if (take_factorial(p))
             at = call(p, F_FACTORIAL, at, -1);
         else if (take(p, '%'))
-            at = answer_reads(p->e, READ_NO_PERCENT) ? at : new_node(p, E_PERCENT, at);
+            at = sign_behind(p, E_PERCENT, at);
         else if (take(p, OP_DEGREE))
-            at = degrees(p, at);
+            at = sign_behind(p, E_DEGREE, at);
         else
             break;
     }
