@@ -93,9 +93,10 @@ static inline int64_t cls_n_out(const cls_encoder *e)
 mill_err cls_encoder_write(const cls_encoder *e, store_writer *w, json_t *meta);
 mill_err cls_encoder_read(cls_encoder **out, const store *s);
 
-/* The target of every row: label -1 or NaN where it is missing.  One of the two is NULL, by task.
- * MILL_EINPUT for a class that the encoder has not. */
-mill_err cls_targets(int32_t *label, double *y, const cls_encoder *e, const cls_source *s);
+/* The target of the chosen rows (NULL: of all): label -1 or NaN where it is missing.  One of the
+ * two is NULL, by task.  MILL_EINPUT for a class that the encoder has not. */
+mill_err cls_targets(int32_t *label, double *y, const cls_encoder *e, const cls_source *s,
+                     const int64_t *rows, int64_t n);
 /* The chosen rows (NULL: all of them).  with_target: rows[] must have one. */
 mill_err cls_rows_new(cls_rows **out, const cls_encoder *e, const cls_source *s,
                       const int64_t *rows, int64_t n, bool with_target);

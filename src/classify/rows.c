@@ -151,26 +151,6 @@ static mill_err make_rows(cls_rows *r, const cls_encoder *e, bool is_class, bool
     return r->label || r->y ? MILL_OK : MILL_ENOMEM;
 }
 
-static mill_err take_targets(cls_rows *r, const cls_encoder *e, const cls_source *s,
-                             const int64_t *rows)
-{
-    const bool is_class = e->task == CLS_CLASSES;
-    int32_t *label = is_class ? mill_alloc((size_t)s->rows + 1, sizeof *label) : NULL;
-    double *y = is_class ? NULL : mill_alloc((size_t)s->rows + 1, sizeof *y);
-    mill_err err = label || y ? cls_targets(label, y, e, s) : MILL_ENOMEM;
-
-    for (int64_t i = 0; !err && i < r->n; i++) {
-        const int64_t row = rows ? rows[i] : i;
-        if (is_class)
-            r->label[i] = label[row];
-        else
-            r->y[i] = y[row];
-    }
-    mill_free(label);
-    mill_free(y);
-    return err;
-}
-
 mill_err cls_rows_new(cls_rows **out, const cls_encoder *e, const cls_source *s,
                       const int64_t *rows, int64_t n, bool with_target)
 {
@@ -180,7 +160,7 @@ mill_err cls_rows_new(cls_rows **out, const cls_encoder *e, const cls_source *s,
     if (!r) return MILL_ENOMEM;
     *r = (cls_rows){.n = rows ? n : s->rows, .n_num = e->n_num, .n_cat = e->n_cat};
     mill_err err = make_rows(r, e, e->task == CLS_CLASSES, with_target);
-    if (!err && with_target) err = take_targets(r, e, s, rows);
+    if (!err && with_target) err = cls_targets(r->label, r->y, e, s, rows, n);
     if (!err && !(err = cls_reader_open(&reader, e, s))) {
         for (int64_t i = 0; i < r->n; i++) {
             const int64_t row = rows ? rows[i] : i;

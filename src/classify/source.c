@@ -167,17 +167,22 @@ double cls_target_number(const cls_target *t, int64_t i)
                              : npy_element(&t->array->array, t->array->data, i));
 }
 
-/* The class of a number: the place of its text in the dictionary, or -1. */
+/* The class of a number, or -1: the texts are whole numbers in the order of their values. */
 static int32_t class_of_number(const cls_column *target, double x)
 {
-    char text[32];
     int32_t low = 0, high = target->n_values;
 
-    if (x != rint(x) || fabs(x) > 9e15) return -1;
-    const int len = snprintf(text, sizeof text, "%lld", (long long)x);
-    for (; low < high; low++) {
-        const int n = target->offset[low + 1] - target->offset[low];
-        if (n == len && !memcmp(target->text + target->offset[low], text, (size_t)n)) return low;
+    while (low < high) {
+        const int32_t middle = (low + high) / 2, at = target->offset[middle];
+        int64_t value;
+
+        if (!mill_parse_i64(&value, target->text + at, (size_t)(target->offset[middle + 1] - at)))
+            return -1;
+        if ((double)value == x) return middle;
+        if ((double)value < x)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return -1;
 }
@@ -190,7 +195,8 @@ static mill_err unknown_class(const cls_source *s, const cls_encoder *e, int64_t
                      s->path, (long long)row + 1, len > 100 ? 100 : len, text, e->target.name);
 }
 
-mill_err cls_targets(int32_t *label, double *y, const cls_encoder *e, const cls_source *s)
+mill_err cls_targets(int32_t *label, double *y, const cls_encoder *e, const cls_source *s,
+                     const int64_t *rows, int64_t n)
 {
     cls_target t;
 
@@ -199,20 +205,22 @@ mill_err cls_targets(int32_t *label, double *y, const cls_encoder *e, const cls_
     if (has_codes != column_type_has_codes(e->target.type))
         return mill_fail(MILL_EINPUT, "%s: the target \"%s\" is of another type here", s->path,
                          e->target.name);
-    for (int64_t i = 0; i < s->rows; i++) {
+    for (int64_t i = 0; i < (rows ? n : s->rows); i++) {
+        const int64_t row = rows ? rows[i] : i;
+
         if (has_codes) {
-            label[i] = column_is_valid(t.col, i) ? t.col->code[i] : -1;
+            label[i] = column_is_valid(t.col, row) ? t.col->code[row] : -1;
             if (label[i] < e->target.n_values) continue;
             int len;
             const char *text = column_value(t.col, label[i], &len);
-            return unknown_class(s, e, i, text, len);
+            return unknown_class(s, e, row, text, len);
         }
-        const double x = cls_target_number(&t, i);
+        const double x = cls_target_number(&t, row);
         if (y) {
             y[i] = x;
         } else if ((label[i] = isnan(x) ? -1 : class_of_number(&e->target, x)) < 0 && !isnan(x)) {
             char text[40];
-            return unknown_class(s, e, i, text, snprintf(text, sizeof text, "%.15g", x));
+            return unknown_class(s, e, row, text, snprintf(text, sizeof text, "%.15g", x));
         }
     }
     return MILL_OK;

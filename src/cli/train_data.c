@@ -56,7 +56,7 @@ static mill_err split(parts *s, const train_work *w)
     s->part = mill_alloc(n, sizeof *s->part);
     s->row = mill_alloc(n, sizeof *s->row);
     if ((!s->label && !s->y) || !s->part || !s->row) return MILL_ENOMEM;
-    TRY(cls_targets(s->label, s->y, w->encoder, from));
+    TRY(cls_targets(s->label, s->y, w->encoder, from, NULL, 0));
     TRY(cls_split(s->part, s->label, s->y, from->rows, w->o->run.val_data ? 0 : c->val_fraction,
                   w->o->run.test_data ? 0 : c->test_fraction, c->seed));
     for (int k = TRAIN; k <= TEST; k++)
@@ -83,7 +83,7 @@ static mill_err read_other(train_work *w, int k, const char *path)
     s.y = is_class ? NULL : mill_alloc(n, sizeof *s.y);
     s.row = mill_alloc(n, sizeof *s.row);
     mill_err err = (s.label || s.y) && s.row ? MILL_OK : MILL_ENOMEM;
-    if (!err) err = cls_targets(s.label, s.y, w->encoder, from);
+    if (!err) err = cls_targets(s.label, s.y, w->encoder, from, NULL, 0);
     for (int64_t i = 0; !err && i < from->rows; i++)
         if (is_class ? s.label[i] >= 0 : !isnan(s.y[i])) s.row[s.n[0]++] = i;
     if (!err && s.n[0] < from->rows)

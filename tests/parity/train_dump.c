@@ -116,7 +116,7 @@ int main(int argc, char **argv)
     double *y = mill_alloc((size_t)s.rows, sizeof *y);
     int32_t *label = mill_alloc((size_t)s.rows, sizeof *label);
     const bool is_class = e->task == CLS_CLASSES;
-    check(cls_targets(is_class ? label : NULL, is_class ? NULL : y, e, &s));
+    check(cls_targets(is_class ? label : NULL, is_class ? NULL : y, e, &s, NULL, 0));
     for (int64_t i = 0; i < s.rows; i++)
         if (is_class ? label[i] >= 0 : y[i] == y[i]) row[n++] = i;
     check(cls_encoder_fit(e, &s, row, n));

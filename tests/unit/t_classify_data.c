@@ -193,7 +193,7 @@ void test_encoder__finds_the_task(void **state)
     assert_int_equal(e->target.n_values, 3);
     assert_memory_equal(e->target.text, "123", 3); /* in order of value */
     int32_t label[4];
-    assert_ok(cls_targets(label, NULL, e, &s));
+    assert_ok(cls_targets(label, NULL, e, &s, NULL, 0));
     const int32_t want[] = {2, 0, 2, 1};
     assert_memory_equal(label, want, sizeof want);
     cls_encoder_free(e);
@@ -209,6 +209,39 @@ void test_encoder__finds_the_task(void **state)
     assert_fails(MILL_EINPUT, "not whole", cls_encoder_new(&e, &s, "real", CLS_CLASSES, 0));
     assert_fails(MILL_EINPUT, "no regression", cls_encoder_new(&e, &s, "word", CLS_NUMBER, 0));
     assert_fails(MILL_EINPUT, "no column", cls_encoder_new(&e, &s, "nothing", CLS_AUTO, 0));
+    cls_source_close(&s);
+}
+
+/* Classes that are numbers, found by value: their texts are in another order. */
+void test_targets__knows_every_number_of_many(void **state)
+{
+    enum { N = 400 };
+    double y[N];
+    int32_t label[N], some[2];
+    int64_t rows[N];
+    mill_table *t = made_table(N, 2);
+    cls_source s = table_source(t);
+    cls_encoder *e;
+    (void)state;
+
+    for (int i = 0; i < N; i++) { /* -396, -389, ... 2397, each once, in no order */
+        y[i] = 7.0 * (i * 37 % N) - 396;
+        rows[i] = i;
+    }
+    made_numbers(t, 0, "x", MILL_REAL, y);
+    made_numbers(t, 1, "y", MILL_REAL, y);
+    assert_ok(cls_encoder_new(&e, &s, "y", CLS_CLASSES, CLS_FLATTEN));
+    assert_ok(cls_targets(label, NULL, e, &s, rows, N));
+    for (int i = 0; i < N; i++) assert_int_equal(label[i], i * 37 % N);
+    assert_ok(cls_targets(some, NULL, e, &s, rows + 8, 2));
+    assert_memory_equal(some, label + 8, sizeof some);
+    const double others[] = {-397, -395.5, 0, 2398, 1e20};
+    for (int k = 0; k < 5; k++) {
+        t->col[1].f64[5] = others[k];
+        assert_fails(MILL_EINPUT, "row 6: ", cls_targets(label, NULL, e, &s, NULL, 0));
+        assert_ok(cls_targets(some, NULL, e, &s, rows + 8, 1));
+    }
+    cls_encoder_free(e);
     cls_source_close(&s);
 }
 
@@ -289,7 +322,7 @@ void test_arrays__take_what_no_float_holds_for_missing(void **state)
     x[1] = -(float)INFINITY;
     y[0] = (float)INFINITY;
     assert_ok(cls_encoder_new(&e, &s, "y", CLS_AUTO, CLS_FLATTEN));
-    assert_ok(cls_targets(NULL, target, e, &s));
+    assert_ok(cls_targets(NULL, target, e, &s, NULL, 0));
     assert_true(isnan(target[0])); /* a row without a target */
     assert_ok(cls_encoder_fit(e, &s, rows, 2));
     assert_ok(cls_rows_new(&r, e, &s, rows, 2, true));
