@@ -240,11 +240,16 @@ const char *end_of_rank(char buf[160], const launcher *l, int r)
     return buf;
 }
 
-/* It had a signal that was passed on to it, and ended by itself with the status that says so. */
+/* What ranks are sent when the launcher is sent `sig`. */
+static int passed_on(int sig)
+{
+    return sig == SIGINT ? SIGINT : SIGTERM;
+}
+
+/* It ended of the signal that was passed on to it, or by itself with the status that says so. */
 static bool ended_as_told(const launcher *l, int r)
 {
-    const int status = l->c[r].status;
-    return l->signal && WIFEXITED(status) && WEXITSTATUS(status) == 128 + l->signal;
+    return l->signal && code_of(l->c[r].status) == 128 + passed_on(l->signal);
 }
 
 /* A rank of ours that ends without a word has failed, whatever its status.  One that ended as it
@@ -328,7 +333,7 @@ static void take_signal(launcher *l)
             if (!l->signal) l->signal = sig;
             mill_log(MILL_LOG_INFO, "%s: the ranks may take %g s to save and end", strsignal(sig),
                      grace);
-            end_ranks(l, sig == SIGINT ? SIGINT : SIGTERM, grace);
+            end_ranks(l, passed_on(sig), grace);
         }
     }
 }

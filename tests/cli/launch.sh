@@ -82,6 +82,20 @@ rm -f up.*
 wait_for up.0; wait_for up.1
 kill -INT $pid; sleep 0.1; kill -INT $pid; wait $pid
 [ $? = 130 ]; verdict "a second SIGINT ends at once" $?
+cat >each.sh <<'SH'
+[ $RANK = 0 ] && trap 'exit 143' TERM
+[ $RANK = 1 ] && trap 'sleep 1.5; touch saved; exit 0' TERM
+touch up.$RANK
+for i in $(seq 600); do sleep 0.1; done
+SH
+for sig in TERM HUP; do
+    rm -f up.* saved
+    "${L[@]}" -n 3 sh each.sh >out 2>err & pid=$!
+    wait_for up.0; wait_for up.1; wait_for up.2
+    kill -$sig $pid; wait $pid
+    [ $? = $((128 + $(kill -l $sig))) ]; verdict "SIG$sig ends all" $?
+    holds "SIG$sig leaves each its time" test -e saved
+done
 
 # ---- output
 expect "lines behind their rank" 0 "*" "${L[@]}" -n 2 -t sh -c 'echo a; echo b'
