@@ -82,6 +82,7 @@ static mill_err draw(draw_work *w, mill_pool *pool, rank_group *group)
     const bool is_follower = group && rank_of(group) > 0;
     char ranks[32] = "";
 
+    if (is_follower && !is_text) return MILL_OK; /* the model goes when rank 0 has drawn */
     TRY(open_all(w, pool, !is_follower));
     const int64_t rows = d->rows ? d->rows : w->model->schema->rows;
     if (group)
@@ -91,7 +92,7 @@ static mill_err draw(draw_work *w, mill_pool *pool, rank_group *group)
     if (group && !is_text) cli_say("%s: only CSV is drawn by several ranks; one draws", d->output);
     if (group && is_text)
         TRY(cli_draw_shared(w, rows, pool, group));
-    else if (!is_follower)
+    else
         TRY(draw_batches(w, rows, pool));
     if (w->is_interrupted || w->went_away) return MILL_OK;
     if (w->writer) TRY(table_writer_commit(w->writer));

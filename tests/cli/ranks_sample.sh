@@ -56,6 +56,17 @@ holds reader_left_silently test ! -s err
 for n in 1 2 3; do "$T" generate -i "$PENGUINS" -o "$n.gen.csv" -n 5000 --batch-size 300 -m mixture --components 5 -q --nproc $n; done
 holds generate_2_same_bytes cmp 1.gen.csv 2.gen.csv
 holds generate_3_same_bytes cmp 1.gen.csv 3.gen.csv
+# An array is drawn by rank 0, which takes the model away: the others need not be in time to open it.
+if command -v gcc >/dev/null; then
+    gcc -shared -fPIC -o slow.so "$ROOT/tests/cli/slow_open.c"
+    # shellcheck disable=SC2016
+    expect generate_array 0 "" "$T" launch -n 2 -- sh -c '[ "$RANK" = 0 ] || export LD_PRELOAD=$1/slow.so; shift; exec "$@"' sh "$PWD" \
+        "$T" generate -i "$PENGUINS" -o gen.npz -n 100 -m mixture --components 5 -q
+    "$T" generate -i "$PENGUINS" -o alone.npz -n 100 -m mixture --components 5 -q
+    holds generate_array_same_bytes cmp alone.npz gen.npz
+else
+    echo "SKIP: gcc is absent: no disk to slow down"
+fi
 
 # A rank dies: it is named, the job ends, and there is no file.
 "$T" sample "$PWD/mix.mill" -n 1000000000 --nproc 2 -o dead.csv >out 2>err &
