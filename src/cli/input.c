@@ -10,10 +10,10 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "table/spool.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,21 +66,16 @@ bool cli_is_pipe(const char *path)
 
 static mill_err spool_stdin(cli_input *in)
 {
-    const char *folder = getenv("TMPDIR");
-    char path[4096];
-    mill_file *from = NULL, *to = NULL;
+    mill_file *from = NULL, *to = NULL, *again = NULL;
 
-    snprintf(path, sizeof path, "%s/tabmill-stdin-XXXXXX", folder && *folder ? folder : "/tmp");
-    const int fd = mkstemp(path);
-    if (fd < 0) return mill_fail(MILL_EIO, "%s: cannot create: %s", path, strerror(errno));
     mill_err err = file_open(&from, "-");
-    if (!err) err = file_create(&to, path);
+    if (!err) err = spool_stream(&to, &again, NULL);
     if (!err) err = pump(in->hash, &in->bytes, from, to);
-    if (!err && dup2(fd, STDIN_FILENO) < 0) err = mill_fail(MILL_EIO, "stdin: %s", strerror(errno));
+    if (!err && dup2(file_fd(again), STDIN_FILENO) < 0)
+        err = mill_fail(MILL_EIO, "stdin: %s", strerror(errno));
+    file_close(again);
     file_close(to);
     file_close(from);
-    close(fd);
-    unlink(path);
     return err;
 }
 

@@ -50,6 +50,18 @@ expect table_and_holdout 2 "can be stdin" "$T" evaluate - s.csv --holdout -
 expect half_a_model 1 "cut short" sh -c "head -c 5000 m.mill | '$T' sample - -n 2"
 expect no_model 1 "-: " sh -c "'$T' sample - -n 2 </dev/null"
 expect a_table_for_a_model 1 "-: " sh -c "'$T' sample - -n 2 <'$PENGUINS'"
+# The copy has no name even while it is made, so that one who is killed leaves nothing either.
+cat >killed.py <<'END'
+import glob, subprocess, sys
+p = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
+p.stdin.write(b"1\n" * 500000)  # more than a pipe holds: it has begun to read
+p.stdin.flush()
+names = glob.glob("tabmill-*")
+p.terminate()
+print(names, p.wait(), glob.glob("tabmill-*"))
+END
+expect killed_while_it_copies 0 "" python3 killed.py "$T" inspect -
+says killed_leaves_no_copy "[] 143 []"
 holds no_copies sh -c '! ls -d tabmill-*'
 
 # The shell's <(...) is a pipe with a name: read where once is enough, else refused in words.
