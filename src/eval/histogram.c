@@ -33,7 +33,8 @@ static void put_bars(json_t *o, const col_view *v, bool *failed)
     json_t *const edge = put_array(o, "edge", failed);
 
     for (int b = 0; b <= n; b++)
-        if (json_array_append_new(edge, json_real(b < n ? low + b * width : end))) *failed = true;
+        if (json_array_append_new(edge, json_real((b < n ? low + b * width : end) / v->unit)))
+            *failed = true;
     for (int s = 0; s < N_SIDES; s++) {
         for (int64_t i = 0; i < v->side[s].n; i++) {
             const double x = v->side[s].sorted[i], at = (x - low) / width;

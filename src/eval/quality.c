@@ -46,11 +46,11 @@ static void put_side(evaluation *e, json_t *to, int side, const col_view *c)
     static const char *const key[N_SIDES] = {"real", "synthetic"};
     json_t *const o = put_object(to, key[side], &e->failed);
     const col_side *s = &c->side[side];
-    const figure f[] = {{"min", s->min},
-                        {"max", s->max},
-                        {"mean", s->mean},
-                        {"median", s->median},
-                        {"std", s->std}};
+    const figure f[] = {{"min", s->min / c->unit},
+                        {"max", s->max / c->unit},
+                        {"mean", s->mean / c->unit},
+                        {"median", s->median / c->unit},
+                        {"std", s->std / c->unit}};
     const report_place at = {key[side], c->name, NULL};
 
     put_int(o, "missing", s->rows - s->n, &e->failed);

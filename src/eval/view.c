@@ -152,7 +152,6 @@ static void set_bins(col_view *c)
 typedef struct {
     eval_view *view;
     const mill_table *table[N_SIDES];
-    bool in_ns;
     atomic_int err;
 } job;
 
@@ -163,11 +162,10 @@ static void read_side(void *ctx, int64_t at, int thread)
     col_view *v = &j->view->col[at / N_SIDES];
     const mill_column *c = &j->table[side]->col[at / N_SIDES];
     col_side *s = &v->side[side];
-    const double unit = v->type == MILL_DATETIME && j->in_ns ? 1e9 : 1;
 
     (void)thread;
     s->rows = c->rows;
-    const mill_err err = v->is_code ? read_codes(s, c, v->n_codes) : read_numbers(s, c, unit);
+    const mill_err err = v->is_code ? read_codes(s, c, v->n_codes) : read_numbers(s, c, v->unit);
     if (err) j->err = (int)err;
 }
 
@@ -183,7 +181,7 @@ mill_err view_new(eval_view **out, const mill_table *real, const mill_table *syn
                   mill_pool *pool)
 {
     eval_view *const v = mill_alloc(1, sizeof *v);
-    job j = {.view = v, .table = {real, syn}, .in_ns = in_ns};
+    job j = {.view = v, .table = {real, syn}};
 
     if (!v) return MILL_ENOMEM;
     v->n_cols = real->n_cols;
@@ -196,6 +194,7 @@ mill_err view_new(eval_view **out, const mill_table *real, const mill_table *syn
         const mill_column *r = &real->col[c], *s = &syn->col[c];
         v->col[c] = (col_view){.name = r->name,
                                .type = r->type,
+                               .unit = in_ns && r->type == MILL_DATETIME ? 1e9 : 1,
                                .is_code = column_has_codes(r),
                                .is_key = r->type == MILL_IDENTIFIER};
         const int32_t n_values = r->n_values > s->n_values ? r->n_values : s->n_values;

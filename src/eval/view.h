@@ -35,6 +35,7 @@ typedef struct {
     bool is_code, is_key; /* is_key: names rows, has no distribution */
     int32_t n_codes;      /* of both sides, with the one for missing; N_BIN_CODES for numbers */
     bool can_bin;         /* the range of both sides is finite */
+    double unit;          /* numbers are so many times the column's: 1e9 for dates in_ns, else 1 */
     col_side side[N_SIDES];
 } col_view;
 

@@ -56,6 +56,14 @@ printf 'age,age\n1,2\n' >twice.csv
 expect two_alike 1 'column "age" appears twice in the header' "$T" evaluate r.csv twice.csv
 holds two_alike_get_no_other_advice sh -c "! grep -q -e --discrete err"
 expect other_type_mended 0 "*" "$T" evaluate r.csv words.csv --discrete pay
+expect compat 0 "*" "$T" evaluate r.csv s.csv --sdmetrics-compat --json compat.json -o compat.html
+holds compat_dates_are_seconds python3 -c "
+import json
+day = lambda path: [c for c in json.load(open(path))['columns'] if c['name'] == 'day'][0]
+a, b = day('compat.json'), day('good.json')
+for x, y in zip([*a['real'].values(), *a['histogram']['edge']], [*b['real'].values(), *b['histogram']['edge']]):
+    assert abs(x - y) <= 1e-9 * abs(y), (x, y)
+assert a['histogram']['real'] == b['histogram']['real'] and '>2020-01-01<' in open('compat.html').read()"
 evaluates constant r constant
 names constant 'synthetic table, column \"pay\": constant'
 evaluates all_missing r empty
