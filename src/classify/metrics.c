@@ -109,10 +109,10 @@ mill_err cls_metrics_make(cls_metrics *m, const cls_encoder *e, const cls_rows *
  * the order of the rows, and the two lists of pairs by which that is found. */
 int64_t cls_metrics_bytes(const cls_encoder *e, int64_t rows)
 {
-    const int64_t number = sizeof(double), auc = number + 1 + (int64_t)sizeof(int64_t) + 2 * 16;
+    enum { NUMBER = sizeof(double), AUC = NUMBER + 1 + sizeof(int64_t) + 2 * 16 };
 
-    if (e->task == CLS_NUMBER) return rows * number;
-    return rows * (e->target.n_values * number + (int64_t)sizeof(int32_t) + auc);
+    if (e->task == CLS_NUMBER) return rows * NUMBER;
+    return rows * ((int64_t)e->target.n_values * NUMBER + (int64_t)sizeof(int32_t) + AUC);
 }
 
 static void set(json_t *o, const char *key, double x)
