@@ -40,8 +40,8 @@ typedef enum {
     CHAT_GARBLED,  /* 200 with broken JSON, no choices, empty content, [DONE] without a reason */
     CHAT_TOO_LONG, /* 400/413/422 that speaks of the context: fewer max_tokens once, else failed */
     CHAT_REFUSED,  /* another 4xx about this request: the record fails */
-    CHAT_FATAL,    /* 401, 403, 404, 405, 3xx (wrong key, model not served, no such path): the run
-                      stops */
+    CHAT_FATAL,    /* 401 to 405, 3xx (wrong key, no credit, model not served, no such path): the
+                      run stops */
     CHAT_N_CLASS
 } chat_class;
 

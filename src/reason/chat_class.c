@@ -89,7 +89,8 @@ static void say(chat_reply *r, chat_class is, const char *what, const char *more
 static chat_class class_of_status(int status)
 {
     if (status == 408 || status == 425 || status == 429 || status >= 500) return CHAT_AGAIN;
-    if (status == 401 || status == 403 || status == 404 || status == 405) return CHAT_FATAL;
+    if (status == 401 || status == 402 || status == 403 || status == 404 || status == 405)
+        return CHAT_FATAL;
     return status >= 400 ? CHAT_REFUSED : CHAT_FATAL; /* a redirect: the URL is not the server's */
 }
 

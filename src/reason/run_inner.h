@@ -20,6 +20,7 @@ enum {
     MOST_ATTEMPTS = 8, /* of one request, before its chain fails */
     MOST_GARBLED = 3,  /* answers that are none */
     MOST_KILLED = 2,   /* servers, before a record is put aside */
+    MOST_REFUSED = 64, /* requests to a stage, before its first answer */
     N_GROUPS = 2,      /* of servers: those that reason, those that judge */
 };
 
@@ -95,7 +96,9 @@ struct runner {
     char why[512];    /* ... with its words */
 
     int64_t rows, tokens, prompt_tokens; /* of this process */
-    int64_t ended[N_OUTCOME];            /* of the store when it began, and since */
+    int refused[N_STAGE];                /* requests, before the first answer */
+    bool has_answer[N_STAGE];
+    int64_t ended[N_OUTCOME]; /* of the store when it began, and since */
     mill_file *metrics;
     double began, told;
     train_progress progress;

@@ -4,7 +4,8 @@
  *     again     no connection, reset, time-out, 408, 429, 5xx: later; MOST_ATTEMPTS in all
  *     garbled   an answer that is none: again, MOST_GARBLED in all
  *     too long  once more with fewer tokens, else the chain fails
- *     refused   the chain fails
+ *     refused   the chain fails; MOST_REFUSED in a stage where nothing was answered yet: the run
+ *               stops, before all its records are lost to an option that the server does not take
  *     fatal     the run stops
  *
  * The pause before another attempt doubles from half a second to half a minute, with jitter from a
@@ -177,9 +178,20 @@ static mill_err take_response(active *a, const chat_reply *reply)
 {
     result_row row = result_of(reply);
 
+    a->run->has_answer[a->flow.stage] = true;
     a->killed = 0;
     a->home[a->group] = a->server;
     return run_take_row(a, &row);
+}
+
+static mill_err take_refusal(active *a, const char *why)
+{
+    runner *r = a->run;
+    const reason_stage s = a->flow.stage;
+
+    if (r->has_answer[s] || ++r->refused[s] < MOST_REFUSED) return fail_because(a, "refused", why);
+    return mill_fail(MILL_EINPUT, "the first %d requests to %s were all refused, the last: %s",
+                     MOST_REFUSED, stage_name(s), why);
 }
 
 static mill_err take_reply(active *a, const chat_reply *reply)
@@ -205,7 +217,7 @@ static mill_err take_reply(active *a, const chat_reply *reply)
     case CHAT_TOO_LONG:
         return shorten(a, reply);
     case CHAT_REFUSED:
-        return fail_because(a, "refused", reply->why);
+        return take_refusal(a, reply->why);
     default:
         return mill_fail(MILL_EINPUT, "%s", reply->why);
     }

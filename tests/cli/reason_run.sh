@@ -190,6 +190,22 @@ expect cut_again 0 "60 in = " "$T" reason --dataset d.jsonl -o cut2.jsonl --serv
 holds cut_again_none_failed grep -q " 0 failed" err
 expect overflow 0 "failed" "$T" reason --dataset d.jsonl -o over.jsonl --server "$short" -n 3
 
+# A server that will never answer: the run stops before all its records are lost.
+many=(--dataset d.jsonl --samples-per-example 3)
+serve F --fault "nth=9 status:402"
+expect no_credit 1 "HTTP 402" "$T" reason "${many[@]}" -o credit.jsonl --server "$F"
+expect no_credit_any_more 0 "180 in = " "$T" reason "${many[@]}" -o credit.jsonl --server "$A" --resume
+holds no_credit_lost_nothing grep -q " 0 failed" err
+serve F --fault "status:400"
+expect all_refused 1 "the first 64 requests to generate were all refused, the last: HTTP 400" \
+    "$T" reason "${many[@]}" -o refused.jsonl --server "$F"
+holds all_refused_are_kept sh -c "tail -1 refused.jsonl.run/metrics.jsonl | grep -q '\"failed\":63,'"
+serve F --fault "stage=evaluate status:422"
+expect judge_refuses 1 "the first 64 requests to evaluate were all refused" "$T" reason "${many[@]}" -o refused.jsonl -f --server "$F"
+serve F --fault "share=0.6 stage=generate status:400"
+expect most_refused 0 "180 in = " "$T" reason "${many[@]}" -o refused.jsonl -f --server "$F"
+holds most_refused_are_more_than_64 test "$(fact refused.jsonl.run/manifest.json 'm["failed"]')" -gt 64
+
 serve keyed --key secret
 expect no_key 1 "401" "$T" reason --dataset d.jsonl -o x.jsonl --server "$keyed"
 export GOOD_KEY=secret BAD_KEY=public

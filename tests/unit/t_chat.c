@@ -376,6 +376,7 @@ void test_chat__tells_each_class(void **state)
         {"status:400", CHAT_REFUSED, CHAT_REFUSED, "HTTP 400: scripted"},
         {"status:422", CHAT_REFUSED, CHAT_REFUSED, "HTTP 422"},
         {"status:401", CHAT_FATAL, CHAT_FATAL, "HTTP 401"},
+        {"status:402", CHAT_FATAL, CHAT_FATAL, "HTTP 402"},
         {"status:403", CHAT_FATAL, CHAT_FATAL, "HTTP 403"},
         {"status:404", CHAT_FATAL, CHAT_FATAL, "HTTP 404"},
         {"status:301", CHAT_FATAL, CHAT_FATAL, "HTTP 301"},
