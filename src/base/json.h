@@ -12,8 +12,8 @@
  */
 mill_err mill_json_text(char **out, const json_t *v, size_t flags);
 
-/* The name of a file, which may be any bytes, as JSON, which may not: U+FFFD for what is no UTF-8.
- * NULL: no memory. */
+/* The name of a file, or what a program printed, which may be any bytes, as JSON, which may not:
+ * U+FFFD for what is no UTF-8.  NULL: no memory. */
 json_t *mill_json_path(const char *path);
 
 #endif

@@ -14,13 +14,14 @@
 #include "rank/launcher.h"
 
 #include "base/cpu.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,9 +95,12 @@ static void put_file(launcher *l, rolling_log *f, const char *p, size_t n)
 
 static void put_console(log_stream *s, const char *p, size_t n)
 {
+    struct pollfd room = {.fd = s->console, .events = POLLOUT};
+
     while (n && s->console) {
         const ssize_t did = write(s->console, p, n);
         if (did < 0 && errno == EINTR) continue;
+        if (did < 0 && errno == EAGAIN && poll(&room, 1, -1) >= 0) continue;
         if (did < 0) s->console = 0; /* nobody reads any more */
         p += did;
         n -= did > 0 ? (size_t)did : 0;
@@ -134,11 +138,13 @@ static void put_behind_rank(launcher *l, int r, log_stream *s, const char *line,
 static void put_line(launcher *l, int r, log_stream *s)
 {
     char line[LINE_MAX_BYTES + 32];
-    const int n = snprintf(line, sizeof line, "[rank %d] %.*s%s", l->first + r, s->n_line, s->line,
-                           s->n_line && s->line[s->n_line - 1] == '\n' ? "" : "\n");
+    size_t n = (size_t)snprintf(line, sizeof line, "[rank %d] ", l->first + r);
 
-    if (l->job->tee) put_behind_rank(l, r, s, line, (size_t)n);
-    put_file(l, &l->merged, line, (size_t)n);
+    memcpy(line + n, s->line, (size_t)s->n_line);
+    n += (size_t)s->n_line;
+    if (line[n - 1] != '\n') line[n++] = '\n';
+    if (l->job->tee) put_behind_rank(l, r, s, line, n);
+    put_file(l, &l->merged, line, n);
     s->n_line = 0;
 }
 
@@ -240,12 +246,13 @@ void logs_write_error(launcher *l, int r, const char *words)
     words_of_tail(stderr_tail, sizeof stderr_tail, &l->c[r].err);
     const int status = l->c[r].status;
     const bool by_signal = WIFSIGNALED(status);
-    json_t *j = json_pack("{s:{s:s, s:{s:I}}, s:i, s:i, s:i, s:i, s:i, s:s, s:s}", "message",
-                          "message", words, "extraInfo", "timestamp", (json_int_t)now.tv_sec,
-                          "rank", l->first + r, "node", l->job->node, "pid", (int)l->c[r].pid,
-                          "exitcode", by_signal ? -WTERMSIG(status) : WEXITSTATUS(status), "signal",
-                          by_signal ? WTERMSIG(status) : 0, "place", *where ? where + 2 : "",
-                          "stderr", stderr_tail);
+    json_t *j =
+        json_pack("{s:{s:o, s:{s:I}}, s:i, s:i, s:i, s:i, s:i, s:s, s:o}", "message", "message",
+                  mill_json_path(words), "extraInfo", "timestamp", (json_int_t)now.tv_sec, "rank",
+                  l->first + r, "node", l->job->node, "pid", (int)l->c[r].pid, "exitcode",
+                  by_signal ? -WTERMSIG(status) : WEXITSTATUS(status), "signal",
+                  by_signal ? WTERMSIG(status) : 0, "place", *where ? where + 2 : "", "stderr",
+                  mill_json_path(stderr_tail));
     char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
 
     snprintf(path, sizeof path, "%s/attempt_%d/%d/error.json", l->log_dir, l->attempt,

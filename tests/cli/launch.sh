@@ -115,6 +115,24 @@ e = json.load(open(sys.argv[1]))
 print(e["message"]["message"], e["rank"], e["exitcode"], e["stderr"], "timestamp" in e["message"]["extraInfo"])
 PY
 says error.json "bad 1 4 bad True"
+expect "any byte" 4 "*" "${L[@]}" --log-dir logs5 --tee sh -c 'printf "a\0b\nsecond\n"; printf "caf\351\n" >&2; exit 4'
+printf '[rank 0] a\0b\n[rank 0] second\n' >want
+holds "comes through" cmp out want
+holds "or is replaced" python3 -c 'import glob, json; assert json.load(open(glob.glob("logs5/*/attempt_0/0/error.json")[0]))["stderr"] == "caf\ufffd"'
+cat >slow.py <<'PY'
+import os, subprocess, sys, time
+r, w = os.pipe()
+os.set_blocking(w, False)
+p = subprocess.Popen(sys.argv[1:], stdout=w)
+os.close(w)
+time.sleep(0.5)
+with open(r, "rb") as f:
+    print(len(f.read()), p.wait())
+PY
+for how in --tee --ranks=0; do
+    expect "a reader that is slow, at a pipe that does not wait" 0 "" python3 slow.py "${L[@]}" $how seq 30000
+    says "misses nothing, $how" "$([ $how = --tee ] && echo $((168894 + 30000 * 9)) || echo 168894) 0"
+done
 expect "long logs" 0 "" "${L[@]}" --log-dir logs3 --log-size 1000 sh -c 'for i in $(seq 100 699); do echo line $i; sleep 0.001; done'
 cat logs3/*/attempt_0/0/stdout.1 logs3/*/attempt_0/0/stdout >both
 last=$(seq -f 'line %.0f' 100 699 | tail -n "$(wc -l <both)")
