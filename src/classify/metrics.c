@@ -109,7 +109,7 @@ mill_err cls_metrics_make(cls_metrics *m, const cls_encoder *e, const cls_rows *
  * the order of the rows, and the two lists of pairs by which that is found. */
 int64_t cls_metrics_bytes(const cls_encoder *e, int64_t rows)
 {
-    enum { NUMBER = sizeof(double), AUC = NUMBER + 1 + sizeof(int64_t) + 2 * 16 };
+    enum { NUMBER = sizeof(double), AUC = NUMBER + 1 + 5 * sizeof(int64_t) };
 
     if (e->task == CLS_NUMBER) return rows * NUMBER;
     return rows * ((int64_t)e->target.n_values * NUMBER + (int64_t)sizeof(int32_t) + AUC);
