@@ -61,11 +61,28 @@ double synth_raw_number(const mill_column *c, int64_t i)
     return c->type == MILL_REAL ? c->f64[i] : (double)c->i64[i];
 }
 
+/* Numbers are learnt as doubles; a key of 17 digits would come back as its neighbour. */
+static mill_err check_exact(const mill_column *c)
+{
+    const int64_t most = (int64_t)1 << 53;
+
+    for (int64_t i = 0; i < c->rows; i++) {
+        if (!column_is_valid(c, i) || (c->i64[i] <= most && c->i64[i] >= -most)) continue;
+        return mill_fail(MILL_EINPUT,
+                         "column \"%s\": %lld has too many digits to be learnt as a number; "
+                         "-d makes the column a category, --types an identifier, or a real "
+                         "of 15 digits",
+                         c->name, (long long)c->i64[i]);
+    }
+    return MILL_OK;
+}
+
 /* The N-th value from either end; N = 1 is the extremes. */
 static mill_err fit_range(synth_column *s, const mill_column *c, int64_t nth)
 {
     double least = INFINITY, most = -INFINITY;
 
+    if (c->type == MILL_INTEGER) TRY(check_exact(c));
     for (int64_t i = 0; i < c->rows; i++) {
         if (!column_is_valid(c, i)) continue;
         const double x = synth_raw_number(c, i);

@@ -138,7 +138,7 @@ void test_coder__cells_never_touch(void **state)
             x[i] = kind == 0   ? 10 * u
                    : kind == 1 ? 50 + u
                    : kind == 2 ? rint(u * 1e3) * 1e6 + 1e10
-                   : kind == 3 ? rint(u * u * 0x1p60)
+                   : kind == 3 ? rint(u * u * 0x1p53)
                                : 1e-18 * u;
             if (i % 3 == 0) x[i] = x[0]; /* a heavy value between two bins */
         }

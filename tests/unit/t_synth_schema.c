@@ -325,3 +325,30 @@ void test_schema__rounding_keeps_what_is_rounded(void **state)
     }
     mill_table_free(t);
 }
+
+/* Two keys of 18 digits, one apart, are one double. */
+void test_schema__refuses_integers_that_are_no_doubles(void **state)
+{
+    const int64_t most = (int64_t)1 << 53;
+    const int64_t x[][2] = {{most, 1}, {-most, 1}, {most + 1, 0}, {-most - 1, 0}, {INT64_MIN, 0}};
+    const synth_config c = synth_config_default();
+    mill_table *t;
+    synth_schema *s;
+
+    (void)state;
+    assert_ok(table_new(&t, 2, 1));
+    assert_ok(column_init(&t->col[0], "key", MILL_INTEGER, 2));
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++) {
+        t->col[0].i64[1] = x[i][0];
+        if (!x[i][1]) {
+            assert_fails(MILL_EINPUT, "column \"key\": ", synth_schema_fit(&s, t, &c));
+            continue;
+        }
+        assert_ok(synth_schema_fit(&s, t, &c));
+        synth_schema_free(s);
+    }
+    assert_ok(column_set_missing(&t->col[0], 1)); /* what lies there means nothing */
+    assert_ok(synth_schema_fit(&s, t, &c));
+    synth_schema_free(s);
+    mill_table_free(t);
+}
