@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/philox.h"
+#include "eval/groups.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -203,45 +204,53 @@ static void count_cells(void *ctx, int64_t at, int thread)
     mill_free(count);
 }
 
-/* All combinations of `order` of n columns; NULL: count them. */
-static int64_t combine(accuracy_cell *to, int n, int order)
+/* All combinations of `order` of n columns. */
+static void combine(accuracy_cell *to, int n, int order)
 {
-    int64_t m = 0;
-
     for (int a = 0; a < n; a++) {
         if (order == 1) {
-            if (to) to[m].col[0] = a;
-            m++;
+            (to++)->col[0] = a;
             continue;
         }
-        for (int b = a + 1; b < n; b++) {
-            for (int c = order == 2 ? n - 1 : b + 1; c < n; c++) {
-                if (to) memcpy(to[m].col, (int[]){a, b, c}, sizeof to[m].col);
-                m++;
-            }
-        }
+        for (int b = a + 1; b < n; b++)
+            for (int c = order == 2 ? n - 1 : b + 1; c < n; c++)
+                memcpy((to++)->col, (int[]){a, b, c}, sizeof to->col);
     }
-    return m;
+}
+
+/* m different triples of n columns.  There are many more of them than of columns: three columns are
+ * drawn until they are a new triple. */
+static mill_err draw_triples(accuracy_cell *to, int64_t m, int n, uint64_t seed)
+{
+    mill_rng rng = mill_rng_init(seed, STREAM_TRIPLES, 0);
+    groups *seen = NULL;
+    mill_err err = groups_new(&seen, 3);
+
+    while (!err && groups_count(seen) < m) {
+        int64_t x[3], id;
+        for (int k = 0; k < 3; k++) x[k] = mill_rng_below(&rng, (uint32_t)n);
+        if (x[0] >= x[1] || x[1] >= x[2]) continue; /* one order of the six */
+        err = groups_add(&id, seen, x);
+        for (int k = 0; !err && k < 3; k++) to[id].col[k] = (int)x[k];
+    }
+    groups_free(seen);
+    return err;
 }
 
 static mill_err make_cells(accuracy_result *a, int n, uint64_t seed)
 {
+    const int64_t columns = n, pairs = columns * (n - 1) / 2, triples = pairs * (n - 2) / 3;
+    const bool some = triples > ACCURACY_MAX_TRIPLES;
+
+    a->n[0] = columns;
+    a->n[1] = pairs;
+    a->n[2] = some ? ACCURACY_MAX_TRIPLES : triples;
+    a->n_triples = triples;
     for (int k = 0; k < 3; k++) {
-        a->n[k] = combine(NULL, n, k + 1);
-        a->of[k] = mill_alloc((size_t)a->n[k], sizeof *a->of[k]);
-        if (!a->of[k]) return MILL_ENOMEM;
-        combine(a->of[k], n, k + 1);
+        if (!(a->of[k] = mill_alloc((size_t)a->n[k], sizeof *a->of[k]))) return MILL_ENOMEM;
+        if (k < 2 || !some) combine(a->of[k], n, k + 1);
     }
-    a->n_triples = a->n[2];
-    mill_rng rng = mill_rng_init(seed, STREAM_TRIPLES, 0);
-    for (int64_t i = 0; a->n_triples > ACCURACY_MAX_TRIPLES && i < ACCURACY_MAX_TRIPLES; i++) {
-        const int64_t j = i + mill_rng_below(&rng, (uint32_t)(a->n_triples - i));
-        const accuracy_cell t = a->of[2][i];
-        a->of[2][i] = a->of[2][j];
-        a->of[2][j] = t;
-    }
-    if (a->n[2] > ACCURACY_MAX_TRIPLES) a->n[2] = ACCURACY_MAX_TRIPLES;
-    return MILL_OK;
+    return some ? draw_triples(a->of[2], a->n[2], n, seed) : MILL_OK;
 }
 
 void accuracy_deinit(accuracy_result *a)

@@ -27,7 +27,7 @@ typedef struct {
 } accuracy_cell;
 
 typedef struct {
-    accuracy_cell *of[3]; /* columns, pairs, triples */
+    accuracy_cell *of[3]; /* columns, pairs, triples, each in order */
     int64_t n[3],
         n_triples; /* n_triples: that there are; more than n[2], if only some were taken */
     double mean[3], mean_most[3]; /* NaN: there is none */

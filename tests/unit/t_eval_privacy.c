@@ -517,6 +517,49 @@ void test_accuracy__counts_bins_pairs_and_triples(void **state)
     mill_table_free(syn);
 }
 
+/* Of 300 columns there are 4,455,100 triples: they are not listed in order to draw 10,000. */
+void test_accuracy__draws_triples_without_listing_them(void **state)
+{
+    (void)state;
+    enum { COLUMNS = 300 };
+    mill_table *t = made_table(2, COLUMNS);
+    int column[COLUMNS], times[COLUMNS] = {0}, same = 0;
+    groups *seen = NULL;
+    accuracy_result a, again;
+    mill_mem_stats s;
+
+    for (int c = 0; c < COLUMNS; c++) {
+        column[c] = c;
+        made_numbers(t, c, "x", MILL_INTEGER, (const double[]){0, c});
+    }
+    eval_view *v = view_of(t, t);
+    assert_ok(accuracy_compute(&a, v, column, COLUMNS, 7, NULL));
+    mill_mem_get_stats(&s);
+    assert_true(s.peak_bytes < 32 << 20); /* of this and earlier tests; the list has 142 MB */
+    assert_int_equal(a.n[1], 44850);
+    assert_int_equal(a.n[2], ACCURACY_MAX_TRIPLES);
+    assert_int_equal(a.n_triples, 4455100);
+    assert_ok(groups_new(&seen, 3));
+    for (int64_t i = 0; i < a.n[2]; i++) {
+        const int *x = a.of[2][i].col;
+        int64_t id;
+        assert_ok(groups_add(&id, seen, (const int64_t[]){x[0], x[1], x[2]}));
+        assert_true(x[0] < x[1] && x[1] < x[2]);
+        for (int k = 0; k < 3; k++) times[x[k]]++;
+    }
+    assert_int_equal(groups_count(seen), a.n[2]);                         /* none is there twice */
+    for (int c = 0; c < COLUMNS; c++) assert_in_range(times[c], 50, 150); /* 100 +- 10 */
+    assert_ok(accuracy_compute(&again, v, column, COLUMNS, 8, NULL));
+    for (int64_t i = 0; i < a.n[2]; i++)
+        same += !memcmp(&a.of[2][i], &again.of[2][i], sizeof *a.of[2]);
+    assert_true(same < 10); /* another seed, other triples */
+    accuracy_deinit(&a);
+    accuracy_deinit(&again);
+    groups_free(seen);
+    view_free(v);
+    mill_table_free(t);
+}
+
 void test_noise__is_what_fresh_samples_score(void **state)
 {
     (void)state;
