@@ -160,6 +160,9 @@ def equal_pairs(rng):
         (f"\\frac{{\\sqrt{{{p}}}}}{{{p}}}", f"\\frac{{1}}{{\\sqrt{{{p}}}}}"), (f"\\frac{{x+{a}}}{{x-{b}}}", f"\\frac{{{a}+x}}{{-{b}+x}}"), (f"{p}!", f"{math.factorial(p)}"),
         (f"\\log_{{2}} {2 ** p}", f"{p}"), (f"{p}x^2y", f"{p}yx^2"), (f"x \\in \\{{{a}, {a + b}\\}}", f"{a}, {a + b}"), (f"1.{a:02d} \\times 10^{{3}}", f"1{a:02d}0"),
         (f"{a}:{b}", f"\\frac{{{a}}}{{{b}}}"), (f"y = {a}x + {b}", f"{a}x+{b}"), (f"{a} \\text{{ and }} {a + b}", f"{a}, {a + b}"), (f"\\dfrac{{\\pi}}{{{p}}}", f"\\frac{{\\pi}}{{{p}}}"),
+        (f"x \\le {a}", f"x \\leq {a}"), (f"\\frac1{p}", f"\\frac{{1}}{{{p}}}"), (f"{a} m", f"{a}\\text{{ m}}"), (f"-{a}^\\circ", f"-{a}"), (f"0,{p}", f"0.{p}"),
+        (f"\\pm {a}, \\pm {a + b}", f"{a}, -{a}, {a + b}, -{a + b}"), (f"{a} percent", f"{a}\\%"), (f"\\log {10 ** p}", f"{p}"), (f"\\cos {30 * p}", f"\\cos {30 * p}^\\circ"),
+        (f"({p}+\\sqrt{{3}})^{{100}}+({p}-\\sqrt{{3}})^{{100}}", f"({p}-\\sqrt{{3}})^{{100}}+({p}+\\sqrt{{3}})^{{100}}"), (f"\\binom{{n}}{{2}}+{a}", f"\\frac{{n(n-1)}}{{2}}+{a}"),
     ]
 
 
@@ -173,6 +176,9 @@ def unequal_pairs(rng):
         (f"\\frac{{\\pi}}{{{p}}}", f"\\frac{{\\pi}}{{{p + 1}}}"), (f"{a * 1000}", f"{a},001"), (f"{a}\\frac{{1}}{{2}}", f"\\frac{{{a}}}{{2}}"), (f"(-\\infty, {a}]", f"(-\\infty, {a})"),
         (f"{p}!", f"{p}"), (f"\\log_{{2}} {2 ** p}", f"{p + 1}"), (f"{a}:{b}", f"{b}:{a + b}"), (f"{a}", f"{a}.00001"), (f"{a}x^2", f"{a}x^3"), ("A", "a+1"),
         (f"({a}, {b})", f"({a}, {b}, 0)"), (f"{a}", f"{a}, {a + b}"), (f"\\frac{{\\sqrt{{{p}}}}}{{{p}}}", f"\\sqrt{{{p}}}"), (f"{p}\\sqrt{{3}}", f"{p}\\sqrt{{5}}"),
+        (f"x \\le {a}", f"x \\ge {a}"), (f"x \\leq {a}", f"x \\neq {a}"), (f"\\frac1{p}", f"\\frac2{p}"), (f"\\log_{p}3", f"\\log_{p + 1}3"), (f"{a} million", f"{a}"),
+        (f"0,{a + 100}", f"{a + 100}"), ("4!!", f"{math.factorial(24)}"), (f"{a}e-5", f"{a}e - 5"), (f"{a}^\\circ", f"{a} cm"),
+        (f"({p}+\\sqrt{{3}})^{{100}}", f"({p}+\\sqrt{{3}})^{{100}}+({p}-\\sqrt{{3}})^{{100}}"), (f"\\tanh {a + 40}", "1"),
     ]
 
 
