@@ -382,7 +382,8 @@ int cmd_train(int argc, char **argv)
     memset(&o, 0, sizeof o);
     if (opt_parse(&p, &status, &train_set, &o, argc, argv) == OPT_STOP) return status;
     status = check_flags(&w, &nproc);
-    if (!status && !strcmp(o.ranks.multi_gpu, "ddp") && nproc > 1 && !cli_is_rank()) {
+    const bool is_job = nproc > 1 || o.ranks.max_restarts; /* also one rank can be started again */
+    if (!status && !strcmp(o.ranks.multi_gpu, "ddp") && is_job && !cli_is_rank()) {
         const rank_job job = {.n = nproc,
                               .max_restarts = (int)o.ranks.max_restarts,
                               .share_stdin = count_stdin(&o.run) > 0};

@@ -34,6 +34,8 @@ expect other_step 1 "shards was 1, is 2" sh -c "\"\$0\" train -i \"$PENGUINS\" -
 # Rank 0 is killed at its ninth rename, again and again; the ranks are started again and go on by themselves.
 expect restarts 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill "$T" "${args[@]}" -o again --checkpoint-every 0 --multi-gpu ddp --nproc 2 --max-restarts 9
 same restarts_same_weights again
+expect restarts_of_one 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill "$T" "${args[@]}" -o again1 --checkpoint-every 0 --multi-gpu ddp --nproc 1 --max-restarts 9
+same restarts_of_one_same_weights again1
 expect restarts_of_launch 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill "$T" launch -n 2 --max-restarts 9 -- \
     "$T" "${args[@]}" -o again2 --checkpoint-every 0
 same restarts_of_launch_same_weights again2
