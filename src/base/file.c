@@ -460,14 +460,14 @@ mill_err file_symlink(const char *target, const char *path)
     bool ok = unlink(tmp) == 0 || errno == ENOENT;
     ok = ok && symlink(target, tmp) == 0;
     if (ok && (!step(FILE_OP_RENAME) || rename(tmp, path) != 0)) {
-        const int why = errno;
+        const int e = errno;
         unlink(tmp);
-        errno = why;
+        errno = e;
         ok = false;
     }
-    const mill_err err =
-        ok ? MILL_OK
-           : mill_fail(MILL_EIO, "%s: cannot make a link to %s: %s", path, target, strerror(errno));
+    const int why = errno;
     mill_free(tmp);
-    return err;
+    if (ok) return MILL_OK;
+    return mill_fail(why == EPERM || why == EOPNOTSUPP || why == ENOSYS ? MILL_EINPUT : MILL_EIO,
+                     "%s: cannot make a link to %s: %s", path, target, strerror(why));
 }

@@ -64,11 +64,17 @@ void file_unmap(const void *p, size_t len);
 bool file_exists(const char *path);
 int64_t file_free_bytes(const char *dir); /* of its disk, for this user; INT64_MAX: not known */
 mill_err file_mkdir(const char *path);    /* with parents; fine if it exists */
-/* Replaces what is there, atomically. */
+/* Replaces what is there, atomically.  MILL_EINPUT: the file system has no such links. */
 mill_err file_symlink(const char *target, const char *path);
 mill_err file_rename(const char *from, const char *to); /* over what is there */
 mill_err file_remove(const char *path);                 /* fine if it does not exist */
 mill_err file_remove_tree(const char *path);
+/*
+ * Makes `path` if need be and locks it until *fd is closed, at the latest by the system when the
+ * process ends.  MILL_EINPUT: another process has the lock.  Where a file system has no locks that
+ * is a warning, and the file is open all the same.
+ */
+mill_err file_lock(int *fd, const char *path);
 /* Sorted, no "." or ".."; one mill_free frees all. */
 mill_err file_list(char ***names, int *n, const char *dir);
 

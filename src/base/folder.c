@@ -1,8 +1,9 @@
 /*
- * folder.c - whole files, mappings, folders: the rest of file.h, on top of file.c.
+ * folder.c - whole files, mappings, folders, locks: the rest of file.h, on top of file.c.
  */
 #include "base/file.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <dirent.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -126,6 +128,24 @@ mill_err file_mkdir(const char *path)
 mill_err file_remove(const char *path)
 {
     return unlink(path) == 0 || errno == ENOENT ? MILL_OK : sys_fail(path, "remove");
+}
+
+mill_err file_lock(int *fd, const char *path)
+{
+    char why[128];
+
+    const int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (f < 0) return sys_fail(path, "open");
+    if (flock(f, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) {
+            close(f);
+            return mill_fail(MILL_EINPUT, "%s: is locked by another process", path);
+        }
+        mill_log(MILL_LOG_WARN, "%s: cannot lock: %s; other processes are not kept away", path,
+                 strerror_r(errno, why, sizeof why));
+    }
+    *fd = f;
+    return MILL_OK;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)

@@ -33,6 +33,7 @@ typedef struct {
     train_progress progress;
     double saved_at;   /* mill_clock of the last checkpoint */
     int64_t n_unsaved; /* checkpoints that could not be written */
+    bool has_no_links; /* the file system: latest.mill and best.mill are wanted and not there */
     double value[JOB_MAX_METRICS];
     mill_text facts, line; /* reused, so that the loop does not allocate */
 } loop;
@@ -101,11 +102,24 @@ static bool keeps_best(const loop *l)
     return l->o->early_stop || l->o->keep_best;
 }
 
+/* Where a file system has no links the states are known by their steps alone. */
+static mill_err link_states(loop *l)
+{
+    if (!l->o->links || l->has_no_links) return MILL_OK;
+    const mill_err err = checkpoint_link(l->o->run_dir, &l->s);
+    if (err != MILL_EINPUT) return err;
+    l->has_no_links = true;
+    mill_log(MILL_LOG_WARN,
+             "%s: this run has neither latest.mill nor best.mill, only the checkpoints themselves",
+             mill_error());
+    return MILL_OK;
+}
+
 static mill_err save(loop *l)
 {
     TRY(checkpoint_write(l->o->run_dir, l->job, &l->s));
     l->saved_at = mill_clock();
-    if (l->o->links) TRY(checkpoint_link(l->o->run_dir, &l->s));
+    TRY(link_states(l));
     return checkpoint_rotate(&l->kept, l->o->run_dir, &l->s, l->o->keep < 2 ? 2 : l->o->keep);
 }
 
@@ -222,7 +236,7 @@ static mill_err prepare(loop *l)
     }
     if (!found) TRY(run_clear(l->o));
     /* Killed between a checkpoint and its links: they still name the one before. */
-    if (found && l->o->links) TRY(checkpoint_link(l->o->run_dir, &l->s));
+    if (found) TRY(link_states(l));
     TRY(run_write_manifest(l->o, "running"));
     TRY(run_cut_metrics(&l->run, l->s.step));
     if (tensorboard_open(&l->tb, l->o->run_dir, found ? l->s.step : -1))

@@ -4,7 +4,7 @@
  *     manifest.json   {"status":"running"|"finished","config":{..},"level":"v4","version":..}
  *                     and more facts of the caller
  *     metrics.jsonl   one JSON object a line, each step at most once, appended by single writes
- *     lock            held with flock(2) while a process trains in the folder; the system drops
+ *     lock            held (file_lock) while a process trains in the folder; the system drops
  *                     it with the process
  *     step_*.mill, events.out.tfevents.*
  *
@@ -21,11 +21,8 @@
 #include "base/text.h"
 #include "train/checkpoint.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 4096 };
@@ -123,12 +120,10 @@ mill_err run_open(train_run *r, const train_options *o)
     TRY(file_mkdir(o->run_dir));
     TRY(check_ours(o));
     TRY(run_path(path, o, "lock"));
-    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (r->lock < 0) return mill_fail(MILL_EIO, "%s: %s", path, strerror(errno));
-    if (!flock(r->lock, LOCK_EX | LOCK_NB)) return remove_temporaries(o);
-    close(r->lock);
-    r->lock = -1;
-    return mill_fail(MILL_EINPUT, "%s: another process runs in this folder", o->run_dir);
+    const mill_err err = file_lock(&r->lock, path);
+    if (err == MILL_EINPUT)
+        return mill_fail(err, "%s: another process runs in this folder", o->run_dir);
+    return err ? err : remove_temporaries(o);
 }
 
 void run_close(train_run *r)

@@ -8,10 +8,12 @@
 #include "train/checkpoint.h"
 #include "train/loop.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +24,21 @@ static void remember(void *ctx, mill_log_level level, const char *line)
 {
     (void)ctx, (void)level;
     snprintf(log_text + strlen(log_text), sizeof log_text - strlen(log_text), "%s\n", line);
+}
+
+/* File systems without locks, and without symbolic links. */
+static bool has_no_locks, has_no_links;
+
+int flock(int fd, int what)
+{
+    errno = ENOLCK;
+    return has_no_locks ? -1 : (int)syscall(SYS_flock, fd, what);
+}
+
+int symlink(const char *to, const char *path)
+{
+    errno = EPERM;
+    return has_no_links ? -1 : (int)syscall(SYS_symlinkat, to, AT_FDCWD, path);
 }
 
 /* A fresh name of a run folder, and options that say nothing. */
@@ -613,6 +630,42 @@ void test_loop__refuses_a_folder_in_which_another_process_runs(void **state)
     waitpid(child, &status, 0);
     assert_int_equal(exit_of(status), 0);
     run(&t, -1, 20, &o);
+    clean();
+}
+
+/* vfat, and some network mounts. */
+void test_loop__trains_where_a_file_system_has_no_locks(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    toy t;
+
+    has_no_locks = true;
+    run(&t, -1, 20, &o);
+    has_no_locks = false;
+    assert_non_null(strstr(log_text, "/lock: cannot lock: No locks available"));
+    assert_metrics_are(20);
+    clean();
+}
+
+void test_loop__trains_where_a_file_system_has_no_links(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    toy t;
+
+    o.keep_best = o.links = true;
+    o.probe_steps = 10;
+    has_no_links = true;
+    assert_int_equal(run(&t, 20, 50, &o), TRAIN_DONE);
+    has_no_links = false;
+    assert_true(toy_hash(&t) == hash_after(20, 20)); /* the best is kept all the same */
+    assert_int_equal(count_files("step_"), 3);
+    const char *first = strstr(log_text, "cannot make a link");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "cannot make a link")); /* said once */
+    o.resume = true;
+    assert_int_equal(run(&t, 20, 50, &o), TRAIN_DONE);
     clean();
 }
 
