@@ -129,17 +129,46 @@ static bool are_ranks(const char *list, int world)
     }
 }
 
-static int fill_job(rank_job *job, const launch_options *o)
+/* Options that are of another one. */
+static int check_needs(const launch_options *o, const opt_parsed *p)
 {
-    const bool is_alone = o->standalone || o->nodes == 1;
+    if (opt_is_given(p, &o->console_rate) && !(o->log_dir && o->tee))
+        return opt_usage_error(&launch_set,
+                               "--console-rate needs --log-dir and --tee: what the console does "
+                               "not show has to be somewhere");
+    if (opt_is_given(p, &o->log_size) && !o->log_dir)
+        return opt_usage_error(&launch_set, "--log-size needs --log-dir");
+    if (o->restart_window > 0 && !o->max_restarts)
+        return opt_usage_error(&launch_set, "--restart-window needs --max-restarts");
+    if (o->port_range && !o->port && !o->standalone)
+        return opt_usage_error(&launch_set, "--port-range needs --master-port");
+    return 0;
+}
 
-    if (o->nproc && o->per_node)
-        return opt_usage_error(&launch_set, "--nproc and --nproc-per-node are one option");
+static int check_hosts(const launch_options *o, bool is_alone)
+{
     if (!is_alone && o->node >= o->nodes)
         return opt_usage_error(&launch_set, "--node-rank %d of --nnodes %d: they count from 0",
                                (int)o->node, (int)o->nodes);
     if (is_alone && o->node)
         return opt_usage_error(&launch_set, "--node-rank %d needs --nnodes", (int)o->node);
+    if (!is_alone && o->port_range)
+        return opt_usage_error(&launch_set, "--port-range is of one host: others could not know "
+                                            "which port was taken");
+    if (!is_alone && o->port == 65535)
+        return opt_usage_error(&launch_set, "--master-port 65535 with several hosts: their "
+                                            "launchers meet at the next one");
+    return 0;
+}
+
+static int fill_job(rank_job *job, const launch_options *o, const opt_parsed *p)
+{
+    const bool is_alone = o->standalone || o->nodes == 1;
+    int status;
+
+    if ((status = check_needs(o, p)) || (status = check_hosts(o, is_alone))) return status;
+    if (o->nproc && o->per_node)
+        return opt_usage_error(&launch_set, "--nproc and --nproc-per-node are one option");
     if (strcmp(o->bind, "core") != 0 && strcmp(o->bind, "none") != 0)
         return opt_usage_error(&launch_set, "--bind %s: core or none", o->bind);
     const double hang = hang_seconds(o->hang_timeout);
@@ -148,6 +177,9 @@ static int fill_job(rank_job *job, const launch_options *o)
     const int n = count_ranks(o);
     if (!n) return 2;
     const int world = is_alone ? n : n * (int)o->nodes;
+    if (world > RANK_MAX_WORLD)
+        return opt_usage_error(&launch_set, "%d ranks on %d hosts: 1 to %d in all are possible",
+                               world, (int)o->nodes, RANK_MAX_WORLD);
     if (o->ranks && !are_ranks(o->ranks, world))
         return opt_usage_error(&launch_set, "--ranks %s: numbers from 0 to %d with commas between",
                                o->ranks, world - 1);
@@ -214,16 +246,15 @@ int cmd_launch(int argc, char **argv)
 
     if (opt_parse(&p, &status, &launch_set, &o, argc, argv) == OPT_STOP) return status;
     cli_talk(&launch_set, o.quiet);
-    if (opt_is_given(&p, &o.console_rate) && !(o.log_dir && o.tee))
-        status = opt_usage_error(&launch_set, "--console-rate needs --log-dir and --tee: what the "
-                                              "console does not show has to be somewhere");
-    else if (!p.n_args && isatty(STDIN_FILENO))
+    if (!p.n_args && isatty(STDIN_FILENO))
         status = cli_launch_ask();
     else if (!p.n_args)
         status = opt_usage_error(&launch_set, "COMMAND is missing");
-    else if (!(status = fill_job(&job, &o))) {
+    else if (!(status = fill_job(&job, &o, &p))) {
         fflush(NULL);
-        if (rank_spawn(&side, &status, &job)) {
+        if (o.log_dir && file_mkdir(o.log_dir)) {
+            status = cli_error(&launch_set);
+        } else if (rank_spawn(&side, &status, &job)) {
             cli_error(&launch_set);
             status = STATUS_RENDEZVOUS;
         } else if (side == RANK_CHILD) {

@@ -123,6 +123,7 @@ mill_err port_hold(int *fd, int *held, const char *address, int port, int range)
     char words[120];
     mill_err err = MILL_OK;
 
+    if (port > 65535) return mill_fail(MILL_EINPUT, "port %d: they end at 65535", port);
     const int e = getaddrinfo(address, NULL, &hints, &a);
     if (e) return mill_fail(MILL_EINPUT, "address %s: %s", address, gai_strerror(e));
     for (int i = 0; i <= range && port + i <= 65535; i++)

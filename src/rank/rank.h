@@ -252,7 +252,7 @@ typedef struct {
     int port_range;      /* so many further ports are tried when `port` is taken */
     int max_restarts;
     double restart_window; /* seconds: only restarts within so long count; 0: all */
-    double grace_seconds;  /* between SIGTERM and SIGKILL; 0: 30; after a failure at most 0.3 s */
+    double grace_seconds;  /* between SIGTERM and SIGKILL; 0: 30; after a failure at most 1 s */
     double warn_seconds;   /* a rank that others wait for; 0: 15; < 0: never */
     double hang_seconds;   /* then all are ended; < 0: never; 0: 600, and for a rank that computes,
                               once the pace of the steps is known, 20 times a step's median */

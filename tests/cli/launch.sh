@@ -206,6 +206,14 @@ expect "too many" 2 "-n 1000" "${L[@]}" -n 1000 true
 expect "a node too many" 2 "they count from 0" "${L[@]}" --nnodes 2 --node-rank 2 true
 expect "node without nodes" 2 "needs --nnodes" "${L[@]}" --node-rank 1 true
 expect "an address of another host" 69 "not one of this host" "${L[@]}" --nnodes 2 --master-addr 192.0.2.1 true
+expect "ranks of all hosts, too many" 2 "400 ranks on 2 hosts: 1 to 256 in all" "${L[@]}" -n 200 --nnodes 2 true
+expect "no port for the launchers" 2 "--master-port 65535" "${L[@]}" --nnodes 2 --master-port 65535 true
+expect "a port that other hosts cannot know" 2 "--port-range is of one host" "${L[@]}" --nnodes 2 --master-port 4567 --port-range 5 true
+expect "a range of no port" 2 "--port-range needs --master-port" "${L[@]}" --port-range 5 true
+expect "a window of no restarts" 2 "--restart-window needs --max-restarts" "${L[@]}" --restart-window 5 true
+expect "a size of no logs" 2 "--log-size needs --log-dir" "${L[@]}" --log-size 5MB true
+touch file
+expect "logs that cannot be" 1 "is a file, not a folder" "${L[@]}" --log-dir file/logs true
 expect "refused by name" 2 "ranks are not polled" "${L[@]}" --monitor-interval 1 true
 [ -d /proc/driver/nvidia/gpus ] || expect "no GPU" 2 "no GPU" "${L[@]}" -n gpu true
 expect "more ranks than processors is only said" 0 "they will take turns" "${L[@]}" -n 50 true
