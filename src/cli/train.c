@@ -237,6 +237,19 @@ static mill_err check_memory(const train_work *w, const cls_data *d)
 
 /* ---- the run ---- */
 
+/* A run that this one would neither go on with nor begin anew is in the way, whatever the data
+ * hold.
+ */
+static mill_err check_folder(const train_work *w)
+{
+    const train_flags *f = &w->o->run;
+    const train_options o = {.run_dir = f->save_dir, .force = f->force};
+    train_run_status status;
+
+    if (w->who.rank || f->resume || w->who.restart) return MILL_OK;
+    return train_run_state(&status, &o);
+}
+
 static mill_err look_at_run(train_work *w)
 {
     const train_flags *f = &w->o->run;
@@ -311,6 +324,7 @@ static mill_err lead(train_work *w)
 static mill_err train(train_work *w)
 {
     rank_beat(w->group, 0, RANK_LOADING);
+    TRY(rank_agree(w->group, check_folder(w)));
     TRY(rank_agree(w->group, train_read(w)));
     TRY(rank_agree(w->group, train_compare(w)));
     const cls_data data = {w->encoder, w->rows[0], w->rows[1], w->rows[2]};

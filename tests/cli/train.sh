@@ -52,6 +52,7 @@ for tag in ("Loss/train", "Loss/val", "Accuracy/train", "Accuracy/val", "Learnin
     assert bytes([len(tag)]) + tag.encode() in events, tag
 END
 expect again 1 "--resume goes on, --force starts over" train -o run
+expect again_before_reading 1 "--resume goes on, --force starts over" "$T" train -i no.csv -t y -o run
 expect finished 0 "this run is finished" train -o run --resume
 expect other_rate 1 "lr was 0.001, is 0.002" train -o run --resume --lr 2e-3
 expect other_reading 1 "na was" train -o run --resume --na none

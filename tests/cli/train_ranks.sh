@@ -111,8 +111,8 @@ same first_job_same_weights port
 
 head -300 "$PENGUINS" >data1.csv
 cp "$PENGUINS" data0.csv
-expect other_data 1 'its "data" is not that of rank 0' "$T" launch -n 2 -- sh -c "\"\$0\" train -i data\$RANK.csv -t species --epochs 1 -o other" "$T"
-expect other_options 1 'its "lr" is not that of rank 0' "$T" launch -n 2 -- sh -c "\"\$0\" train -i data0.csv -t species --epochs 1 --lr .00\$((RANK + 1)) -o other" "$T"
+expect other_data 1 'its "data" is not that of rank 0' "$T" launch -n 2 -- sh -c "\"\$0\" train -i data\$RANK.csv -t species --epochs 1 -o differs" "$T"
+expect other_options 1 'its "lr" is not that of rank 0' "$T" launch -n 2 -- sh -c "\"\$0\" train -i data0.csv -t species --epochs 1 --lr .00\$((RANK + 1)) -o differs" "$T"
 expect no_rank 2 "WORLD_SIZE is 2 and RANK is not set" env WORLD_SIZE=2 "$T" "${args[@]}" -o other
 expect one_predicts 0 "one process predicts; the other 1 of this job have nothing to do" "$T" launch -n 2 -- "$T" predict one -i "$PENGUINS" -o p.csv
 holds one_predicts_all test "$(wc -l <p.csv)" = 345
