@@ -164,19 +164,22 @@ static mill_err step_in_parts(ctgan_fit *f, int64_t step)
 
 /* ---- the job ---- */
 
-static mill_err job_step(void *ctx, int64_t step)
-{
-    ctgan_fit *f = ctx;
-
-    TRY(net_fit_ready(&f->f));
-    return f->f.flat ? step_in_parts(f, step) : mill_exec_run(f->f.e[0], (uint32_t)step);
-}
-
 static void job_metrics(void *ctx, double *values)
 {
     ctgan_fit *f = ctx;
     values[0] = f->f.flat ? f->loss_g : mill_exec_output_scalar(f->f.e[0], "loss_g");
     values[1] = f->f.flat ? f->loss_d : mill_exec_output_scalar(f->f.e[0], "loss_d");
+}
+
+static mill_err job_step(void *ctx, int64_t step)
+{
+    ctgan_fit *f = ctx;
+    double loss[2];
+
+    TRY(net_fit_ready(&f->f));
+    TRY(f->f.flat ? step_in_parts(f, step) : mill_exec_run(f->f.e[0], (uint32_t)step));
+    job_metrics(f, loss);
+    return net_fit_check(&f->f, step, loss[0], loss[1]);
 }
 
 static mill_err job_probe(void *ctx, int64_t step, double *quality)

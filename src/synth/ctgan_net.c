@@ -196,7 +196,10 @@ static mill_ref penalty(const ctgan_net *n, const discriminator *d, mill_ref rea
     if (n->s->cond_width)
         sum = mill_add(
             g, sum, mill_sum_last(g, mill_square(g, mill_matmul(g, da, w[d->cond], false, true))));
-    const mill_ref excess = mill_scale(g, mill_sqrt(g, sum), 1, -1);
+    /* Dropout may clear a whole layer; 1e-30, far below the last bit else, gives the root of 0 a
+     * slope. */
+    const mill_ref length = mill_sqrt(g, mill_scale(g, sum, 1, 1e-30));
+    const mill_ref excess = mill_scale(g, length, 1, -1);
     return mill_scale(g, mill_mean_all(g, mill_square(g, excess)), 10, 0);
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,6 +298,15 @@ static mill_err write_states(net_fit *f, store_writer *w, const char *prefix, bo
 mill_err net_fit_ready(net_fit *f)
 {
     return net_in_parts(&f->c) && !f->flat ? f->method->fit_share(f, NULL) : MILL_OK;
+}
+
+mill_err net_fit_check(const net_fit *f, int64_t step, double a, double b)
+{
+    if (isfinite(a) && isfinite(b)) return MILL_OK;
+    return mill_fail(MILL_EINPUT,
+                     "%s: after step %lld a loss is no number any more: the training has gone "
+                     "astray, as it does at too high a learning rate",
+                     f->method->name, (long long)step + 1);
 }
 
 static mill_err job_save(void *ctx, store_writer *w, json_t *meta)

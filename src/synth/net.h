@@ -107,6 +107,9 @@ mill_err net_fit_probe(net_fit *f, net_build build, const void *ctx, double *qua
 /* Before a step and before the state is asked for: a run in parts that nobody shares is done by
  * this process alone. */
 mill_err net_fit_ready(net_fit *f);
+/* After a step: MILL_EINPUT where a loss is no number any more, so that no such model is written.
+ */
+mill_err net_fit_check(const net_fit *f, int64_t step, double a, double b);
 /* All of the job but what a step is, its metrics and its probe. */
 void net_fit_job(train_job *job, net_fit *f);
 /* The model: the header's entry that net_model_open reads, spans, and the states whose names begin

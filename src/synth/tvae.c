@@ -349,16 +349,6 @@ static mill_err step_in_parts(tvae_fit *f, int64_t step)
 
 /* ---- the job ---- */
 
-static mill_err job_step(void *ctx, int64_t step)
-{
-    tvae_fit *f = ctx;
-
-    TRY(net_fit_ready(&f->f));
-    if (f->f.flat) return step_in_parts(f, step);
-    const bool last = step % f->f.steps_per_epoch == f->f.steps_per_epoch - 1;
-    return mill_exec_run(last && f->f.e[1] ? f->f.e[1] : f->f.e[0], (uint32_t)step);
-}
-
 /* Of the newest step that ends an epoch; where all batches are alike, of the newest step. */
 static void job_metrics(void *ctx, double *values)
 {
@@ -366,6 +356,20 @@ static void job_metrics(void *ctx, double *values)
     mill_exec *e = f->e[1] ? f->e[1] : f->e[0];
     values[0] = f->flat ? shards_value(&f->shards, "loss") : mill_exec_output_scalar(e, "loss");
     values[1] = f->flat ? shards_value(&f->shards, "kl") : mill_exec_output_scalar(e, "kl");
+}
+
+static mill_err job_step(void *ctx, int64_t step)
+{
+    tvae_fit *f = ctx;
+    const bool last = step % f->f.steps_per_epoch == f->f.steps_per_epoch - 1;
+    double value[2];
+
+    TRY(net_fit_ready(&f->f));
+    TRY(f->f.flat ? step_in_parts(f, step)
+                  : mill_exec_run(last && f->f.e[1] ? f->f.e[1] : f->f.e[0], (uint32_t)step));
+    if (!last) return MILL_OK; /* a batch within an epoch may tell no loss */
+    job_metrics(f, value);
+    return net_fit_check(&f->f, step, value[0], value[1]);
 }
 
 static mill_err job_probe(void *ctx, int64_t step, double *quality)

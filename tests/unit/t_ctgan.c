@@ -379,6 +379,55 @@ void test_nets__resume_to_the_bit(void **state)
     remove(tmp("b"));
 }
 
+/* Of two units dropout clears all in every fourth pack, whose gradient is 0 then; its root has no
+ * slope there. */
+void test_ctgan__trains_where_dropout_clears_a_pack(void **state)
+{
+    mill_table *t = make_table();
+    double loss[2];
+
+    (void)state;
+    for (int shards = 0; shards <= 2; shards += 2) {
+        run r = {.m = &synth_ctgan, .c = small_config("ctgan")};
+        r.c.discriminator_dim = "2";
+        r.c.virtual_shards = shards;
+        assert_ok(synth_schema_fit(&r.schema, t, &r.c));
+        assert_ok(r.m->fit_open(&r.fit, t, r.schema, &r.c, NULL));
+        r.m->fit_job(&r.job, r.fit);
+        run_steps(&r, 0, 20);
+        r.job.metrics(r.job.ctx, loss);
+        assert_true(isfinite(loss[0]) && isfinite(loss[1]));
+        run_close(&r);
+    }
+    mill_table_free(t);
+}
+
+/* A training that has left the numbers ends there, in one piece and in parts. */
+void test_nets__stop_where_a_loss_is_no_number(void **state)
+{
+    mill_table *t = make_table();
+
+    (void)state;
+    for (int m = 0; m < 2; m++)
+        for (int shards = 0; shards <= 2; shards += 2) {
+            run r = {.m = synth_method_find(methods[m]), .c = small_config(methods[m])};
+            char words[64];
+            mill_err err = MILL_OK;
+            int64_t i = 0;
+            r.c.lr = r.c.generator_lr = r.c.discriminator_lr = 1e30;
+            r.c.virtual_shards = shards;
+            assert_ok(synth_schema_fit(&r.schema, t, &r.c));
+            assert_ok(r.m->fit_open(&r.fit, t, r.schema, &r.c, NULL));
+            r.m->fit_job(&r.job, r.fit);
+            while (i < 20 && !err) err = r.job.step(r.job.ctx, i++);
+            assert_int_equal(err, MILL_EINPUT);
+            snprintf(words, sizeof words, "%s: after step %d a loss is", methods[m], (int)i);
+            assert_non_null(strstr(mill_error(), words));
+            run_close(&r);
+        }
+    mill_table_free(t);
+}
+
 void test_nets__allocate_nothing_between_steps(void **state)
 {
     mill_table *t = make_table();
