@@ -1,7 +1,9 @@
 /* headline.c - see headline.h. */
 #include "eval/headline.h"
 
+#include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,19 @@ const eval_headline *eval_headline_find(const char *path)
     for (const eval_headline *h = eval_headlines; h->path; h++)
         if (!strcmp(h->path, path)) return h;
     return NULL;
+}
+
+const char *eval_figure(char buf[EVAL_FIGURE], double x)
+{
+    const double size = fabs(x);
+
+    if (size >= 100)
+        snprintf(buf, EVAL_FIGURE, "%.6g", x);
+    else if (size >= 1e-3 || size == 0)
+        snprintf(buf, EVAL_FIGURE, "%.4f", size == 0 ? 0 : x); /* no -0 */
+    else
+        snprintf(buf, EVAL_FIGURE, "%.2g", x);
+    return buf;
 }
 
 json_t *eval_at(const json_t *report, const char *path)

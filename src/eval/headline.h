@@ -16,6 +16,10 @@ extern const eval_headline eval_headlines[]; /* the last one's path is NULL */
 
 const eval_headline *eval_headline_find(const char *path); /* NULL: there is none */
 
+/* As people read it: four decimals, six digits of what is large, two of what is small. */
+enum { EVAL_FIGURE = 32 };
+const char *eval_figure(char buf[EVAL_FIGURE], double x);
+
 /* What stands at "a.b.c" of an object, in arrays by number ("columns.0.shape"); NULL if nothing
  * does. */
 json_t *eval_at(const json_t *report, const char *path);

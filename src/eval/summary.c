@@ -16,6 +16,14 @@
 
 #include <string.h>
 
+static void cell(mill_text *t, int width, const json_t *value)
+{
+    char buf[EVAL_FIGURE];
+    const bool is_there = json_is_number(value);
+
+    text_add(t, " %*s", width, is_there ? eval_figure(buf, json_number_value(value)) : "-");
+}
+
 /* A figure and what a second real sample would have, or why there is none. */
 static void number_line(mill_text *t, const char *name, const json_t *report, const char *path,
                         const char *expected)
@@ -23,23 +31,13 @@ static void number_line(mill_text *t, const char *name, const json_t *report, co
     const json_t *value = eval_at(report, path), *most = eval_at(report, expected);
     const char *why = json_is_number(value) ? NULL : eval_why_not(report, path);
 
-    if (json_is_number(value))
-        text_add(t, "%-28s %8.4f", name, json_number_value(value));
-    else
-        text_add(t, "%-28s %8s", name, "-");
+    text_add(t, "%-28s", name);
+    cell(t, 8, value);
     if (why)
         text_add(t, "   %s", why);
     else if (json_is_number(most))
-        text_add(t, " %8.4f", json_number_value(most));
+        cell(t, 8, most);
     text_add(t, "\n");
-}
-
-static void cell(mill_text *t, const json_t *value)
-{
-    if (json_is_number(value))
-        text_add(t, " %11.4f", json_number_value(value));
-    else
-        text_add(t, " %11s", "-");
 }
 
 static void rows_line(mill_text *t, const json_t *report)
@@ -75,9 +73,9 @@ static void utility_lines(mill_text *t, json_t *utility)
         json_object_foreach(syn, metric, value)
         {
             text_add(t, "%-15s %-8s", learners[l], metric);
-            cell(t, value);
-            cell(t, json_object_get(json_object_get(of, "train_on_real"), metric));
-            cell(t, json_object_get(json_object_get(of, "ratio"), metric));
+            cell(t, 11, value);
+            cell(t, 11, json_object_get(json_object_get(of, "train_on_real"), metric));
+            cell(t, 11, json_object_get(json_object_get(of, "ratio"), metric));
             text_add(t, "\n");
         }
     }
@@ -97,8 +95,9 @@ static void headline_lines(mill_text *t, const json_t *report, const char *group
             text_add(t, "\n%-46s %8s %8s\n", group, "",
                      !strcmp(group, "privacy") ? "real" : "expected");
         is_first = false;
-        text_add(t, "%-46s %8.4f", h->label, json_number_value(value));
-        if (json_is_number(expected)) text_add(t, " %8.4f", json_number_value(expected));
+        text_add(t, "%-46s", h->label);
+        cell(t, 8, value);
+        if (json_is_number(expected)) cell(t, 8, expected);
         text_add(t, "\n");
     }
 }

@@ -68,18 +68,6 @@ static const char rules[] =
     ".cards{display:block}.cards figure{display:inline-block;width:48%;margin:0 1% 8px 0;"
     "box-sizing:border-box;vertical-align:top}}";
 
-/* A figure: four decimals, or six digits of what is large; NaN: a dash. */
-static const char *number(char buf[32], double x)
-{
-    if (isnan(x))
-        snprintf(buf, 32, "\xe2\x80\x93"); /* an en dash */
-    else if (fabs(x) < 100)
-        snprintf(buf, 32, "%.4f", fabs(x) < 0.00005 ? 0 : x);
-    else
-        snprintf(buf, 32, "%.6g", x);
-    return buf;
-}
-
 const char *page_count(char buf[32], int64_t n)
 {
     char digits[24];
@@ -107,13 +95,13 @@ void page_escape(page *p, const char *s)
 static void figure(page *p, int k, const char *path)
 {
     const json_t *v = eval_at(p->report[k], path);
-    char buf[32];
+    char buf[EVAL_FIGURE];
 
     text_add(p->t, "<span data-table=\"%d\" data-path=\"%s\">", k, path);
     if (json_is_integer(v))
         text_add(p->t, "%lld", (long long)json_integer_value(v));
     else
-        text_add(p->t, "%s", number(buf, page_value(v)));
+        text_add(p->t, "%s", eval_figure(buf, page_value(v)));
     text_add(p->t, "</span>");
 }
 
@@ -127,9 +115,7 @@ void page_beside(page *p, int k, const char *word, const char *path)
 
 void page_no_figure(page *p, const char *why)
 {
-    char buf[32];
-
-    text_add(p->t, "<td class=\"n\">%s", number(buf, (double)NAN));
+    text_add(p->t, "<td class=\"n\">\xe2\x80\x93"); /* an en dash */
     if (!why) return;
     text_add(p->t, "<small class=\"why\">");
     page_escape(p, why);

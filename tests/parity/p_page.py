@@ -132,7 +132,7 @@ def compare_figures(wrong, figures, whole):
     reports = whole.get("reports", [whole])
     for table, path, text in figures:
         want = at(reports[table], path)
-        if abs(float(text) - want) > max(0.50001e-4, 1e-5 * abs(want)):
+        if abs(float(text) - want) > (max(0.50001e-4, 1e-5 * abs(want)) if abs(want) >= 1e-3 else 0.0501 * abs(want)):
             wrong.append(f"{path} of table {table}: {text}, in the JSON {want}")
     top = [k for k in ("overall", "shapes", "trends") if whole.get("reports") is None and not any(f[1] == k for f in figures)]
     if top or len(figures) < 20:

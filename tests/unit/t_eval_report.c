@@ -198,9 +198,9 @@ void test_utility__of_real_rows_does_not_depend_on_the_synthetic_ones(void **sta
     assert_ok(mill_evaluate(&r[1], real, syn, &o, NULL));
     for (int l = 0; l < 2; l++) {
         const char *learner = l ? "boosted_trees" : "logistic";
-        assert_true(json_equal(
-            json_object_get(learner_of(r[0], "utility", learner), "train_on_real"),
-            json_object_get(learner_of(r[1], "utility", learner), "train_on_real")));
+        assert_true(
+            json_equal(json_object_get(learner_of(r[0], "utility", learner), "train_on_real"),
+                       json_object_get(learner_of(r[1], "utility", learner), "train_on_real")));
     }
     assert_true(is_noted(r[1], "utility: 1 synthetic row without a usable target left out"));
     for (int k = 0; k < 2; k++) json_decref(r[k]);
@@ -435,6 +435,21 @@ void test_report__notes_what_it_did_to_the_data(void **state)
     mill_table_free(syn);
 }
 
+void test_figure__shows_small_ones_too(void **state)
+{
+    (void)state;
+    static const struct {
+        double x;
+        const char *want;
+    } figure[] = {{0.97, "0.9700"},      {0, "0.0000"},         {-0.0, "0.0000"},
+                  {1.234e-5, "1.2e-05"}, {-9.9e-4, "-0.00099"}, {0.001, "0.0010"},
+                  {99.5, "99.5000"},     {32561.77, "32561.8"}};
+    char buf[EVAL_FIGURE];
+
+    for (size_t k = 0; k < sizeof figure / sizeof *figure; k++)
+        assert_string_equal(eval_figure(buf, figure[k].x), figure[k].want);
+}
+
 void test_summary__shows_the_figures(void **state)
 {
     (void)state;
@@ -454,6 +469,10 @@ void test_summary__shows_the_figures(void **state)
         strstr(text.s, "utility: regression of \"y\", tested on a fifth of the real table\n"));
     assert_non_null(strstr(text.s, "linear          r2"));
     assert_non_null(strstr(text.s, "note: "));
+    json_object_set_new(json_object_get(r, "support"), "mmd", json_real(-1.5e-6));
+    text_clear(&text);
+    assert_ok(mill_evaluate_summary(&text, r));
+    assert_non_null(strstr(text.s, " -1.5e-06 "));
     text_free(&text);
     json_decref(r);
     mill_table_free(t);
