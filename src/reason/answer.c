@@ -184,8 +184,10 @@ static answer_verdict compare_parts(value_of a, value_of b)
     if (p != q || n < 0 || m < 0) return ANSWER_UNSUPPORTED;
     if (p == E_SET) return both_found(part[0], n, part[1], m);
     if (p == E_TUPLE) {
-        if (n != m || x->open != y->open || x->close != y->close) return ANSWER_DIFFERENT;
-        return compare_in_order(part[0], part[1], n);
+        if (n != m) return ANSWER_DIFFERENT;
+        const answer_verdict v = compare_in_order(part[0], part[1], n);
+        if (v == ANSWER_DIFFERENT || (x->open == y->open && x->close == y->close)) return v;
+        return n == 2 ? ANSWER_DIFFERENT : ANSWER_UNSUPPORTED; /* [1,2] is an interval */
     }
     if (p == E_LIST && n == m) return all_found(part[0], n, part[1], m, true);
     const answer_verdict v = both_found(part[0], n, part[1], m);

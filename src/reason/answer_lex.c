@@ -207,7 +207,8 @@ static bool is_exponent(const lexer *x)
     return s < x->end && is_digit(*s);
 }
 
-/* "2,5": how long the comma is.  Not in brackets, where it separates, nor of more than two. */
+/* "2,5": how long the comma is.  Not in brackets, where it separates, nor beside
+ * another such comma. */
 static int decimal_comma(const lexer *x, const char *number)
 {
     const int n = at(x, "{,}") ? 3 : at(x, ",") ? 1 : 0;
@@ -216,7 +217,7 @@ static int decimal_comma(const lexer *x, const char *number)
     if (!n || x->depth || (number > x->begin && strchr(",.}", number[-1]))) return 0;
     if (s == x->end || !is_digit(*s)) return 0;
     while (s < x->end && is_digit(*s)) s++;
-    return s < x->end && strchr(",.{", *s) ? 0 : n;
+    return x->end - s > 1 && strchr(",.{", *s) && s[1] != ' ' ? 0 : n;
 }
 
 static void lex_number(lexer *x)
@@ -444,11 +445,13 @@ bool answer_lex(expression *e, answer_span s)
 {
     token_list *out = &e->tokens;
     lexer x = {s.s, s.s, s.s + s.n, e, out, .ok = s.n <= MAX_ANSWER};
+    int stops = 0;
 
     e->choices = 0;
     out->n = 0;
     out->used = 0;
-    while (x.end > x.s && strchr(" \t\r\n.", x.end[-1])) x.end--;
+    for (; x.end > x.s && strchr(" \t\r\n.", x.end[-1]); x.end--) stops += x.end[-1] == '.';
+    if (stops > 1) x.ok = false; /* .333... is not .333 */
     while (x.ok && x.s < x.end) {
         const char c = *x.s;
 

@@ -111,6 +111,8 @@ static int take_symbol(parser *p)
 {
     const answer_span s = (p->t++)->text;
 
+    if (s.n == 1 && strchr("kmn", *s.s) && answer_reads(p->e, READ_INDEX))
+        return leaf(p, E_SYMBOL, (answer_span){"n", 1});
     if (answer_is_named(s, "pi") && answer_reads(p->e, READ_DEGREES))
         return leaf(p, E_NUMBER, (answer_span){"180", 3});
     return leaf(p, E_SYMBOL, s);
@@ -159,7 +161,7 @@ static int parse_argument(parser *p)
     while (p->ok && (p->t->kind == T_SYMBOL || p->t->kind == T_NUMBER || is_op(p, OP_FRAC) ||
                      is_op(p, OP_SQRT)))
         at = binary(p, E_MULTIPLY, at, parse_factor(p));
-    return at;
+    return is_op(p, '/') ? fail(p) : at; /* sin x/2: of x, or of x/2? */
 }
 
 /* A sign of percent or degrees, unless it is left out: a unit too, as 5% is no 0.05 cm. */
@@ -330,6 +332,15 @@ static int parse_base(parser *p)
     }
 }
 
+/* x^1/2 may be a root, and 2^3! the factorial of either. */
+static int parse_power(parser *p, int base)
+{
+    const bool one = p->t->kind == T_NUMBER && answer_is_named(p->t->text, "1");
+    const int at = binary(p, E_POWER, base, parse_exponent(p));
+
+    return is_op(p, '!') || (one && is_op(p, '/')) ? fail(p) : at;
+}
+
 /* 7!! is no factorial of a factorial. */
 static bool take_factorial(parser *p)
 {
@@ -351,7 +362,7 @@ static int parse_factor(parser *p)
         at = sign_behind(p, E_DEGREE, at);
     }
     if (p->ok && take_factorial(p)) at = call(p, F_FACTORIAL, at, -1);
-    if (p->ok && take(p, '^')) at = binary(p, E_POWER, at, parse_exponent(p));
+    if (p->ok && take(p, '^')) at = parse_power(p, at);
     while (p->ok) {
         if (take_factorial(p))
             at = call(p, F_FACTORIAL, at, -1);
@@ -386,8 +397,7 @@ static bool take_letters(parser *p)
     const token *t = behind_unit(p->t);
 
     if (t && is_sign(t, '/')) t = behind_unit(t + 1);
-    if (!t || !(t->kind == T_END || is_sign(t, ',') || is_word(t, "and") || is_word(t, "or")))
-        return false;
+    if (!t || !(t->kind == T_END || t->kind == T_WORD || is_sign(t, ','))) return false;
     if (!answer_reads(p->e, READ_UNIT)) return false;
     p->e->unit = p->t->text;
     p->e->unit_known = false;
@@ -407,7 +417,7 @@ static int parse_term(parser *p)
         } else if (take(p, '/')) {
             at = binary(p, E_DIVIDE, at, parse_factor(p));
             /* 1/2x: a half of x, or one over 2x? */
-            if (begins_factor(p) && !is_op(p, '(')) return fail(p);
+            if (begins_factor(p)) return fail(p);
         } else if (begins_factor(p)) {
             if (p->t->kind == T_NUMBER) return fail(p);
             at = binary(p, E_MULTIPLY, at, parse_factor(p));
@@ -427,6 +437,17 @@ static int negate(parser *p, int at)
     return at;
 }
 
+/* + C at the end, where it is left out. */
+static bool take_constant(parser *p)
+{
+    const token *t = p->t + 1;
+
+    if (!is_op(p, '+') || t->kind != T_SYMBOL || !strchr("CcKk", *t->text.s)) return false;
+    if (t[1].kind != T_END || !answer_reads(p->e, READ_NO_CONSTANT)) return false;
+    p->t += 2;
+    return true;
+}
+
 static int parse_value(parser *p)
 {
     if (!p->ok || ++p->depth > MAX_DEPTH) return fail(p);
@@ -440,7 +461,7 @@ static int parse_value(parser *p)
         take(p, '+');
         at = parse_term(p);
     }
-    for (node_kind kind; p->ok && p->t->kind == T_OP;) {
+    for (node_kind kind; p->ok && p->t->kind == T_OP && !take_constant(p);) {
         if (p->t->op == '+')
             kind = E_ADD;
         else if (p->t->op == '-')

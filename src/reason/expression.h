@@ -91,7 +91,9 @@ enum {
     READ_NO_PERCENT = 4, /* 5% is 5 */
     READ_DEGREES = 8,    /* angles are in degrees: sin 30 is a half, pi is 180 */
     READ_LOG_NATURAL = 16,
-    READ_LOG_TEN = 32
+    READ_LOG_TEN = 32,
+    READ_NO_CONSTANT = 64, /* x^2 + C is x^2 */
+    READ_INDEX = 128       /* k, m and n are all one: the n of 2 pi n has no name of its own */
 };
 
 /* ---- trees ---- */
