@@ -255,6 +255,23 @@ static void fit_job(train_job *job, void *ctx)
     };
 }
 
+/* The header's schema knows the cells that were missing in the table; numbers that --trim-rare has
+ * left without a code are missing as well. */
+static mill_err tell_missing(json_t *meta, const synth_codes *c)
+{
+    json_t *columns = json_object_get(json_object_get(meta, "schema"), "columns");
+
+    for (int j = 0; j < c->n_cols; j++) {
+        json_t *column = json_array_get(columns, (size_t)j);
+        const int32_t missing = c->coder[j].missing;
+        const int64_t n = missing < 0 ? 0 : c->count[c->base[j] + missing];
+        if (n <= json_integer_value(json_object_get(column, "missing"))) continue;
+        if (json_object_set_new(column, "missing", json_integer(n)))
+            return mill_fail(MILL_ENOMEM, "no memory for the model's header");
+    }
+    return MILL_OK;
+}
+
 static mill_err fit_write(void *ctx, store_writer *w, json_t *meta)
 {
     mixture_fit *f = ctx;
@@ -265,6 +282,7 @@ static mill_err fit_write(void *ctx, store_writer *w, json_t *meta)
     if (json_object_set_new(meta, "components", json_integer(k))) {
         return mill_fail(MILL_ENOMEM, "no memory for the model's header");
     }
+    TRY(tell_missing(meta, e->codes));
     TRY(store_writer_add(w, "mixture.weight", STORE_F32, 1, &k, f->weight));
     TRY(synth_coders_write(e->codes, w));
     for (int a = 0; a < e->n_cols; a++) {

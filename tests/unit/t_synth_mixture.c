@@ -536,6 +536,33 @@ void test_mixture__keeps_missing_numbers_and_repeated_values(void **state)
     assert_int_equal(after.live, before.live);
 }
 
+/* Nobody lacks a number, but 4 rows have one that fewer than 10 have: it is missing in the model,
+ * which says so and can be asked for it. */
+void test_mixture__tells_of_numbers_that_trimming_took(void **state)
+{
+    enum { ROWS = 400 };
+    mill_table *t;
+    synth_config c = planted_config(2);
+    synth_where w;
+
+    (void)state;
+    assert_ok(table_new(&t, ROWS, 1));
+    assert_ok(column_init(&t->col[0], "x", MILL_INTEGER, ROWS));
+    for (int64_t i = 0; i < ROWS; i++) t->col[0].i64[i] = i % 100 ? i % 2 ? 3 : 8 : 5;
+    synth_model *m = planted_model(t, c, NULL);
+    assert_int_equal(m->schema->col[0].n_missing, 0);
+    assert_fails(MILL_EINPUT, "never missing", synth_where_parse(&w, m->schema, "x="));
+    synth_model_close(m);
+    c.trim_rare = 10;
+    m = planted_model(t, c, NULL);
+    assert_int_equal(m->schema->col[0].n_missing, 4);
+    mill_table *d = planted_sample(m, 50, 1, (const char *[]){"x=", NULL});
+    assert_int_equal(d->col[0].n_missing, 50);
+    mill_table_free(d);
+    synth_model_close(m);
+    mill_table_free(t);
+}
+
 void test_sampler__gives_the_same_rows_in_any_batches(void **state)
 {
     mill_pool *pool = planted_pool(2);
