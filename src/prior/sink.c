@@ -23,11 +23,13 @@ mill_err prior_path(char path[PRIOR_PATH], const char *dir, const char *name)
 
 int64_t prior_text_bytes(const prior_config *c)
 {
+    const int64_t n = c->max_n_nodes; /* each may have all before it as parents, with functions */
     const int64_t layers = c->num_layers > 44 ? c->num_layers : 44; /* 44: as prior_v1_bytes */
 
+    if (!strcmp(c->prior, "dummy")) return 512;
     if (!strcmp(c->prior, "graph_scm"))
-        return 4096 + 512 * c->max_n_nodes + 128 * prior_most_width(c);
-    return 4096 + 96 * layers;
+        return 4096 + 256 * n + 32 * n * n + 128 * prior_most_width(c);
+    return 512 + 96 * layers;
 }
 
 void prior_fill_rows(float *out, const prior_set *set, int64_t first_row, int64_t n, int width)

@@ -84,7 +84,8 @@ static inline bool prior_is_nested(const prior_config *c)
 {
     return c->seq_len_per_gp;
 }
-/* Room for what is written of a data set beside x, y and levels; twice what was seen at most. */
+/* Room for what is written of a data set beside x, y and levels; about twice what was seen at most.
+ */
 int64_t prior_text_bytes(const prior_config *c);
 
 #endif

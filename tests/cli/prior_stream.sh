@@ -13,6 +13,8 @@ dummy="--prior dummy --max-features 6 --max-seq 64 --max-classes 3"
 holds same_bytes cmp alone three
 tail -c "$(wc -c <last)" alone >end
 holds same_bytes_from_the_middle cmp end last
+expect long_texts 0 "2 data sets in" "$T" prior stream -n 2 --prior graph_scm --min-n-nodes 200 --max-n-nodes 200 \
+    --multi-fct-types agg --cauchy-dag-offset 6 --min-features 4 --max-features 4 --max-seq 20 --max-classes 2
 holds is_not_empty test "$(wc -c <alone)" -gt 400000
 
 # A reader that leaves is no error; one that does not read makes the workers wait.
