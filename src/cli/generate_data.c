@@ -242,7 +242,7 @@ static int run(const opt_parsed *p, options *o)
     };
     if (file_mkdir(f->out_dir)) return cli_error(p->set);
     note(o, 1, "Generating %lld datasets of %s into %s with %d worker%s", (long long)f->n_datasets,
-         f->prior, f->out_dir, workers, mill_s(workers));
+         f->prior, f->out_dir, prior_run_workers(&run), mill_s(prior_run_workers(&run)));
     return finish(o, &result, cli_prior_run(&result, p->set, &run));
 }
 

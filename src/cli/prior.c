@@ -201,10 +201,12 @@ static void say_end(const prior_run_result *r, const prior_run_options *o)
 
 int cli_prior_run(prior_run_result *result, const opt_set *set, const prior_run_options *o)
 {
-    char size[32];
+    const int n = prior_run_workers(o);
+    char size[32], fewer[64] = "";
 
-    cli_say("%lld data set%s of %s, %d worker%s, at most %s each", (long long)o->n, mill_s(o->n),
-            o->config->prior, o->workers, mill_s(o->workers),
+    if (n < o->workers) snprintf(fewer, sizeof fewer, " for %d unit%s of the format", n, mill_s(n));
+    cli_say("%lld data set%s of %s, %d worker%s%s, at most %s each", (long long)o->n, mill_s(o->n),
+            o->config->prior, n, mill_s(n), fewer,
             mill_format_size(size, (double)prior_run_memory(o)));
     train_signals_install();
     fflush(NULL);

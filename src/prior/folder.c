@@ -205,10 +205,10 @@ static mill_err take_lock(prior_folder *f)
 
 mill_err folder_open(prior_folder *f, const prior_run_options *o)
 {
-    const int64_t size = o->format->unit_size(o->config);
-
-    *f = (prior_folder){.o = *o, .lock = -1, .first_unit = o->first / size};
-    f->n_units = (o->first + o->n + size - 1) / size - f->first_unit;
+    *f = (prior_folder){.o = *o,
+                        .lock = -1,
+                        .first_unit = o->first / o->format->unit_size(o->config),
+                        .n_units = prior_run_units(o)};
     f->unit = mill_alloc((size_t)f->n_units, sizeof *f->unit);
     mill_err err = f->unit ? file_mkdir(o->dir) : MILL_ENOMEM;
     if (!err) err = folder_check(f); /* before anything is made in a folder of others */

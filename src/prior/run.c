@@ -200,6 +200,23 @@ static mill_err work(void *ctx, crew_board *b, int seat)
 
 /* ---- in the parent ---- */
 
+int64_t prior_run_units(const prior_run_options *o)
+{
+    const int64_t size = o->format->unit_size(o->config);
+
+    return (o->first + o->n + size - 1) / size - o->first / size;
+}
+
+static int fewer(int workers, int64_t units)
+{
+    return units < workers ? (int)units : workers;
+}
+
+int prior_run_workers(const prior_run_options *o)
+{
+    return fewer(o->workers, prior_run_units(o));
+}
+
 int64_t prior_run_memory(const prior_run_options *o)
 {
     const int64_t a_set = (prior_most_cells(o->config) + prior_most_rows(o->config)) * 4 +
@@ -295,11 +312,10 @@ static mill_err run_crew(prior_run_result *r, prior_folder *f, const int64_t *to
 {
     plan p = {f, todo};
     const int64_t before = r->made;
-    const int workers = n < f->o.workers ? (int)n : f->o.workers;
     train_progress progress;
     crew *c;
 
-    TRY(crew_new(&c, workers, n, n));
+    TRY(crew_new(&c, f->o.workers, n, n));
     progress_begin(&progress, STDERR_FILENO, f->o.quiet, f->o.config->prior, "data sets");
     progress_range(&progress, before, f->o.n);
     const double began = mill_clock();
@@ -334,14 +350,15 @@ static mill_err list_todo(int64_t **out, int64_t *n, const prior_folder *f)
 
 static mill_err check_memory(const prior_run_options *o)
 {
-    const int64_t each = prior_run_memory(o), all = each * o->workers;
+    const int workers = prior_run_workers(o);
+    const int64_t each = prior_run_memory(o), all = each * workers;
     char a[32], b[32], c[32];
 
     if (!o->memory_limit || all <= o->memory_limit) return MILL_OK;
     return mill_fail(MILL_EINPUT,
                      "%d worker%s may take %s each, %s together, above --memory-limit %s: fewer "
                      "--nproc, a smaller --inner-bsz, or fewer rows and features",
-                     o->workers, mill_s(o->workers), mill_format_size(a, (double)each),
+                     workers, mill_s(workers), mill_format_size(a, (double)each),
                      mill_format_size(b, (double)all),
                      mill_format_size(c, (double)o->memory_limit));
 }
@@ -358,6 +375,7 @@ static mill_err run_in(prior_run_result *r, prior_folder *f)
 
     sum_units(r, f);
     TRY(list_todo(&todo, &n, f));
+    f->o.workers = fewer(f->o.workers, n);
     folder_log(
         f,
         "begun by version %s: %lld data set%s of %s from %lld, %lld of them complete; %d worker%s",

@@ -25,7 +25,7 @@ typedef struct {
     int64_t first, n; /* data sets first .. first + n - 1 */
     bool csv;         /* npy: CSV files too */
     int64_t inner;    /* finished data sets that a worker holds before it writes them; >= 1 */
-    int workers;
+    int workers;      /* at most */
     bool resume;
     bool quiet;
     int64_t memory_limit; /* of all workers together; 0: none */
@@ -51,6 +51,8 @@ mill_err prior_run(prior_run_result *result, const prior_run_options *o);
 
 bool prior_folders_for(const prior_format *f, int64_t n); /* npy: a folder for each 10,000 */
 
+int64_t prior_run_units(const prior_run_options *o);
+int prior_run_workers(const prior_run_options *o); /* that start: no more than there are units */
 /* Most bytes of one worker: the maker's, the format's and what it holds. */
 int64_t prior_run_memory(const prior_run_options *o);
 

@@ -2,8 +2,8 @@
  * shard.c - writing and reading shards (shard.h).
  *
  * x goes to the file as it comes; what is small waits in memory for the end.  A shard has so many
- * data sets that at the largest size that the configuration can draw it comes to 64 MiB: a power of
- * two, 128 at 1,024 rows and 100 columns.
+ * data sets that at the largest size that the configuration can draw x comes to 64 MiB and what
+ * waits takes 48 MiB at most: a power of two, 128 at 1,024 rows and 100 columns.
  */
 #include "prior/shard.h"
 
@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 16 /* floats */, MOST_SETS = 1 << 16, META_ROOM = 16 << 10 };
-static const int64_t target_bytes = 64 << 20;
+enum { LINE = 16 /* floats */, META_ROOM = 16 << 10 };
+static const int64_t most_x_bytes = 64 << 20, most_held_bytes = 48 << 20;
 
 /* ORDER COLUMN */
 static const char *const column_names[SHARD_N_COLUMN] = {"index",
@@ -41,21 +41,27 @@ typedef struct {
     int64_t n_y, n_levels, n_sets;
 } shard_writer;
 
+/* Of a data set: all but x. */
+static int64_t held_bytes(const prior_config *c)
+{
+    const int64_t n = 4 * (prior_most_rows(c) + prior_most_width(c)) + 8 * (SHARD_N_COLUMN + 1) +
+                      prior_text_bytes(c);
+
+    return 2 * n; /* a growing text doubles */
+}
+
 static int64_t shard_size(const prior_config *c)
 {
-    const int64_t most = prior_most_cells(c) * (int64_t)sizeof(float);
+    const int64_t x = 4 * prior_most_cells(c), held = held_bytes(c);
     int64_t n = 1;
 
-    while (n < MOST_SETS && 2 * n * most <= target_bytes) n *= 2;
+    while (2 * n * x <= most_x_bytes && 2 * n * held <= most_held_bytes) n *= 2;
     return n;
 }
 
 static int64_t shard_memory(const prior_config *c)
 {
-    const int64_t a_set =
-        prior_most_rows(c) * (int64_t)sizeof(float) + prior_most_width(c) * 4 + prior_text_bytes(c);
-
-    return shard_size(c) * a_set * 2; /* a growing text doubles */
+    return shard_size(c) * held_bytes(c);
 }
 
 static bool shard_path(char *path, const prior_sink *s, const prior_unit *u, int64_t k)

@@ -9,8 +9,12 @@ same() { holds "$1" diff -r -x run "$2" "$3"; } # all files but times, host and 
 # shellcheck disable=SC2086
 {
 expect shards 0 "300 data sets" "$T" prior -n 300 -o one $dummy --nproc 1
-expect two_workers 0 "2 workers" "$T" prior -n 300 -o two $dummy --nproc 2 --inner-bsz 7
-same two_workers_bytes one two
+expect one_unit 0 "1 worker for 1 unit of the format" "$T" prior -n 300 -o two $dummy --nproc 2 --inner-bsz 7
+same inner_bytes one two
+expect two_workers 0 "2 workers, at most" "$T" prior -n 300 -o ends $dummy --start-index 16234 --nproc 2 --inner-bsz 7
+holds two_shards test "$(echo ends/shard_*)" = "ends/shard_000000.mill ends/shard_000001.mill"
+"$T" prior -n 300 -o alone $dummy --start-index 16234 --nproc 1 -q
+same two_workers_bytes ends alone
 expect pt 0 "300 data sets" "$T" prior -n 300 -o pt $dummy --format pt --num-gpus 0
 holds pt_is_a_zip python3 -m zipfile -t pt/batch_000005.pt
 expect npy 0 "300 data sets" "$T" prior -n 300 -o npy $dummy --format npy --save-csv --nproc 2
@@ -185,15 +189,17 @@ if command -v gcc >/dev/null; then
     export TABMILL_NVML=$PWD/fake.so
     # shellcheck disable=SC2086
     {
-    expect gpu_each 0 "2 workers, one for each GPU asked for; they compute on processor cores, no GPU does" "$T" prior -n 20 -o gpus $dummy
+    blocks="$dummy --format pt" # of 50
+    expect gpu_each 0 "2 workers, one for each GPU asked for; they compute on processor cores, no GPU does" "$T" prior -n 200 -o gpus $blocks
     expect gpu_too_many 2 "this machine has 2 that may be used" "$T" prior -n 20 -o x $dummy --num-gpus 3
-    expect nproc_before_gpus 0 "3 workers" "$T" prior -n 20 -o nproc $dummy --num-gpus 2 --nproc 3
+    expect nproc_before_gpus 0 "3 workers" "$T" prior -n 200 -o nproc $blocks --num-gpus 2 --nproc 3
     LD_DEBUG=files "$T" prior -n 20 -o opened $dummy --num-gpus 1 -q >out 2>&1
     says gpu_library_is_opened fake.so
-    LD_DEBUG=files "$T" prior -n 20 -o cores $dummy --num-gpus 0 -q >out 2>&1
+    LD_DEBUG=files "$T" prior -n 200 -o cores $blocks --num-gpus 0 -q >out 2>&1
     }
     holds no_gpu_library_is_opened test -e cores/index.json -a "$(grep -c fake.so out)" = 0
     same gpu_bytes gpus cores
+    same nproc_bytes gpus nproc
 else
     echo "SKIP: gcc is absent"
 fi

@@ -3,7 +3,9 @@
 . tests/lib/cli.sh
 T=$TABMILL
 : >out
-dummy="--prior dummy --max-features 6 --max-seq 64 --max-classes 3 --batch-size 50"
+dummy="--prior dummy --max-features 6 --max-seq 64 --max-classes 3"
+blocks="$dummy --batch-size 5 --format pt" # 20 units of 100
+some=$(($(nproc) < 20 ? $(nproc) : 20))
 once() { test "$(grep -c -e "$1" err)" = 1; } # the last command has said so, once
 
 # What a run is of where nothing is said.
@@ -26,14 +28,14 @@ says default_options "mix_scm 1024 2 100 10 0.1.4 True"
 export TABMILL_NVML=$PWD/absent.so
 # shellcheck disable=SC2086
 {
-expect no_gpu 0 "one worker for each of $(nproc) core" "$T" prior -n 100 -o none $dummy
+expect no_gpu 0 "one worker for each of $(nproc) core" "$T" prior -n 100 -o none $blocks
 holds no_gpu_once once "no GPU here"
-holds no_gpu_workers grep -q "$(nproc) workers\?, at most" err
-expect zero_gpus 0 "$(nproc) worker" "$T" prior -n 100 -o zero $dummy --num-gpus 0
+holds no_gpu_workers grep -q "$some workers\?, at most" err
+expect zero_gpus 0 "$some worker" "$T" prior -n 100 -o zero $blocks --num-gpus 0
 holds zero_gpus_is_silent test "$(grep -c GPU err)" = 0
 holds no_gpu_bytes diff -r -x run none zero
 expect no_such_gpu 2 "this machine has 0 that may be used" "$T" prior -n 1 -o x $dummy --num-gpus 1
-expect eight_workers 0 "8 workers" "$T" prior -n 100 -o eight $dummy --nproc 8
+expect eight_workers 0 "8 workers" "$T" prior -n 100 -o eight $blocks --nproc 8
 holds eight_workers_bytes diff -r -x run none eight
 expect no_workers 2 "auto, or 1 to 256" "$T" prior -n 1 -o x $dummy --nproc 0
 }
@@ -42,9 +44,9 @@ if command -v gcc >/dev/null; then # two pretended ones
     export TABMILL_NVML=$PWD/fake.so
     # shellcheck disable=SC2086
     {
-    expect one_gpu 0 "1 worker, at most" "$T" prior -n 100 -o one $dummy --num-gpus 1
+    expect one_gpu 0 "1 worker, at most" "$T" prior -n 100 -o one $blocks --num-gpus 1
     holds one_gpu_once once "1 worker, one for each GPU asked for; they compute on processor cores, no GPU does"
-    expect each_gpu 0 "2 workers, at most" "$T" prior -n 100 -o each $dummy --num-gpus -1
+    expect each_gpu 0 "2 workers, at most" "$T" prior -n 100 -o each $blocks --num-gpus -1
     holds each_gpu_once once "no GPU does"
     }
 else

@@ -55,6 +55,12 @@ static void same_folders(const char *a, const char *b)
 
 static const prior_format *const formats[] = {&prior_shards, &prior_pt, &prior_npy};
 
+/* Of data sets on both sides of a unit's end there are two units at least. */
+static void begin_in_a_unit(prior_run_options *o)
+{
+    o->first = o->format->unit_size(o->config) - 2;
+}
+
 void test_run__has_the_same_bytes_for_any_workers_and_inner(void **state)
 {
     const prior_config c = small();
@@ -63,11 +69,15 @@ void test_run__has_the_same_bytes_for_any_workers_and_inner(void **state)
     (void)state;
     for (int f = 0; f < 3; f++) {
         prior_run_options o = options(&c, formats[f], 0);
+        begin_in_a_unit(&o);
+        assert_int_equal(prior_run_workers(&o), 1);
         assert_ok(prior_run(&r, &o));
         assert_int_equal(r.made, 210);
         o = options(&c, formats[f], 1);
+        begin_in_a_unit(&o);
         o.workers = 3;
         o.inner = 5;
+        assert_in_range(prior_run_workers(&o), 2, 3);
         assert_ok(prior_run(&r, &o));
         same_folders(dirs[0], dirs[1]);
         clean();
@@ -284,11 +294,28 @@ void test_run__exports_to_what_a_run_of_that_format_makes(void **state)
     clean();
 }
 
+/* The promise of a worker at up to 1,024 rows and 100 features; three quarters are v1's weights. */
+void test_run__takes_less_than_256_MiB_a_worker(void **state)
+{
+    static const char *const priors[] = {"mix_scm", "graph_scm", "dummy"};
+    static const int rows[] = {10, 100, 300, 1024}, features[] = {2, 10, 30, 100};
+
+    (void)state;
+    for (int k = 0; k < 3 * 3 * 16; k++) {
+        prior_config c = prior_config_default();
+        c.prior = priors[k / 3 % 3];
+        c.max_seq = rows[k / 9 % 4];
+        c.max_features = features[k / 36];
+        const prior_run_options o = options(&c, formats[k % 3], 0);
+        assert_in_range(prior_run_memory(&o), 1 << 20, 256 << 20);
+    }
+}
+
 void test_run__is_refused_above_the_memory_limit(void **state)
 {
     const prior_config c = small();
     prior_run_result r;
-    prior_run_options o = options(&c, &prior_shards, 0);
+    prior_run_options o = options(&c, &prior_pt, 0);
 
     (void)state;
     o.memory_limit = prior_run_memory(&o) * 2 - 1;
