@@ -15,7 +15,12 @@ while read -r c; do
 done <<END
 $commands
 END
-# and no command is missing there
-"$TABMILL" -h 2>&1 | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | while read -r c; do
+# and no command is missing there, nor a verb of those that have some: a wrong one is answered with all of them
+{
+    "$TABMILL" -h 2>&1 | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'
+    for c in prior reason; do
+        "$TABMILL" $c nope 2>&1 | sed -n 's/.*not one of //p' | tr -d ' ' | tr ',' '\n' | sed "s/^/$c /"
+    done
+} | while read -r c; do
     echo "$commands" | grep -qx "$c" || echo "FAIL docs/cli.md has no block for $c"
 done
