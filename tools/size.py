@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """size.py [--check] - how long our files and functions are, and how much of them is comment.
 
-Prints the columns of the table in CONTRIBUTING.md for each room: median/p90/max.  With --check prints only what is
+Prints a table of them for each room: median/p90/max.  With --check prints only what is
 beyond 800 lines a file or 60 a function and fails on it; a file or a function whose first line or head comment carries
 `NOLINT(size): reason` passes.  A function is a top-level brace block in clang-format's layout: "{" in column 0 to "}".
 """

@@ -34,7 +34,7 @@ static int spaced(double *to, const double *x, int64_t n, int i)
     for (int k = 0; k < i; k++) { /* numpy.linspace(0, n - 1, i) */
         const int64_t at = k == i - 1 && i > 1 ? n - 1 : (int64_t)(k * step);
         if (m && x[at] == to[m - 1]) continue;
-        if (m == MOST_BREAKS) to[--m] = x[n - 1];
+        if (m == MOST_BREAKS) m--; /* the last break is the largest value */
         to[m++] = x[at];
     }
     return m;
