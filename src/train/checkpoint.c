@@ -178,7 +178,7 @@ static mill_err list_steps(int64_t **out, int *n, const char *dir)
 
 static void list_prepend(checkpoint_list *list, const loop_state *s)
 {
-    if (list->n == CHECKPOINT_MAX) return;
+    if (list->n > CHECKPOINT_MAX) return;
     memmove(list->at + 1, list->at, (size_t)list->n * sizeof list->at[0]);
     list->at[0].step = s->step;
     list->at[0].best_step = s->best_step;
@@ -224,6 +224,7 @@ static bool is_needed(const checkpoint_list *list, int first_kept, int64_t step)
 
 mill_err checkpoint_rotate(checkpoint_list *list, const char *dir, const loop_state *s, int keep)
 {
+    mill_err err = MILL_OK;
     int left = 0;
 
     if (!list->n || list->at[list->n - 1].step != s->step) list->n++;
@@ -232,13 +233,13 @@ mill_err checkpoint_rotate(checkpoint_list *list, const char *dir, const loop_st
 
     const int first_kept = list->n > keep ? list->n - keep : 0;
     for (int i = 0; i < list->n; i++) {
-        if (is_needed(list, first_kept, list->at[i].step) && !(list->n > CHECKPOINT_MAX && i == 0))
+        if (is_needed(list, first_kept, list->at[i].step))
             list->at[left++] = list->at[i];
-        else
-            TRY(remove_step(dir, list->at[i].step));
+        else if (remove_step(dir, list->at[i].step)) /* it stays, and is none of ours any more */
+            err = MILL_EIO;
     }
     list->n = left;
-    return MILL_OK;
+    return err;
 }
 
 static mill_err link_step(const char *dir, const char *name, int64_t step)

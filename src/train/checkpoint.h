@@ -24,13 +24,17 @@ typedef struct {
  * Patience begins anew when it is better than the last that did so by more than `least_gain`. */
 bool loop_state_probed(loop_state *s, double quality, double least_gain);
 
-/* The kept checkpoints of a run, oldest first: what rotation must know of each. */
+/*
+ * The kept checkpoints of a run, oldest first: what rotation must know of each.  With the newest
+ * CHECKPOINT_MAX the best state that the oldest of them refers to is kept (later ones refer to it
+ * or to one among them), and while one is being noted it is one more.
+ */
 enum { CHECKPOINT_MAX = 64 };
 typedef struct {
     int n;
     struct {
         int64_t step, best_step;
-    } at[CHECKPOINT_MAX + 1];
+    } at[CHECKPOINT_MAX + 2];
 } checkpoint_list;
 
 int64_t checkpoint_step(const char *name); /* step_0000000840.mill: 840; of any other name -1 */

@@ -735,6 +735,48 @@ void test_loop__keeps_the_best_state_without_early_stop(void **state)
     clean();
 }
 
+/* However many are kept: the first is the best, and stays beside the newest. */
+void test_loop__keeps_the_best_state_beside_as_many_as_can_be_kept(void **state)
+{
+    (void)state;
+    for (int keep = CHECKPOINT_MAX - 2; keep <= CHECKPOINT_MAX; keep++) {
+        train_options o = fresh(NULL);
+        toy t;
+
+        o.keep_best = true;
+        o.probe_steps = 10;
+        o.keep = keep;
+        fail_at(&t, 705, 750, 10, &o);
+        assert_int_equal(count_files("step_"), keep + 1);
+        o.resume = true;
+        run(&t, 10, 750, &o);
+        assert_int_equal(t.steps_run, 50);
+        assert_true(toy_hash(&t) == hash_after(10, 10));
+        assert_int_equal(count_files("step_"), keep + 1);
+        assert_null(strstr(log_text, "passed over"));
+        clean();
+    }
+}
+
+/* Folders under the names of checkpoints: they cannot be removed like files. */
+void test_checkpoint__are_forgotten_when_they_cannot_be_removed(void **state)
+{
+    checkpoint_list list = {0};
+    char path[200];
+
+    (void)state;
+    fresh(NULL);
+    for (int i = 1; i <= 2 * CHECKPOINT_MAX; i++) {
+        const loop_state s = {.step = i, .best_step = -1};
+        snprintf(path, sizeof path, "%s/step_%010d.mill", dir, i);
+        assert_ok(file_mkdir(path));
+        const mill_err err = checkpoint_rotate(&list, dir, &s, 2);
+        assert_int_equal(err, i > 2 ? MILL_EIO : MILL_OK);
+        assert_int_equal(list.n, i < 2 ? i : 2);
+    }
+    clean();
+}
+
 static void assert_links_to(const char *name, const char *target)
 {
     char path[200], found[200] = "";
