@@ -42,8 +42,9 @@ int64_t checkpoint_step(const char *name)
 
 bool loop_state_probed(loop_state *s, double quality, double least_gain)
 {
-    const bool is_first = s->best_step < 0, is_best = is_first || quality > s->best_quality;
-    const bool is_gain = is_first || quality > s->mark + least_gain;
+    const bool is_first = s->best_step < 0, is_number = isfinite(quality);
+    const bool is_best = is_number && (is_first || quality > s->best_quality);
+    const bool is_gain = is_number && (is_first || quality > s->mark + least_gain);
 
     s->quality = quality;
     s->since_best = is_gain ? 0 : s->since_best + 1;
@@ -61,8 +62,8 @@ static json_t *loop_json(const train_job *job, const loop_state *s)
                      (json_int_t)s->step, "best_step", (json_int_t)s->best_step, "best_quality",
                      s->best_step < 0 ? json_null() : json_real(s->best_quality), "since_best",
                      (json_int_t)s->since_best, "mark", s->mark, "quality",
-                     isnan(s->quality) ? json_null() : json_real(s->quality), "ended", s->is_ended,
-                     "early", s->stopped_early);
+                     isfinite(s->quality) ? json_real(s->quality) : json_null(), "ended",
+                     s->is_ended, "early", s->stopped_early);
 }
 
 mill_err checkpoint_write(const char *dir, const train_job *job, const loop_state *s)

@@ -20,8 +20,9 @@ typedef struct {
     bool stopped_early;
 } loop_state;
 
-/* Counts a probe of `quality` after s->step; true if none was better, and its state is to be kept.
- * Patience begins anew when it is better than the last that did so by more than `least_gain`. */
+/* Counts a probe of `quality` after s->step; true if none was better, and its state is to be kept:
+ * never of NaN or an infinity.  Patience begins anew when it is better than the last that did so by
+ * more than `least_gain`. */
 bool loop_state_probed(loop_state *s, double quality, double least_gain);
 
 /*

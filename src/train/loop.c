@@ -31,9 +31,10 @@ typedef struct {
     train_run run;
     tensorboard *tb;
     train_progress progress;
-    double saved_at;   /* mill_clock of the last checkpoint */
-    int64_t n_unsaved; /* checkpoints that could not be written */
-    bool has_no_links; /* the file system: latest.mill and best.mill are wanted and not there */
+    double saved_at;     /* mill_clock of the last checkpoint */
+    int64_t n_unsaved;   /* checkpoints that could not be written */
+    int64_t n_no_number; /* probes whose quality was none */
+    bool has_no_links;   /* the file system: latest.mill and best.mill are wanted and not there */
     double value[JOB_MAX_METRICS];
     mill_text facts, line; /* reused, so that the loop does not allocate */
 } loop;
@@ -153,6 +154,9 @@ static mill_err probe(loop *l, bool *is_best)
     double quality;
 
     TRY(l->job->probe(l->job->ctx, s->step, &quality));
+    if (!isfinite(quality) && !l->n_no_number++)
+        mill_log(MILL_LOG_WARN, "step %lld: the probe's quality is no number, and never the best",
+                 (long long)s->step);
     if (keeps_best(l))
         *is_best = loop_state_probed(s, quality, l->o->least_gain);
     else

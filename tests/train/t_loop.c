@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -774,6 +775,32 @@ void test_checkpoint__are_forgotten_when_they_cannot_be_removed(void **state)
         assert_int_equal(err, i > 2 ? MILL_EIO : MILL_OK);
         assert_int_equal(list.n, i < 2 ? i : 2);
     }
+    clean();
+}
+
+static mill_err probe_late(void *ctx, int64_t step, double *quality)
+{
+    (void)ctx;
+    *quality = step < 20 ? (double)NAN : step < 30 ? (double)INFINITY : 1 / (double)step;
+    return MILL_OK;
+}
+
+void test_loop__takes_no_probe_for_the_best_that_is_no_number(void **state)
+{
+    (void)state;
+    train_options o = fresh(NULL);
+    train_end end;
+    toy t;
+
+    o.keep_best = true;
+    o.probe_steps = 10;
+    toy_init(&t, 0);
+    train_job job = toy_job(&t, 50, 10);
+    job.probe = probe_late;
+    assert_ok(train_loop(&end, &job, &o));
+    assert_true(toy_hash(&t) == hash_after(30, 0));
+    assert_non_null(strstr(log_text, "step 10: the probe's quality is no number"));
+    assert_null(strstr(log_text, "step 20: the probe"));
     clean();
 }
 
