@@ -32,6 +32,7 @@ typedef struct {
 static int parse_value(parser *p);
 static int parse_list(parser *p);
 static int parse_factor(parser *p);
+static int parse_operator(parser *p);
 
 /* ---- nodes ---- */
 
@@ -164,6 +165,28 @@ static int parse_argument(parser *p)
     return is_op(p, '/') ? fail(p) : at; /* sin x/2: of x, or of x/2? */
 }
 
+/* \circ, ^\circ, ^{\circ} */
+static const token *behind_degree(const token *t)
+{
+    if (is_sign(t, OP_DEGREE)) return t + 1;
+    if (is_sign(t, '^') && is_sign(t + 1, OP_DEGREE)) return t + 2;
+    const bool braces = is_sign(t, '^') && is_sign(t + 1, '{') && is_sign(t + 2, OP_DEGREE);
+    return braces && is_sign(t + 3, '}') ? t + 4 : NULL;
+}
+
+static bool take_degree(parser *p)
+{
+    const token *t = behind_degree(p->t);
+
+    if (t) p->t = t;
+    return t != NULL;
+}
+
+static bool is_power(const parser *p)
+{
+    return is_op(p, '^') && !behind_degree(p->t);
+}
+
 /* A sign of percent or degrees, unless it is left out: a unit too, as 5% is no 0.05 cm. */
 static int sign_behind(parser *p, node_kind kind, int at)
 {
@@ -232,7 +255,9 @@ static int parse_number(parser *p)
     if (memchr(t->text.s, '.', t->text.n)) return at;
     if (is_op(p, OP_FRAC)) {
         const int top = proper_top(p->t + 1);
-        return top < 0 ? at : top == 0 ? fail(p) : binary(p, E_ADD, at, parse_factor(p));
+        if (top < 0) return at;
+        const int part = top ? parse_operator(p) : fail(p);
+        return is_power(p) ? fail(p) : binary(p, E_ADD, at, part);
     }
     if (p->t->kind != T_NUMBER) return at;
     if (!p->t->after_space || !is_sign(p->t + 1, '/') || p->t[2].kind != T_NUMBER ||
@@ -241,7 +266,7 @@ static int parse_number(parser *p)
     const int top = take_number(p);
     p->t++;
     const int bottom = take_number(p);
-    if (is_op(p, '/') || is_op(p, '^')) return fail(p); /* of what? */
+    if (is_op(p, '/') || is_power(p)) return fail(p); /* of what? */
     return binary(p, E_ADD, at, binary(p, E_DIVIDE, top, bottom));
 }
 
@@ -353,14 +378,7 @@ static int parse_factor(parser *p)
 {
     if (!p->ok || ++p->depth > MAX_DEPTH) return fail(p);
     int at = parse_base(p);
-    if (p->ok && is_op(p, '^') && p->t[1].kind == T_OP &&
-        (p->t[1].op == OP_DEGREE ||
-         (p->t[1].op == '{' && p->t[2].kind == T_OP && p->t[2].op == OP_DEGREE))) {
-        const bool braces = p->t[1].op == '{';
-        p->t += braces ? 3 : 2;
-        if (braces && !take(p, '}')) return fail(p);
-        at = sign_behind(p, E_DEGREE, at);
-    }
+    if (p->ok && take_degree(p)) at = sign_behind(p, E_DEGREE, at);
     if (p->ok && take_factorial(p)) at = call(p, F_FACTORIAL, at, -1);
     if (p->ok && take(p, '^')) at = parse_power(p, at);
     while (p->ok) {
@@ -368,7 +386,7 @@ static int parse_factor(parser *p)
             at = call(p, F_FACTORIAL, at, -1);
         else if (take(p, '%'))
             at = sign_behind(p, E_PERCENT, at);
-        else if (take(p, OP_DEGREE))
+        else if (take_degree(p))
             at = sign_behind(p, E_DEGREE, at);
         else
             break;

@@ -65,6 +65,9 @@ void test_answer__knows_equal_answers(void **state)
         {"3\\text{ square cm}", "3"},
         {"5 million", "5\\text{ million}"},
         {"2ab", "2ba"},
+        {"33\\frac13\\%", "\\frac13"},
+        {"22\\frac12^\\circ", "22.5^\\circ"},
+        {"22 1/2^{\\circ}", "22.5"},
         {"x^2/4+y^2/9", "\\frac{x^2}{4}+\\frac{y^2}{9}"},
         {"5.", "5"},
         {"\\sin(x)/6", "\\frac{\\sin x}{6}"},
@@ -253,6 +256,7 @@ void test_answer__says_where_it_cannot_say(void **state)
         {"3 7/2", "13/2"},
         {"2 1/2/3", "5/6"},
         {"0^0", "1"},
+        {"1\\frac12^2", "9/4"},
         {"\\frac{0}{0}", "1"},
         {"(2+\\sqrt3)^{100}", "(2+\\sqrt3)^{100}+(2-\\sqrt3)^{100}"}, /* too close to call */
         {"10^{20}+\\sqrt2", "10^{20}+\\sqrt3"},
