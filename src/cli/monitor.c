@@ -71,6 +71,7 @@ static const char header[] =
 typedef struct {
     int64_t samples, known, busy[BINS]; /* how often GPU_Utilization was so many percent */
     int64_t throttled;
+    bool tells_throttle;
     int gpu, instance;
     double xid; /* the last; <= 0: none, or not known */
     double peak_bytes, first_energy, last_energy;
@@ -143,7 +144,7 @@ static void add_rest(char *line, size_t size, const monitor *m, const host_sampl
     add_cell(line, size, h->used_bytes / 1048576, 0);
     add_cell(line, size, h->total_bytes / 1048576, 0);
     add_cell(line, size, h->ranks || m->child ? h->ranks : -1, 0);
-    add_cell(line, size, h->ranks ? h->rss_bytes / 1048576 : -1, 1);
+    add_cell(line, size, h->rss_bytes > 0 ? h->rss_bytes / 1048576 : -1, 1);
     rank_view_words(phase, sizeof phase, &h->view);
     add_text(line, size, phase);
     add_cell(line, size, (double)h->view.step, 0);
@@ -209,6 +210,7 @@ static void count_gpu(gpu_sum *s, const nvml_sample *g)
     if (g->busy >= 0) s->busy[g->busy > 100 ? 100 : (int)g->busy]++;
     s->known += g->busy >= 0;
     if (g->used_bytes > s->peak_bytes) s->peak_bytes = g->used_bytes;
+    s->tells_throttle |= g->throttle >= 0;
     s->throttled += g->throttle > 1;
     if (g->xid > 0) s->xid = g->xid;
     if (g->memory_errors > 0) s->memory_errors = g->memory_errors;
@@ -310,12 +312,12 @@ static void print_gpu(const gpu_sum *s, double each)
         return;
     }
     for (int p = 0; p < BINS; p++) mean += p * (double)s->busy[p] / (double)s->known;
-    fprintf(
-        stderr,
-        "%s: mean %.0f%% util (p5 %d, p95 %d), idle %.1f s, peak %s, %.6f kWh, throttled %.1f s",
-        name, mean, percentile(s, 0.05), percentile(s, 0.95), (double)s->busy[0] * each,
-        mill_format_size(size, s->peak_bytes), (s->last_energy - s->first_energy) / 3.6e6,
-        (double)s->throttled * each);
+    fprintf(stderr, "%s: mean %.0f%% util (p5 %d, p95 %d), idle %.1f s, peak %s", name, mean,
+            percentile(s, 0.05), percentile(s, 0.95), (double)s->busy[0] * each,
+            mill_format_size(size, s->peak_bytes));
+    if (s->last_energy >= 0)
+        fprintf(stderr, ", %.6f kWh", (s->last_energy - s->first_energy) / 3.6e6);
+    if (s->tells_throttle) fprintf(stderr, ", throttled %.1f s", (double)s->throttled * each);
     if (s->memory_errors > 0)
         fprintf(stderr, ", %.0f memory error%s not corrected", s->memory_errors,
                 mill_s((int64_t)s->memory_errors));

@@ -42,11 +42,24 @@ static void read_processors(host_sample *out)
 
 typedef struct {
     int pid, parent;
-    bool is_in;
+    bool is_in, is_rank;
 } process;
 
+/* Whether it runs our command, whose ranks may be forks of it. */
+static bool is_ours(int pid)
+{
+    char path[64], target[4096];
+
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    const ssize_t n = readlink(path, target, sizeof target - 1);
+    if (n < 0) return false;
+    target[n] = 0;
+    const char *name = strrchr(target, '/');
+    return name && !strncmp(name, "/tabmill", 8);
+}
+
 /* Whether its first environment had RANK and WORLD_SIZE; that of other users cannot be read. */
-static bool is_rank(int pid)
+static bool knows_rank(int pid)
 {
     char path[64], *text;
 
@@ -96,6 +109,24 @@ static void add_descendants(process *p, int n)
     }
 }
 
+/* A rank is one that was started as such, or sits at a board of ours. */
+static void find_ranks(rank_view *v, process *p, int n, bool is_below)
+{
+    for (int i = 0; i < n; i++) {
+        if (!p[i].is_in) continue;
+        const bool knows = knows_rank(p[i].pid);
+        const bool sits = (knows || is_below || is_ours(p[i].pid)) && rank_look(v, p[i].pid);
+        p[i].is_rank = knows || sits;
+    }
+}
+
+static bool is_of_rank(const process *p, int n, int pid)
+{
+    for (int i = 0; i < n; i++)
+        if (p[i].pid == pid) return p[i].is_rank;
+    return false;
+}
+
 void host_read(host_sample *out, int root)
 {
     char **names, *text;
@@ -114,16 +145,15 @@ void host_read(host_sample *out, int root)
         const int pid = (int)strtol(names[i], NULL, 10);
         if (pid < 1) continue;
         p[n] = (process){.pid = pid, .parent = root > 0 ? parent_of(pid) : 0};
-        p[n].is_in = root > 0 ? pid == root : is_rank(pid);
-        n++;
+        p[n++].is_in = root < 1 || pid == root;
     }
     if (root > 0 && p) add_descendants(p, n);
-    for (int i = 0; i < n && p; i++) {
-        if (!p[i].is_in) continue;
-        out->ranks++;
-        out->rss_bytes += rss_of(p[i].pid);
-        rank_look(&out->view, p[i].pid);
-    }
+    if (p) find_ranks(&out->view, p, n, root > 0);
+    for (int i = 0; i < n && p; i++)
+        out->ranks += p[i].is_rank && !is_of_rank(p, n, parent_of(p[i].pid));
+    for (int i = 0; i < n && p; i++)
+        if (p[i].is_rank || (root > 0 && p[i].is_in && !out->ranks))
+            out->rss_bytes += rss_of(p[i].pid);
     mill_free(p);
     mill_free(names);
 }

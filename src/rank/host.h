@@ -2,6 +2,7 @@
 #ifndef MILL_RANK_HOST_H
 #define MILL_RANK_HOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,19 +14,21 @@ typedef struct {
     uint64_t seen[RANK_MAX_VIEWS]; /* boards, by inode: processes of one job share it */
     int n_seen;
 } rank_view;
-/* Adds what process `pid` is a rank, or the launcher, of; begin with .step -1. */
-void rank_look(rank_view *v, int pid);
+/* Adds what process `pid` is a rank, or the launcher, of; begin with .step -1.  Whether it is a
+ * rank there. */
+bool rank_look(rank_view *v, int pid);
 void rank_view_words(char *words, size_t size, const rank_view *v); /* "computing+saving"; "" */
 
 typedef struct {
     int64_t busy, all; /* ticks of all processors, ever; two samples make a share */
     double used_bytes, total_bytes;
-    int ranks;        /* processes that were counted */
-    double rss_bytes; /* of these */
+    int ranks;        /* without what they started */
+    double rss_bytes; /* of these, with what they started */
     rank_view view;
 } host_sample;
 
-/* root > 0: that process and all below it; 0: the processes that know their RANK and WORLD_SIZE. */
+/* Ranks are processes that know their RANK and WORLD_SIZE, and those of ours.  root > 0: of that
+ * process and all below it; where these have no ranks, rss_bytes is of all of them. */
 void host_read(host_sample *out, int root);
 
 #endif

@@ -48,24 +48,43 @@ static void add_seats(rank_view *v, const board *b)
     }
 }
 
-void rank_look(rank_view *v, int pid)
+static bool sits_there(const board *b, int pid)
+{
+    for (int r = 0; r < b->world; r++)
+        if (b->seat[r].state == SEAT_TAKEN && b->seat[r].pid == pid) return true;
+    return false;
+}
+
+/* NULL: it cannot be read. */
+static board *read_board(int fd)
+{
+    board head;
+
+    if (pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head || !board_is(&head)) return NULL;
+    const size_t bytes = sizeof head + (size_t)head.world * sizeof(board_seat);
+    board *b = mill_alloc(bytes, 1);
+    if (b && pread(fd, b, bytes, 0) == (ssize_t)bytes) return b;
+    mill_free(b);
+    return NULL;
+}
+
+bool rank_look(rank_view *v, int pid)
 {
     const int fd = open_board(pid);
     struct stat st;
-    board head;
 
-    if (fd < 0) return;
-    bool is_new = !fstat(fd, &st) && v->n_seen < RANK_MAX_VIEWS &&
-                  pread(fd, &head, sizeof head, 0) == (ssize_t)sizeof head && board_is(&head);
-    for (int i = 0; i < v->n_seen; i++) is_new &= v->seen[i] != (uint64_t)st.st_ino;
+    if (fd < 0) return false;
+    board *b = read_board(fd);
+    const bool is_rank = b && sits_there(b, pid);
+    bool is_new = b && !fstat(fd, &st) && v->n_seen < RANK_MAX_VIEWS;
+    for (int i = 0; i < v->n_seen && is_new; i++) is_new = v->seen[i] != (uint64_t)st.st_ino;
     if (is_new) {
-        const size_t bytes = sizeof head + (size_t)head.world * sizeof(board_seat);
-        board *b = mill_alloc(bytes, 1);
-        if (b && pread(fd, b, bytes, 0) == (ssize_t)bytes) add_seats(v, b);
-        mill_free(b);
+        add_seats(v, b);
         v->seen[v->n_seen++] = (uint64_t)st.st_ino;
     }
+    mill_free(b);
     close(fd);
+    return is_rank;
 }
 
 void rank_view_words(char *words, size_t size, const rank_view *v)

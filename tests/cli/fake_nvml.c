@@ -1,6 +1,7 @@
 /* fake_nvml.c - pretends to be NVIDIA's library, with two GPUs; the second one is old and knows
- * little. The first uses 30 % at first, 80 % later, and 100 J a question.  With FAKE_MIG it is
- * divided: three places, with instances in the first and the last; it then tells no utilization. */
+ * little. The first uses 30 % at first, 80 % later, and 100 J a question; with FAKE_PLAIN it tells
+ * neither its energy nor what throttles it.  With FAKE_MIG it is divided: three places, with
+ * instances in the first and the last; it then tells no utilization. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -104,7 +105,7 @@ int nvmlDeviceGetPowerUsage(void *d, unsigned *mw)
 }
 int nvmlDeviceGetTotalEnergyConsumption(void *d, unsigned long long *mj)
 {
-    if (index_of(d)) return NOT_SUPPORTED;
+    if (index_of(d) || getenv("FAKE_PLAIN")) return NOT_SUPPORTED;
     *mj = energy += 100000;
     return 0;
 }
@@ -116,7 +117,7 @@ int nvmlDeviceGetClockInfo(void *d, int type, unsigned *mhz)
 int nvmlDeviceGetCurrentClocksThrottleReasons(void *d, unsigned long long *bits)
 {
     *bits = 4;
-    return index_of(d) ? NOT_SUPPORTED : 0;
+    return index_of(d) || getenv("FAKE_PLAIN") ? NOT_SUPPORTED : 0;
 }
 /* 1 MiB out and 3 MiB in a question, over all links; the second GPU has none, as its field says. */
 typedef struct {

@@ -43,18 +43,27 @@ expect "a command, its status" 3 "" "${M[@]}" -q -i 0.05 -o b.csv -- python3 -c 
 facts b.csv 'max(float(r["Ranks_RSS"] or 0) for r in rows) > 57'
 says "its memory" True
 expect "ranks of a launch" 0 "" "${M[@]}" -q -i 0.05 -o c.csv -- "$TABMILL" launch -q -n 2 ./sampled.sh c.csv
-facts c.csv 'max(int(r["Ranks"] or 0) for r in rows) >= 4' # the launcher, its guard, two ranks
-says "all of them" True
+facts c.csv 'max(int(r["Ranks"]) for r in rows) == 2' # neither the launcher and its guard, nor what the ranks start
+says "two of them" True
 expect "ranks of others" 0 "" "$TABMILL" launch -n 1 -- "${M[@]}" -q -i 0.1 -d 0.1 -o d.csv
 of_ours() {
     rm -rf run
     expect "ranks of ours" 0 "" "${M[@]}" -q -i 0.03 -o p.csv -f -- "$TABMILL" train -i "$PENGUINS" -t species --epochs 500 --early-stopping-patience 0 --multi-gpu ddp --nproc 2 --threads 1 -q -o run
+    facts p.csv 'max(int(r["Ranks"]) for r in rows) == 2'
+    says "are two" True
     facts p.csv '"computing" in {p for r in rows for p in r["Phase"].split("+")} and all((r["Phase"] != "") >= (r["Step"] != "") for r in rows)'
     says "tell their phase" True
     facts p.csv '(lambda s: len(set(s)) > 1 and s == sorted(s))([int(r["Step"]) for r in rows if r["Step"]])'
     says "and their step" True
 }
 in_some_try of_ours
+rm -rf run
+"$TABMILL" train -i "$PENGUINS" -t species --epochs 1000000 --early-stopping-patience 0 --multi-gpu ddp --nproc 2 --threads 1 -q -o run & job=$!
+wait_until test -s run/metrics.jsonl
+expect "ranks that somebody else started" 0 "" "${M[@]}" -q -i 0.1 -d 0.2 -o s.csv
+kill -TERM $job; wait $job
+facts s.csv 'all(int(r["Ranks"]) >= 2 and float(r["Ranks_RSS"]) > 1 and r["Phase"] and r["Step"] for r in rows)'
+says "are seen" True
 facts d.csv 'int(rows[-1]["Ranks"]) >= 1'
 says "known by their environment" True
 expect "no such command" 127 "No such file" "${M[@]}" -q -o e.csv ./none
@@ -92,6 +101,9 @@ for visible in "1,0:1,0" "GPU-bbbb:,0" "1:,0" "-1:," ":,"; do
     facts i.csv '",".join(r["CUDA_Index"] for r in rows[:2])'
     holds "CUDA's numbers, visible $visible" grep -qxF -e "${visible#*:}" out
 done
+
+expect "a GPU that does not tell its energy" 0 "*" env FAKE_PLAIN=1 "${M[@]}" -i 0.1 -d 0.15 -o n.csv
+holds "nor what throttles it" grep -qE '^GPU 0: mean [0-9]+% util \(p5 [0-9]+, p95 80\), idle 0.0 s, peak 20.0 GiB, 2 memory' err
 
 export FAKE_MIG=1
 expect "a GPU in parts" 0 "GPU 0 MIG 2: does not tell its utilization, peak 4.0 GiB" "${M[@]}" -i 0.1 -d 0.15 -o m.csv
