@@ -207,34 +207,36 @@ static answer_verdict compare_values(value_of a, value_of b)
     return answer_same_value(a, b);
 }
 
-static bool same_infinity(value_of a, value_of b, answer_verdict *v)
+/* +1, -1: plus or minus infinity; 0: neither. */
+static int infinity_of(value_of v)
 {
-    const value_of both[2] = {a, b};
-    int sign[2] = {0, 0};
+    const bool minus = answer_node(v)->kind == E_NEGATE;
+    const node *n = answer_node(minus ? answer_child(v, 0) : v);
 
-    for (int i = 0; i < 2; i++) {
-        const node *n = &both[i].e->at[both[i].at];
-        sign[i] = 1;
-        if (n->kind == E_NEGATE) {
-            sign[i] = -1;
-            n = &both[i].e->at[n->first];
-        }
-        if (n->kind != E_SYMBOL || !same_text(n->text, (answer_span){"infty", 5})) sign[i] = 0;
-    }
-    if (!sign[0] && !sign[1]) return false;
-    *v = sign[0] == sign[1] ? ANSWER_EQUAL : ANSWER_DIFFERENT;
-    return true;
+    if (n->kind != E_SYMBOL || !answer_is_named(n->text, "infty")) return 0;
+    return minus ? -1 : 1;
+}
+
+/* One of them is infinite; 3/0 or twice infinity is no value that differs. */
+static answer_verdict compare_infinities(value_of a, value_of b)
+{
+    const int s = infinity_of(a), t = infinity_of(b);
+
+    if (s && t) return s == t ? ANSWER_EQUAL : ANSWER_DIFFERENT;
+    const value_of finite = s ? b : a;
+    return is_value(finite) && answer_same_value(finite, finite) == ANSWER_EQUAL
+               ? ANSWER_DIFFERENT
+               : ANSWER_UNSUPPORTED;
 }
 
 static answer_verdict compare(value_of a, value_of b)
 {
     const node *x = answer_node(a), *y = answer_node(b);
-    answer_verdict v;
 
     if (x->kind == E_LETTERS || y->kind == E_LETTERS)
         return x->kind == y->kind && same_text(x->text, y->text) ? ANSWER_EQUAL
                                                                  : ANSWER_UNSUPPORTED;
-    if (same_infinity(a, b, &v)) return v;
+    if (infinity_of(a) || infinity_of(b)) return compare_infinities(a, b);
     if (is_value(a) && is_value(b)) return compare_values(a, b);
     if (is_value(a) || is_value(b)) return ANSWER_UNSUPPORTED;
     return compare_parts(a, b);

@@ -140,6 +140,8 @@ void test_answer__tells_different_answers_apart(void **state)
         {"1, 1, 2", "1, 2, 2"},
         {"\\pm 3", "3, 4"},
         {"[0,\\infty)", "[0,-\\infty)"},
+        {"[0,\\infty)", "[0,5)"},
+        {"\\infty", "10^{100}"},
         {"A", "B"},
         {"yes", "no"},
         {"5 cm", "6"},
@@ -256,6 +258,9 @@ void test_answer__says_where_it_cannot_say(void **state)
         {"3 7/2", "13/2"},
         {"2 1/2/3", "5/6"},
         {"0^0", "1"},
+        {"3/0", "\\infty"},
+        {"2\\infty", "\\infty"},
+        {"\\pm\\infty", "\\infty"},
         {"1\\frac12^2", "9/4"},
         {"\\frac{0}{0}", "1"},
         {"(2+\\sqrt3)^{100}", "(2+\\sqrt3)^{100}+(2-\\sqrt3)^{100}"}, /* too close to call */
