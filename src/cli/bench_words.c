@@ -27,6 +27,27 @@ static bool is_our_train(const opt_parsed *p)
            !strcmp(p->arg[1], "train");
 }
 
+/* What a measured run does otherwise is refused. */
+static int check_train(const bench_command *c)
+{
+    static const char *const refused[][2] = {
+        {"nproc", "--ranks of bench says how many"},
+        {"threads", "--threads of bench says how many"},
+        {"resume", "every run that is timed begins anew"},
+        {"max-restarts", "a run that fails is not timed"},
+    };
+    const opt_row *r;
+
+    if (!strcmp(c->train.ranks.multi_gpu, "dp"))
+        return opt_usage_error(&bench_set, "--multi-gpu dp is one process: there are no ranks");
+    for (int i = 0; (r = opt_row_at(c->parsed.set, i, NULL)); i++)
+        for (int k = 0; c->parsed.is_given[i] && k < OPT_COUNT(refused); k++)
+            if (!strcmp(refused[k][0], r->name))
+                return opt_usage_error(&bench_set, "--%s of tabmill train: %s", r->name,
+                                       refused[k][1]);
+    return 0;
+}
+
 /* Its own words are checked by its own table. */
 static int read_train(bench_command *c, const opt_parsed *p)
 {
@@ -39,11 +60,7 @@ static int read_train(bench_command *c, const opt_parsed *p)
     c->is_train = true;
     if (!o->run.data || !o->run.target)
         return opt_usage_error(&bench_set, "tabmill train: --data FILE and --target NAME");
-    if (!strcmp(o->ranks.multi_gpu, "dp"))
-        return opt_usage_error(&bench_set, "--multi-gpu dp is one process: there are no ranks");
-    if (o->ranks.nproc)
-        return opt_usage_error(&bench_set, "--nproc: --ranks of bench says how many");
-    return 0;
+    return check_train(c);
 }
 
 int bench_command_read(bench_command *c, const opt_parsed *p, const bench_options *o)
@@ -166,15 +183,12 @@ static bool is_ours(const char *name)
 {
     static const char *const names[] = {"config",
                                         "save-dir",
-                                        "resume",
                                         "force",
                                         "quiet",
-                                        "threads",
                                         "batch-size",
                                         "epochs",
                                         "checkpoint-every",
                                         "early-stopping-patience",
-                                        "max-restarts",
                                         "multi-gpu"};
 
     for (int i = 0; i < OPT_COUNT(names); i++)

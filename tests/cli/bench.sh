@@ -98,6 +98,10 @@ verdict options_of_a_file_count $?
 # ---- refused, failed, interrupted
 expect not_dealt 2 "cannot be dealt to 3 ranks evenly" "${B[@]}" -n 1,3 "${tr[@]}"
 expect dp 2 "there are no ranks" "${B[@]}" "${tr[@]}" --multi-gpu dp --nproc 2
+expect how_many_ranks 2 "--nproc of tabmill train: --ranks of bench says how many" "${B[@]}" "${tr[@]}" --nproc 2
+expect how_many_threads 2 "--threads of bench says how many" "${B[@]}" "${tr[@]}" --threads 2
+expect anew 2 "begins anew" "${B[@]}" "${tr[@]}" --resume
+expect no_restarts 2 "a run that fails is not timed" "${B[@]}" "${tr[@]}" --max-restarts 2
 expect from_one 2 "they begin with 1" "${B[@]}" -n 2,4 -- true
 expect rising 2 "and rise" "${B[@]}" -n 1,2,2 -- true
 expect mode 2 "strong, weak or both" "${B[@]}" -m up -- true
