@@ -1,9 +1,10 @@
 /*
  * match.c - rows that are in both tables: identical ones, and such within a tolerance; groups.h.
  *
- * For matches within a tolerance the real rows are put in order by a fingerprint of their codes
- * and missing places, then by the number that has the most different values: the rows that a
- * synthetic one can match lie together, and few of them have to be looked at.
+ * For matches within a tolerance the real rows are put in order by a fingerprint of what has to be
+ * equal, then by the other number that has the most different values: the rows that a synthetic
+ * one can match lie together, and few of them have to be looked at.  Equal have to be codes,
+ * missing places, and whole numbers so small that the tolerance is less than one.
  */
 #include "eval/groups.h"
 
@@ -22,7 +23,7 @@ typedef struct {
     const mill_table *t, *other; /* other: whose prints these are compared with */
     const int *column;
     int n;
-    bool codes_only; /* and of a number whether it is missing */
+    const bool *is_exact; /* (n) whether more counts than if it is missing; NULL: of all */
     uint64_t *print;
     atomic_bool failed;
 } printing;
@@ -43,8 +44,8 @@ static void print_rows(void *ctx, int64_t chunk, int thread)
         for (int k = 0; k < p->n; k++) {
             const mill_column *c = &p->t->col[p->column[k]];
             const bool as_double = c->type != p->other->col[p->column[k]].type;
-            key[k] = !p->codes_only || column_has_codes(c) ? cell_of(c, i, as_double)
-                                                           : column_is_valid(c, i);
+            key[k] =
+                !p->is_exact || p->is_exact[k] ? cell_of(c, i, as_double) : column_is_valid(c, i);
         }
         p->print[i] = XXH3_64bits(key, (size_t)p->n * sizeof *key);
     }
@@ -52,9 +53,9 @@ static void print_rows(void *ctx, int64_t chunk, int thread)
 }
 
 static mill_err prints_of(uint64_t **out, const mill_table *t, const mill_table *other,
-                          const int *column, int n, bool codes_only, mill_pool *pool)
+                          const int *column, int n, const bool *is_exact, mill_pool *pool)
 {
-    printing p = {.t = t, .other = other, .column = column, .n = n, .codes_only = codes_only};
+    printing p = {.t = t, .other = other, .column = column, .n = n, .is_exact = is_exact};
 
     if (!(p.print = mill_alloc((size_t)t->rows, sizeof *p.print))) return MILL_ENOMEM;
     mill_pool_run(pool, (t->rows + CHUNK_ROWS - 1) / CHUNK_ROWS, print_rows, &p);
@@ -75,7 +76,7 @@ mill_err identical_share(double *share, const mill_table *t, const mill_table *i
     mill_err err = MILL_OK;
 
     for (int s = 0; !err && s < 2; s++) {
-        err = prints_of(&print[s], table[s], table[1 - s], column, n, false, pool);
+        err = prints_of(&print[s], table[s], table[1 - s], column, n, NULL, pool);
         if (!err) err = sort_i64((int64_t *)print[s], table[s]->rows);
     }
     /* NOLINTBEGIN(clang-analyzer-core.NullDereference): both are there where err is MILL_OK */
@@ -178,8 +179,21 @@ static void match_rows(void *ctx, int64_t chunk, int thread)
     m->matches += n;
 }
 
-/* The number with the most different values among the first rows; -1: there is no number. */
-static int find_leading(const mill_table *t, const int *column, int n)
+/* Of `column`: may only equal values match? */
+static bool has_to_be_equal(const match_task *t, int column)
+{
+    const mill_column *s = &t->syn->col[column];
+    double most = 0;
+
+    if (column_has_codes(s)) return true;
+    if (s->type != MILL_INTEGER || t->real->col[column].type != MILL_INTEGER) return false;
+    for (int64_t i = 0; i < s->rows; i++) most = fmax(most, fabs(column_f64(s, i))); /* not of NaN */
+    return t->tolerance * most < 1;
+}
+
+/* Of the columns that may be off, the one with the most different values among the first rows; -1:
+ * there is none. */
+static int find_leading(const mill_table *t, const int *column, int n, const bool *is_exact)
 {
     enum { ROWS = 1000 };
     const int64_t rows = t->rows < ROWS ? t->rows : ROWS;
@@ -191,7 +205,7 @@ static int find_leading(const mill_table *t, const int *column, int n)
         double x[ROWS];
         int64_t m = 0, different = 0;
 
-        if (column_has_codes(c)) continue;
+        if (is_exact[k]) continue;
         for (int64_t i = 0; i < rows; i++)
             if (column_is_valid(c, i) && !isnan(column_f64(c, i))) x[m++] = column_f64(c, i);
         if (sort_f64(x, m)) return column[k];
@@ -217,12 +231,14 @@ mill_err new_rows_share(double *share, const match_task *t, mill_pool *pool)
                   .n = n,
                   .tolerance = t->tolerance};
     place *const at = mill_alloc((size_t)real->rows, sizeof *at);
-    mill_err err = at ? MILL_OK : MILL_ENOMEM;
+    bool *const is_exact = mill_alloc((size_t)n, sizeof *is_exact);
+    mill_err err = at && is_exact ? MILL_OK : MILL_ENOMEM;
 
-    if (!err) err = prints_of(&print[0], syn, real, column, n, true, pool);
-    if (!err) err = prints_of(&print[1], real, syn, column, n, true, pool);
+    for (int k = 0; !err && k < n; k++) is_exact[k] = has_to_be_equal(t, column[k]);
+    if (!err) err = prints_of(&print[0], syn, real, column, n, is_exact, pool);
+    if (!err) err = prints_of(&print[1], real, syn, column, n, is_exact, pool);
     if (err) goto done;
-    m.leading = find_leading(real, column, n);
+    m.leading = find_leading(real, column, n, is_exact);
     for (int64_t i = 0; i < real->rows; i++)
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there where err is MILL_OK */
         at[i] = (place){print[1][i], leading_of(real, m.leading, i), i};
@@ -233,6 +249,7 @@ mill_err new_rows_share(double *share, const match_task *t, mill_pool *pool)
     *share = 1 - (double)m.matches / (double)n_rows;
 done:
     mill_free(at);
+    mill_free(is_exact);
     for (int s = 0; s < 2; s++) mill_free(print[s]);
     return err;
 }

@@ -9,6 +9,7 @@
 #include "eval/nearness.h"
 
 #define NONE ((double)NAN)
+static const int three[] = {0, 1, 2};
 
 void test_groups__number_keys_in_the_order_in_which_they_come(void **state)
 {
@@ -140,6 +141,45 @@ void test_new_rows__are_those_of_a_plain_loop(void **state)
     }
     assert_in_range(unmatched, N / 20, N * 19 / 20);
     assert_ok(new_rows_share(&share, &(match_task){t[1], t[0], NULL, N, columns, 3, 0.01}, NULL));
+    assert_near(share, unmatched / (double)N, 1e-15);
+    for (int s = 0; s < 2; s++) mill_table_free(t[s]);
+}
+
+/* Answers 1 to 5, and numbers around 100, where 1 % begins to be more than equality. */
+void test_new_rows__of_whole_numbers_are_those_of_a_plain_loop(void **state)
+{
+    (void)state;
+    enum { N = 600, COLUMNS = 3 };
+    static const int low[COLUMNS] = {1, 95, -104}, values[COLUMNS] = {5, 10, 8};
+    mill_table *t[2] = {made_table(N, COLUMNS), made_table(N, COLUMNS)};
+    mill_rng r = mill_rng_init(9, 0, 0);
+    int unmatched = 0, exact = 0;
+    static double x[2][COLUMNS][N];
+    double share;
+
+    for (int s = 0; s < 2; s++)
+        for (int c = 0; c < COLUMNS; c++) {
+            for (int i = 0; i < N; i++)
+                x[s][c][i] = i % 17 ? low[c] + (int)mill_rng_below(&r, (uint32_t)values[c]) : NONE;
+            made_numbers(t[s], c, "x", MILL_INTEGER, x[s][c]);
+        }
+    for (int i = 0; i < N; i++) {
+        bool found = false, is_equal = false;
+        for (int j = 0; j < N; j++) {
+            bool match = true, equal = true;
+            for (int c = 0; c < COLUMNS; c++) {
+                const double p = x[1][c][i], q = x[0][c][j];
+                match &= isnan(p) ? isnan(q) : fabs(q - p) <= 0.01 * fabs(p);
+                equal &= isnan(p) ? isnan(q) : q == p;
+            }
+            found |= match;
+            is_equal |= equal;
+        }
+        unmatched += !found;
+        exact += !is_equal;
+    }
+    assert_true(unmatched > N / 20 && exact > unmatched + N / 20);
+    assert_ok(new_rows_share(&share, &(match_task){t[1], t[0], NULL, N, three, 3, 0.01}, NULL));
     assert_near(share, unmatched / (double)N, 1e-15);
     for (int s = 0; s < 2; s++) mill_table_free(t[s]);
 }
@@ -285,8 +325,6 @@ static mill_table *sample(int64_t n, uint64_t seed, double shift)
     mill_free(a);
     return t;
 }
-
-static const int three[] = {0, 1, 2};
 
 static near_task task_of(const mill_table *real, const mill_table *syn, const mill_table *holdout)
 {
