@@ -1,8 +1,8 @@
 /*
  * expression.h - what an answer becomes when it is read; for answer*.c only.
  *
- *     text -> tokens (answer_lex.c) -> a tree (answer_parse.c) -> values (answer_value.c:
- *     answer_exact.c, answer_points.c)
+ *     text -> tokens (answer_lex.c) -> a tree (answer_parse.c, answer_term.c)
+ *     -> values (answer_value.c: answer_exact.c, answer_points.c)
  *
  * A tree is an array of nodes; a node knows its first child and its next sibling.  Everything has
  * a fixed size: what does not fit is not a short answer.
