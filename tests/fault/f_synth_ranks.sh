@@ -9,6 +9,7 @@ case $TEST_BUILD in *asan*) shots=2 part=4 ;; esac # an epoch takes many times a
 [ "${TEST_FULL-0}" = 1 ] && shots=60
 RANDOM=11
 without_times() { sed 's/"ts":[^,]*,//; s/,"steps_per_s":[^,}]*//' "$1"; }
+are_gone() { for p in $family; do grep -qs '^State:.[^Z]' /proc/"$p"/status && return 1; done; true; }
 
 for m in ctgan tvae; do
     epochs=$((60 / part))
@@ -28,12 +29,17 @@ for m in ctgan tvae; do
         rm -rf torn.$m torn.$m.run
         "$T" "${args[@]}" -o torn.$m --nproc 2 --keep 2 2>err &
         launcher=$!
-        wait_ms=$((RANDOM % took + 20))
+        wait_ms=$((RANDOM % (took * 3 / 4) + 20))
         sleep "$((wait_ms / 1000)).$(printf %03d $((wait_ms % 1000)))"
-        victim=$(pgrep -P $launcher | sed -n "$((shot % 2 + 1))p")
+        family=$(pgrep -P $launcher) # its guard, then the ranks
+        victim=$(sed -n "$((shot % 2 + 2))p" <<<"$family")
         [ $((shot % 3)) = 0 ] && victim=$launcher
-        kill -KILL "${victim:-$launcher}" 2>/dev/null && went=$((went + 1))
+        hit=0
+        kill -KILL "${victim:-$launcher}" 2>/dev/null && hit=137 went=$((went + 1))
         wait $launcher 2>/dev/null
+        got=$?
+        [ $got = $hit ] || { bad=$((bad + 1)); echo "shot $shot: status $got, not $hit" >>why; }
+        wait_until are_gone # ranks follow a killed launcher at once
         ranks=$((shot % 2 ? 4 : 1))
         "$T" "${args[@]}" -o torn.$m --nproc $ranks --keep 2 --resume 2>err || { bad=$((bad + 1)); echo "shot $shot: $(tail -1 err)" >>why; }
         cmp -s torn.$m calm.$m || { bad=$((bad + 1)); echo "shot $shot: another model" >>why; }
