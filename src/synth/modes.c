@@ -17,6 +17,9 @@
  * below 0.005 of all rows are dropped, but the
  * heaviest. Sources: Bishop 2006, 10.2; Blei and Jordan 2006; the defaults are
  * scikit-learn's BayesianGaussianMixture.  Atoms (modes.h) are taken out before.
+ *
+ * The ridge is no part of a scale: a column in [0, 1e-5] would become one normal of sd 1e-3.  So a
+ * column of sd below 1/64 (or beyond 2^500, whose squares overflow) is fitted times a power of two.
  */
 #include "synth/modes.h"
 
@@ -37,6 +40,7 @@ static void (*const apply_rows[MILL_N_LEVEL])(float *, int32_t *, const double *
                                               const modes_draw *) = MILL_LEVELS(modes_apply_rows);
 
 static const double prior_concentration = 0.001, ridge = 1e-6, least_weight = 0.005;
+static const double least_variance = 0x1p-12; /* where the ridge is 1 of 250 parts of it */
 enum {
     ATOM_SHARE = 20,
     ATOM_ROWS = 20
@@ -247,6 +251,37 @@ static int64_t take_atoms(synth_modes *out, double *x, int64_t n)
     return left;
 }
 
+static void find_moments(posterior *p, const double *x, const double *w, int n_bins, int64_t n)
+{
+    p->m0 = p->w0 = 0;
+    for (int i = 0; i < n_bins; i++) p->m0 += w[i] * x[i];
+    p->m0 /= (double)n;
+    for (int i = 0; i < n_bins; i++) p->w0 += w[i] * (x[i] - p->m0) * (x[i] - p->m0);
+    p->w0 /= (double)(n > 1 ? n - 1 : 1);
+}
+
+/*
+ * Mean and variance, of x times a power of two, the result, where the variance is so small that the
+ * ridge would blur it or no square is a double: an sd of 1 to 2 then.  Ordinary columns stay as
+ * they are to the bit.
+ */
+static int find_scale(posterior *p, double *x, const double *w, int n_bins, int64_t n)
+{
+    const double range = x[n_bins - 1] - x[0], size = range > 0 ? range : fabs(x[0]);
+    int exponent = 0;
+
+    find_moments(p, x, w, n_bins, n);
+    if (range > 0 ? p->w0 >= least_variance && p->w0 <= 0x1p1000 : size < 0x1p500) return 0;
+    for (int turn = 0; turn < 2; turn++) { /* by the range first, should the variance be lost */
+        const bool known = p->w0 > 0x1p-1000 && p->w0 < 0x1p1000;
+        const int k = known ? -ilogb(sqrt(p->w0)) : turn == 0 ? -ilogb(size) : 0;
+        for (int i = 0; i < n_bins; i++) x[i] = ldexp(x[i], k);
+        exponent += k;
+        find_moments(p, x, w, n_bins, n);
+    }
+    return exponent;
+}
+
 mill_err modes_fit(synth_modes *out, double *x, int64_t n, uint64_t seed, uint32_t stream)
 {
     modes_em e = {0};
@@ -268,10 +303,7 @@ mill_err modes_fit(synth_modes *out, double *x, int64_t n, uint64_t seed, uint32
     e.n_bins = make_bins(bin, bin + MODES_MAX_BINS, x, n);
     e.n_modes = n < MODES_MAX - out->n ? (int)n : MODES_MAX - out->n;
 
-    for (int i = 0; i < e.n_bins; i++) p.m0 += e.w[i] * e.x[i];
-    p.m0 /= (double)n;
-    for (int i = 0; i < e.n_bins; i++) p.w0 += e.w[i] * (e.x[i] - p.m0) * (e.x[i] - p.m0);
-    p.w0 /= (double)(n > 1 ? n - 1 : 1);
+    const int exponent = find_scale(&p, bin, e.w, e.n_bins, n);
     if (p.w0 <= 0) p.w0 = ridge; /* a column of one value */
 
     k_means(label, &e, &rng);
@@ -281,6 +313,10 @@ mill_err modes_fit(synth_modes *out, double *x, int64_t n, uint64_t seed, uint32
         e.sum[label[i]] += e.w[i] * e.x[i];
     }
     run(out, &e, &p, (double)n / (double)rows);
+    for (int k = modes_n_atoms(out); k < out->n && exponent; k++) {
+        out->mean[k] = ldexp(out->mean[k], -exponent);
+        out->sd[k] = fmax(ldexp(out->sd[k], -exponent), 0x1p-1074); /* 0 would be an atom */
+    }
 done:
     mill_free(bin);
     return err;

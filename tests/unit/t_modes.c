@@ -66,6 +66,42 @@ void test_modes__do_not_depend_on_the_order_of_rows(void **state)
     mill_free(y);
 }
 
+/* A column of sd 1 to 2, and the same in millionths of millionths, or far beyond any square: the
+ * same modes and places, in its scale. */
+void test_modes__keep_their_shape_at_any_scale(void **state)
+{
+    static const int power[] = {-20, -60, -600, -1000, 700, 1000};
+    const modes_draw d = {3, 4, 0};
+    double *x = mill_alloc(N, sizeof *x), *y = mill_alloc(N, sizeof *y);
+    float *u = mill_alloc(N, sizeof *u), *v = mill_alloc(N, sizeof *v);
+    int32_t *mode = mill_alloc(N, sizeof *mode), *same = mill_alloc(N, sizeof *same);
+    synth_modes a, b;
+
+    (void)state;
+    planted(x, N);
+    for (int i = 0; i < N; i++) x[i] = ldexp(rint(x[i] * 1e6), -23);
+    assert_ok(modes_fit(&a, x, N, 1, 2));
+    modes_apply(u, mode, x, N, &a, &d);
+    for (size_t p = 0; p < sizeof power / sizeof *power; p++) {
+        for (int i = 0; i < N; i++) y[i] = ldexp(x[i], power[p]);
+        assert_ok(modes_fit(&b, y, N, 1, 2));
+        assert_int_equal(b.n, a.n);
+        for (int k = 0; k < a.n; k++) {
+            assert_true(b.mean[k] == ldexp(a.mean[k], power[p]));
+            assert_true(b.sd[k] == ldexp(a.sd[k], power[p]));
+        }
+        modes_apply(v, same, y, N, &b, &d);
+        assert_memory_equal(v, u, N * sizeof *u);
+        assert_memory_equal(same, mode, N * sizeof *mode);
+    }
+    mill_free(x);
+    mill_free(y);
+    mill_free(u);
+    mill_free(v);
+    mill_free(mode);
+    mill_free(same);
+}
+
 void test_modes__take_one_value_and_one_row(void **state)
 {
     double same[100], one = 7;

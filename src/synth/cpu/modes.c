@@ -93,6 +93,13 @@ static int nearest(double x, const synth_modes *m)
     return best;
 }
 
+/* 1, or the power of two that takes sd to where its square is a double. */
+static double unit_of(double sd)
+{
+    if (sd > 0x1p-500 && sd < 0x1p500) return 1;
+    return sd < 1 ? 0x1p1000 : 0x1p-1000;
+}
+
 /* Sixty-four values at a time: log rho, softmax over the modes, cumulative draw. */
 void LEVEL_FN(modes_apply_rows)(float *u, int32_t *mode, const double *x, int64_t n,
                                 const synth_modes *m, const modes_draw *d)
@@ -110,9 +117,10 @@ void LEVEL_FN(modes_apply_rows)(float *u, int32_t *mode, const double *x, int64_
 
         for (int i = 0; i < len; i++) top[i] = -INFINITY, total[i] = 0;
         for (int k = n_atoms; k < m->n; k++) {
-            const double inv2var = 0.5 / (m->sd[k] * m->sd[k]);
+            const double unit = unit_of(m->sd[k]), sd = m->sd[k] * unit;
+            const double inv2var = 0.5 / (sd * sd);
             for (int i = 0; i < len; i++) {
-                const double z = x[at + i] - m->mean[k];
+                const double z = (x[at + i] - m->mean[k]) * unit;
                 p[k][i] = fma(-z * inv2var, z, m->log_weight[k]);
                 top[i] = p[k][i] > top[i] ? p[k][i] : top[i];
             }
