@@ -92,7 +92,7 @@ static mill_err read_coder(synth_coder *c, const synth_column *s, int col, const
     const int32_t n = c->n > 0 ? coder_n_present(c) : 0;
     const bool has_values = s->type == MILL_CATEGORY || s->type == MILL_BOOLEAN;
 
-    c->is_number = !has_values && s->type != MILL_IDENTIFIER;
+    c->is_number = synth_is_number(s->type);
     if (c->n < 0 || n < 0 || (c->missing != -1 && c->missing != n) ||
         (has_values && n != s->n_values) || (s->type == MILL_IDENTIFIER && c->n)) {
         return mill_fail(MILL_EINPUT, "column \"%s\": its codes are broken", s->name);

@@ -49,8 +49,7 @@ mill_err ctgan_net_init(ctgan_net *n, mill_graph *g, const synth_config *c, cons
 
 /* ---- generator ---- */
 
-/* One dense layer over the parts of h, as products that add up; parameters are made on first use
- * (at == NULL-like -1). */
+/* One dense layer over the parts of h, as products that add up: places in n->g_params. */
 typedef struct {
     int bias, cond, part[CTGAN_MAX_LAYERS + 1];
     int gamma, beta;

@@ -56,7 +56,12 @@ typedef struct {
     mixture_plan *free_plan, *plan; /* without conditions; with the last ones */
 } mixture_model;
 
-enum { MIXTURE_MANY_CODES = 4096 };
+enum {
+    MIXTURE_MANY_CODES = 4096,
+    MIXTURE_CHUNK_ROWS = 1024, /* drawn at a time; a multiple of 8: chunks share no byte of a bitmap
+                                */
+    MIXTURE_TILE_WORDS = 192   /* random words of a chunk's row, at most */
+};
 
 mill_err mixture_plan_new(mixture_plan **out, const mixture_model *m, const synth_where *w, int n);
 void mixture_plan_free(mixture_plan *p, int n_cols);

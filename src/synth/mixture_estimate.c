@@ -20,8 +20,6 @@
 
 enum {
     BYTES_PER_PROBABILITY = 4 + 8,
-    SAMPLE_ROWS = 1024, /* with SAMPLE_WORDS as in mixture_sample.c */
-    SAMPLE_WORDS = 192,
     SORT_BYTES = 3 * 8 /* per value */
 };
 
@@ -37,9 +35,7 @@ int64_t synth_table_bytes(const synth_schema *s, int64_t rows)
     int64_t bytes = 0;
     for (int j = 0; j < s->n; j++) {
         const synth_column *c = &s->col[j];
-        const bool number =
-            c->type == MILL_INTEGER || c->type == MILL_REAL || c->type == MILL_DATETIME;
-        bytes += rows * (number ? 8 : 4) + (c->n_missing ? rows / 8 : 0);
+        bytes += rows * (synth_is_number(c->type) ? 8 : 4) + (c->n_missing ? rows / 8 : 0);
         bytes += dictionary_bytes(c, rows);
     }
     return bytes;
@@ -58,8 +54,7 @@ int64_t synth_coding_bytes(const synth_schema *s, const synth_config *c, int64_t
 /* Codes of one column, and the bytes of one code. */
 static int64_t codes_of(const synth_column *c, const synth_config *o, int *width)
 {
-    const bool number = c->type == MILL_INTEGER || c->type == MILL_REAL || c->type == MILL_DATETIME;
-    int64_t n = c->type == MILL_IDENTIFIER ? 0 : number ? o->bins : c->n_values;
+    int64_t n = c->type == MILL_IDENTIFIER ? 0 : synth_is_number(c->type) ? o->bins : c->n_values;
 
     if (c->type != MILL_IDENTIFIER && (c->n_missing || !n)) n++;
     *width = !n ? 0 : n <= 1 << 8 ? 1 : n <= 1 << 16 ? 2 : 4;
@@ -85,9 +80,9 @@ static mill_err estimate(int64_t *fit_bytes, int64_t *sample_bytes, const synth_
     if (!k) k = mixture_most_k(rows, (int32_t)n_codes);
 
     const synth_codes shape = {.n_codes = (int32_t)n_codes, .n_cols = s->n};
-    if (words > SAMPLE_WORDS) words = SAMPLE_WORDS;
-    *sample_bytes =
-        n_codes * k * BYTES_PER_PROBABILITY + (int64_t)threads * SAMPLE_ROWS * (words * 4 + 8);
+    if (words > MIXTURE_TILE_WORDS) words = MIXTURE_TILE_WORDS;
+    *sample_bytes = n_codes * k * BYTES_PER_PROBABILITY +
+                    (int64_t)threads * MIXTURE_CHUNK_ROWS * (words * 4 + 8);
     int64_t training = code_bytes + em_bytes(&shape, rows, k) + n_codes * k * 4 + n_codes * 8;
     if (o->probe_every) /* its sampler has the probabilities already; the rows of the probe */
         training += *sample_bytes - n_codes * k * 4 + synth_table_bytes(s, PROBE_ROWS);

@@ -5,7 +5,7 @@
  *
  * width is how many of the column's numbers share the code (of reals: the length of the cell), so
  * that p is the probability of the row, and a density in its real columns.  A value that the model
- * cannot make has probability 0: -inf.  Columns that are missing count as missing.  Products are
+ * cannot make has probability 0: -inf.  Products are
  * doubles that are scaled by 2^256 before they could vanish; one logarithm at the end.
  */
 #include "synth/mixture.h"

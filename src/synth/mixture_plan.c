@@ -230,8 +230,8 @@ static mill_err add_condition(mixture_plan *p, const mixture_model *m, const syn
     return MILL_OK;
 }
 
-/* Alias tables of one column for every component; scale: of each component's weight, by the
- * evidence. */
+/* Alias tables of one column for every component; under conditions the weight of each is multiplied
+ * by their probability in it. */
 static mill_err fill_leaf(mixture_plan *p, const mixture_model *m, int j, double *weight)
 {
     const int32_t n = m->coder[j].n;

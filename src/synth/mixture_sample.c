@@ -6,8 +6,9 @@
  * where there are many codes) and one the place in a number's bin.  So a row depends on nothing but
  * (model, conditions, seed, i).
  *
- * Rows go through in chunks of SAMPLE_ROWS, column by column: one table at a time stays in the
- * cache, and so do the bits, which are drawn for SAMPLE_WORDS words of the rows at a time.
+ * Rows go through in chunks of MIXTURE_CHUNK_ROWS, column by column: one table at a time stays in
+ * the cache, and so do the bits, which are drawn for MIXTURE_TILE_WORDS words of the rows at a
+ * time.
  */
 #include "synth/mixture.h"
 
@@ -19,11 +20,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum {
-    SAMPLE_ROWS = 1024 /* a multiple of 8: chunks share no byte of a bitmap */,
-    SAMPLE_WORDS = 192 /* of a tile */,
-    STREAM_ROWS = 0x4d490001
-};
+enum { STREAM_ROWS = 0x4d490001 };
 
 typedef struct {
     const mixture_model *m;
@@ -32,8 +29,8 @@ typedef struct {
     int64_t first, n;
     uint64_t seed;
     int tile_words;
-    uint32_t *bits;                 /* per thread: SAMPLE_ROWS x tile_words */
-    int32_t *component;             /* per thread: SAMPLE_ROWS */
+    uint32_t *bits;                 /* per thread: MIXTURE_CHUNK_ROWS x tile_words */
+    int32_t *component;             /* per thread: MIXTURE_CHUNK_ROWS */
     int32_t *code;                  /* likewise */
     atomic_int_fast64_t *n_missing; /* per column */
 } sampling;
@@ -176,11 +173,11 @@ static row_bits draw_bits(int *end, uint32_t *out, const sampling *s, int j, int
 static void sample_chunk(void *ctx, int64_t chunk, int thread)
 {
     const sampling *s = ctx;
-    const int64_t at = chunk * SAMPLE_ROWS;
-    const int64_t rows = s->n - at < SAMPLE_ROWS ? s->n - at : SAMPLE_ROWS;
-    uint32_t *bits = s->bits + (int64_t)thread * SAMPLE_ROWS * s->tile_words;
-    int32_t *component = s->component + (int64_t)thread * SAMPLE_ROWS;
-    int32_t *code = s->code + (int64_t)thread * SAMPLE_ROWS;
+    const int64_t at = chunk * MIXTURE_CHUNK_ROWS;
+    const int64_t rows = s->n - at < MIXTURE_CHUNK_ROWS ? s->n - at : MIXTURE_CHUNK_ROWS;
+    uint32_t *bits = s->bits + (int64_t)thread * MIXTURE_CHUNK_ROWS * s->tile_words;
+    int32_t *component = s->component + (int64_t)thread * MIXTURE_CHUNK_ROWS;
+    int32_t *code = s->code + (int64_t)thread * MIXTURE_CHUNK_ROWS;
     row_bits b = {0};
 
     for (int j = 0, end = 0; j < s->m->schema->n; j++) {
@@ -248,14 +245,14 @@ mill_err mixture_sample(void *model, mill_table *out, int64_t first, int64_t n, 
 
     TRY(find_plan(&s.plan, m, w, n_where));
     TRY(make_bitmaps(m, out));
-    s.tile_words = m->words < SAMPLE_WORDS ? m->words : SAMPLE_WORDS;
-    s.bits = mill_alloc(threads * SAMPLE_ROWS, (size_t)s.tile_words * sizeof *s.bits);
-    s.component = mill_alloc(threads * SAMPLE_ROWS, sizeof *s.component);
-    s.code = mill_alloc(threads * SAMPLE_ROWS, sizeof *s.code);
+    s.tile_words = m->words < MIXTURE_TILE_WORDS ? m->words : MIXTURE_TILE_WORDS;
+    s.bits = mill_alloc(threads * MIXTURE_CHUNK_ROWS, (size_t)s.tile_words * sizeof *s.bits);
+    s.component = mill_alloc(threads * MIXTURE_CHUNK_ROWS, sizeof *s.component);
+    s.code = mill_alloc(threads * MIXTURE_CHUNK_ROWS, sizeof *s.code);
     s.n_missing = mill_alloc(cols, sizeof *s.n_missing);
     err = s.bits && s.component && s.code && s.n_missing ? MILL_OK : MILL_ENOMEM;
     if (err == MILL_OK) {
-        mill_pool_run(m->pool, (n + SAMPLE_ROWS - 1) / SAMPLE_ROWS, sample_chunk, &s);
+        mill_pool_run(m->pool, (n + MIXTURE_CHUNK_ROWS - 1) / MIXTURE_CHUNK_ROWS, sample_chunk, &s);
         for (size_t j = 0; j < cols; j++) out->col[j].n_missing = s.n_missing[j];
     }
     mill_free(s.bits);

@@ -345,7 +345,7 @@ mill_err net_fit_write(net_fit *f, store_writer *w, json_t *meta, const char *ke
     if (!net || json_object_set_new(meta, f->method->name, net))
         return mill_fail(MILL_ENOMEM, "no memory for the model's header");
     TRY(net_fit_ready(f));
-    TRY(spans_write(f->s, w, meta));
+    TRY(spans_write(f->s, w));
     return write_states(f, w, prefix, false);
 }
 

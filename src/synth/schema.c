@@ -21,11 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_number(mill_coltype t)
-{
-    return t == MILL_INTEGER || t == MILL_REAL || t == MILL_DATETIME;
-}
-
 void synth_schema_free(synth_schema *s)
 {
     if (!s) return;
@@ -159,7 +154,7 @@ static mill_err fit_column(synth_column *s, const mill_column *c, int64_t trim_r
     if (c->format && !(s->format = mill_strdup(c->format))) return MILL_ENOMEM;
     const int64_t least_count = trim_rare > 1 ? trim_rare : 1;
     if (c->type == MILL_IDENTIFIER) return synth_fit_ids(s, c);
-    if (is_number(c->type)) return fit_range(s, c, least_count);
+    if (synth_is_number(c->type)) return fit_range(s, c, least_count);
     return fit_dictionary(s, c, least_count);
 }
 
@@ -229,7 +224,7 @@ mill_err synth_schema_write(const synth_schema *s, store_writer *w, json_t *meta
     }
     for (int j = 0; j < s->n; j++) {
         const synth_column *c = &s->col[j];
-        if (is_number(c->type)) {
+        if (synth_is_number(c->type)) {
             /* least and most stand side by side in the struct: ORDER RANGE */
             TRY(add_tensor(w, "range", j, STORE_F64, 2, &c->least));
         }
@@ -298,7 +293,7 @@ static mill_err read_column(synth_column *c, const json_t *o, const store *f, in
     if (!(c->name = mill_strdup(name))) return MILL_ENOMEM;
     if (format && !(c->format = mill_strdup(format))) return MILL_ENOMEM;
     if (prefix && !(c->id_prefix = mill_strdup(prefix))) return MILL_ENOMEM;
-    if (is_number(c->type)) {
+    if (synth_is_number(c->type)) {
         const store_tensor *range;
         TRY(get_tensor(&range, f, "range", col, STORE_F64, 2));
         memcpy(&c->least, range->data, 2 * sizeof(double));

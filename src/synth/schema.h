@@ -6,6 +6,11 @@
 
 #include <math.h>
 
+static inline bool synth_is_number(mill_coltype t)
+{
+    return t == MILL_INTEGER || t == MILL_REAL || t == MILL_DATETIME;
+}
+
 /* Value i of a number column; what lies there where it is missing means nothing. */
 double synth_raw_number(const mill_column *c, int64_t i);
 

@@ -4,6 +4,7 @@
 #include "synth/span.h"
 
 #include "base/mem.h"
+#include "synth/schema.h"
 
 #include <math.h>
 #include <string.h>
@@ -24,11 +25,6 @@ static int count_learnt(const synth_schema *s)
     return n;
 }
 
-static bool is_discrete(const synth_column *c)
-{
-    return c->type == MILL_BOOLEAN || c->type == MILL_CATEGORY;
-}
-
 static mill_err spans_new(synth_spans **out, const synth_schema *schema)
 {
     synth_spans *s = mill_alloc(1, sizeof *s);
@@ -44,7 +40,7 @@ static mill_err spans_new(synth_spans **out, const synth_schema *schema)
         if (c->type == MILL_IDENTIFIER) continue;
         span_column *p = &s->col[k++];
         p->col = i;
-        p->is_number = !is_discrete(c);
+        p->is_number = synth_is_number(c->type);
         p->has_missing = c->n_missing > 0;
     }
     *out = s;
@@ -408,11 +404,10 @@ mill_ref spans_node(mill_graph *g, const synth_spans *s)
 
 enum { MODE_WORDS = 1 + 3 * MODES_MAX, COL_WORDS = 3 };
 
-mill_err spans_write(const synth_spans *s, store_writer *w, json_t *meta)
+mill_err spans_write(const synth_spans *s, store_writer *w)
 {
     synth_spans *own =
         (synth_spans *)s; /* the buffers that the writer borrows are no part of its value */
-    (void)meta;
     mill_free(own->file_modes);
     mill_free(own->file_cols);
     own->file_modes = mill_alloc((size_t)s->n * MODE_WORDS + 1, sizeof(double));

@@ -46,8 +46,7 @@ mill_err spans_fit(synth_spans **out, const mill_table *t, const synth_schema *s
  */
 mill_err spans_assume(synth_spans **out, int64_t *row_bytes, const synth_schema *s);
 void spans_free(synth_spans *s);
-mill_err spans_write(const synth_spans *s, store_writer *w,
-                     json_t *meta); /* borrowed until written */
+mill_err spans_write(const synth_spans *s, store_writer *w); /* borrowed until written */
 mill_err spans_read(synth_spans **out, const store *f, const synth_schema *schema);
 
 /* Encoded rows; codes take two bytes where every span is narrow enough. */
