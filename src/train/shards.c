@@ -44,7 +44,8 @@ int64_t shards_bytes(const nn_flat *f, int parts)
 
 /* ---- opening ---- */
 
-/* The graph has left a bucket: into the tree, and behind the last part on its way to the others. */
+/* The graph has left a bucket: into the tree, and behind the last part on its way to the others.
+ * Any thread of the pool may come here, and an error's words belong to the thread. */
 static void bucket_ready(void *ctx, int b)
 {
     train_shards *s = ctx;
@@ -52,8 +53,9 @@ static void bucket_ready(void *ctx, int b)
 
     if (s->told_err) return;
     if (s->owns_left) rank_tree_add(s->tree, s->left, begin, end);
-    if (s->is_last)
-        s->told_err = rank_start(rank_tree_buffer(s->tree), RANK_REDUCE_SCATTER, begin, end);
+    if (!s->is_last) return;
+    s->told_err = rank_start(rank_tree_buffer(s->tree), RANK_REDUCE_SCATTER, begin, end);
+    if (s->told_err) snprintf(s->told, sizeof s->told, "%s", mill_error());
 }
 
 static mill_err make_buffers(train_shards *s, int shards)
@@ -215,7 +217,7 @@ mill_err shards_pass(train_shards *s, int first, int end, mill_err (*run)(void *
         s->is_last = i == n - 1;
         clear_statistics(s);
         TRY(run(ctx, rank_tree_first(s->tree) + i));
-        TRY(s->told_err);
+        if (s->told_err) return mill_fail(s->told_err, "%s", s->told);
         rank_tree_next(s->tree);
     }
     return rank_wait(s->group);

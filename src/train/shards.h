@@ -37,7 +37,8 @@ typedef struct {
     rank_tree *tree;
     float *left; /* where the graph of a part leaves what it leaves */
     bool owns_left, is_last;
-    mill_err told_err;
+    mill_err told_err; /* of telling a bucket, and its words */
+    char told[512];
     flat_hook hook[FLAT_ALL_BUCKETS];
     rank_span slice[FLAT_ALL_BUCKETS]; /* of each bucket, that this rank updates */
     mill_graph *g[FLAT_MAX_GROUPS];    /* the update of a group; NULL for statistics */

@@ -8,6 +8,7 @@
 #include "train/shards.h"
 
 #include <math.h>
+#include <pthread.h>
 
 /*
  * Two parameters a (3 lines and a bit) and b, of groups of their own, and a statistic.  Part p of
@@ -164,6 +165,47 @@ static void note(void *ctx, int bucket)
 {
     toy *t = ctx;
     t->told[t->n_told++] = bucket;
+}
+
+static void *tell_first(void *ctx)
+{
+    train_shards *s = ctx;
+
+    s->hook[0].ready(s->hook[0].ctx, 0);
+    return NULL;
+}
+
+static mill_err tell_on_a_thread(void *ctx, int64_t part)
+{
+    pthread_t thread;
+
+    (void)part;
+    assert_int_equal(pthread_create(&thread, NULL, tell_first, ctx), 0);
+    pthread_join(thread, NULL);
+    return MILL_OK;
+}
+
+/* A bucket that ends beyond the buffer: refused where it is told, which may be any thread. */
+static mill_err tell_too_much(void *ctx, rank_group *g)
+{
+    nn_flat f = layout(shards_multiple(g));
+    train_shards s;
+
+    (void)ctx;
+    TRY(shards_open(&s, &f, rules, 1, g, NULL));
+    f.bucket[1] = (int64_t)1 << 40;
+    (void)mill_fail(MILL_EIO, "something older");
+    const mill_err err = shards_pass(&s, 0, 1, tell_on_a_thread, &s);
+    shards_close(&s);
+    return err;
+}
+
+void test_shards__have_the_words_of_the_thread_that_failed(void **state)
+{
+    (void)state;
+    assert_ok(mill_cpu_init());
+    assert_fails(MILL_EINPUT, "floats 0 to 1099511627776 of a buffer",
+                 rank_threads(1, tell_too_much, NULL, &(rank_options){.timeout_seconds = 60}));
 }
 
 void test_flat__buckets_are_told_from_the_last_to_the_first(void **state)
