@@ -50,6 +50,8 @@ static mill_err read_config(synth_config *c, const char *const *options, const m
     synth_config_settle(c, probe_is_given);
     if (c->early_stop && !c->probe_every)
         return mill_fail(MILL_EINPUT, "early-stop needs probes: probe-every is 0");
+    if (c->holdout_fraction > 0 && !c->probe_every)
+        return mill_fail(MILL_EINPUT, "holdout-fraction is for probes: probe-every is 0");
     return MILL_OK;
 }
 

@@ -106,11 +106,15 @@ static int check_flags(const fitting *f)
         cli_say("--amp bf16: this processor has no bfloat16 products, so it will not be faster");
     if (f->synth->early_stop && !f->synth->probe_every)
         return opt_usage_error(set, "--early-stop needs probes: --probe-every is 0");
+    if (f->synth->holdout_fraction > 0 && !f->synth->probe_every)
+        return opt_usage_error(set, "--holdout-fraction is for probes: --probe-every is 0");
     if (strcmp(f->run->strategy, "data_parallel") != 0 &&
         strcmp(f->run->strategy, "data-parallel") != 0)
         return opt_usage_error(set, "--strategy %s: there is data_parallel", f->run->strategy);
     if (!strcmp(f->output, "-") && !f->run->run_dir && f->run->resume)
         return opt_usage_error(set, "--resume with the output on stdout needs --run-dir");
+    if (!strcmp(f->output, "-") && !f->run->run_dir && opt_is_given(f->p, &f->run->keep))
+        return opt_usage_error(set, "--keep with the output on stdout needs --run-dir");
     /* With --resume the output may be there: whether it is this run's is looked at when the
      * configuration is known. */
     if (cli_check_apart(f->output, f->input) ||

@@ -217,6 +217,7 @@ void test_api__says_what_was_wrong(void **state)
     const char *bad[] = {"bins=1", NULL}, *none[] = {"colour=red", NULL},
                *no_key[] = {"bins", NULL}, *unused[] = {"epochs=3", NULL};
     const char *blind[] = {"method=ctgan", "early-stop=2", "probe-every=0", NULL};
+    const char *withheld[] = {"holdout-fraction=0.2", "probe-every=0", NULL};
     const char *stop[] = {"method=independent", "early-stop=3", NULL},
                *where[] = {"species=Penguin", NULL};
     mill_engine *e;
@@ -239,6 +240,7 @@ void test_api__says_what_was_wrong(void **state)
     assert_non_null(strstr(mill_error(), "early-stop does nothing with the method independent"));
     assert_int_equal(mill_model_fit(path, e, t, unused, NULL, NULL), TABMILL_EINPUT);
     assert_non_null(strstr(mill_error(), "epochs does nothing with the method mixture"));
+    assert_int_equal(mill_model_fit(path, e, t, withheld, NULL, NULL), TABMILL_EINPUT);
     assert_int_equal(mill_model_fit(path, e, t, blind, NULL, NULL), TABMILL_EINPUT);
     assert_non_null(strstr(mill_error(), "probe-every is 0"));
     assert_int_equal(mill_model_fit(path, e, t, NULL, count_steps, seen), TABMILL_EINPUT);
