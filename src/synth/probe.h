@@ -25,7 +25,7 @@ typedef struct synth_probe synth_probe;
  */
 mill_err synth_probe_split(mill_table **learn, mill_table **hold, const mill_table *t,
                            const synth_config *c);
-/* How many of `rows` rows that leaves to learn from. */
+/* How many of `rows` rows that leaves to learn from; of more than a million, about. */
 int64_t synth_probe_learnt(int64_t rows, const synth_config *c);
 /* From rows of `t`, evenly spaced. */
 mill_err synth_probe_new(synth_probe **out, const mill_table *t, const synth_schema *s);

@@ -58,6 +58,9 @@ awk 'BEGIN { srand(4); print "n1,c1,n2,c2,n3,c3"; for (i = 0; i < 20000; i++) { 
     printf "%s%.4f,v%d", j ? "," : "", 100 * int(10 * rand()) + rand(), 20 * rand(); print "" } }' >made.csv
 for run in "mixture --components 100" "ctgan -e 1" "tvae -e 1"; do compare made.csv "$run" "--n-rows 20000 --n-columns 6"; done
 
+# Every batch that is tried asks how many rows are left to learn from.
+expect "rows withheld of 2 billion" 0 "" timeout 20 "$T" estimate --n-rows 2e9 --n-columns 4 -m ctgan --holdout-fraction .3 -q
+
 # The largest batch: nine tenths of it are fitted within the limit, a tenth more is refused before anything is trained.
 for method in ctgan tvae; do
     "$T" estimate -i few.csv -m $method --memory-limit 100MiB -q >said 2>err
