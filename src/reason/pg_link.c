@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "train/loop.h"
 
 #include <endian.h>
 #include <libpq-fe.h>
@@ -358,7 +359,8 @@ mill_err pg_keep_trying(pg_link *l, mill_err (*fn)(void *ctx), void *ctx, double
             say_back(l);
             return MILL_OK;
         }
-        if (!l->is_away || atomic_load(&l->is_stopping) || pg_now() > end) return err;
+        const bool ends = atomic_load(&l->is_stopping) || (!waiting && train_signal_received());
+        if (!l->is_away || ends || pg_now() > end) return err;
         say_away(l, waiting ? waiting(ctx) : 0);
         pg_disconnect(l);
         pause_for(l);

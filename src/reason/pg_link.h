@@ -70,7 +70,7 @@ bool pg_is_null(const PGresult *r, int row, int column);
 
 /* Calls fn(ctx) on a connection until it does not fail for a server that is away; after `seconds`
  * of that, or when stopped, its error.  `waiting` tells how many rows wait meanwhile, for the
- * words; NULL: none are spoken of. */
+ * words; NULL: none do, so that a signal (train/loop.h) ends it too. */
 mill_err pg_keep_trying(pg_link *l, mill_err (*fn)(void *ctx), void *ctx, double seconds,
                         int64_t (*waiting)(void *ctx));
 

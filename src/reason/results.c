@@ -10,6 +10,8 @@
 #include "reason/results_inner.h"
 
 #include "base/mem.h"
+#include "base/text.h"
+#include "train/loop.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -25,6 +27,8 @@ enum {
     ENOUGH = 4 << 20,        /* bytes that are not gathered any longer */
 };
 static const double GATHER = 0.025; /* seconds */
+static const double LOOK = 0.25;    /* between two looks whether a signal came */
+static const double PATIENCE = 10;  /* with a server that is away, once it did */
 
 struct results {
     const results_backend *backend;
@@ -284,7 +288,8 @@ static mill_err error_of(const results *r)
 static mill_err enqueue(results *r, result_item *item)
 {
     pthread_mutex_lock(&r->lock);
-    while (!r->err && r->waiting_bytes > MOST_WAITING) pthread_cond_wait(&r->done, &r->lock);
+    while (!r->err && r->waiting_bytes > MOST_WAITING && !train_signal_received())
+        wait_for(&r->done, &r->lock, LOOK);
     const mill_err err = error_of(r);
     if (!err) {
         const bool was_empty = !r->first;
@@ -372,14 +377,23 @@ mill_err results_check(results *r)
 
 mill_err results_sync(results *r)
 {
+    const bool may_be_away = r->backend->stop;
+    double end = 0; /* 0: no signal came */
+
     pthread_mutex_lock(&r->lock);
     const int64_t until = r->put_all;
-    while (!r->err && r->durable_all < until) {
+    while (!r->err && r->durable_all < until && !(end > 0 && now() > end)) {
         r->is_hurried = true;
         pthread_cond_signal(&r->work);
-        pthread_cond_wait(&r->done, &r->lock);
+        wait_for(&r->done, &r->lock, LOOK);
+        if (may_be_away && end <= 0 && train_signal_received()) end = now() + PATIENCE;
     }
-    const mill_err err = error_of(r);
+    mill_err err = error_of(r);
+    if (!err && r->durable_all < until)
+        err = mill_fail(MILL_EIO,
+                        "interrupted while the database is away: %lld response%s not written; "
+                        "--resume asks again",
+                        (long long)(r->put - r->durable), mill_s(r->put - r->durable));
     pthread_mutex_unlock(&r->lock);
     return err;
 }

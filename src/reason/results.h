@@ -110,15 +110,18 @@ mill_err results_lease(results *r, int64_t *first, int64_t *n, int64_t *left);
 /* All chains of a leased range have ended, with rows put before this call. */
 mill_err results_finish(results *r, int64_t first);
 
-/* Queues a row; text is copied.  Blocks only while more than 64 MiB wait.  An error of the thread
- * that writes comes back here, in results_sync and in results_check, from then on. */
+/* Queues a row; text is copied.  Blocks only while more than 64 MiB wait and no signal came.  An
+ * error of the thread that writes comes back here, in results_sync and in results_check, from then
+ * on. */
 mill_err results_put(results *r, const result_row *row);
 /* Rows put here that are durable: they survive whatever happens to this process from now on. */
 int64_t results_durable(const results *r);
 /* Readable when that number moved, when a range has come, or on an error. */
 int results_fd(const results *r);
 mill_err results_check(results *r); /* drains the descriptor; the error, if there is one */
-mill_err results_sync(results *r);  /* until everything put and finished is durable */
+/* Until everything put and finished is durable.  Of a server that is away, once a signal came
+ * (train/loop.h), ten seconds more: MILL_EIO with how many rows are not. */
+mill_err results_sync(results *r);
 
 /* Durable rows of records [first, first + n) in the order of their keys; a callback's error ends
  * it.  A range is read before rows of it are put.  The callback calls no function of this store. */

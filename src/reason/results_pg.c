@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 enum { PAGE_ROWS = 512 };
-static const double MOST_READING = 600; /* seconds of a server that is away */
 
 /* ---- opening ---- */
 
@@ -174,7 +173,7 @@ static mill_err pg_store_claim(void *ctx, bool *mine)
 {
     pg_store *s = ctx;
 
-    TRY(pg_keep_trying(&s->reader, claim_once, s, MOST_READING, NULL));
+    TRY(pg_keep_trying(&s->reader, claim_once, s, PG_MOST_AWAY, NULL));
     *mine = s->has_claim; /* written by this thread alone */
     return MILL_OK;
 }
@@ -241,7 +240,7 @@ static mill_err pg_store_read(void *ctx, int64_t first, int64_t n,
         return MILL_OK;
     }
     while (!err && p.key < p.end) {
-        TRY(pg_keep_trying(&s->reader, read_page, &p, MOST_READING, NULL));
+        TRY(pg_keep_trying(&s->reader, read_page, &p, PG_MOST_AWAY, NULL));
         const int rows = pg_rows(p.page);
         for (int i = 0; i < rows && !err; i++) {
             row_of(&r, p.page, i);
@@ -273,7 +272,7 @@ static mill_err pg_store_latest(void *ctx, int64_t n,
     mill_err err = MILL_OK;
     result_row r;
 
-    TRY(pg_keep_trying(&s->reader, read_latest, &p, MOST_READING, NULL));
+    TRY(pg_keep_trying(&s->reader, read_latest, &p, PG_MOST_AWAY, NULL));
     for (int i = 0; i < pg_rows(p.page) && !err; i++) {
         row_of(&r, p.page, i);
         err = row(row_ctx, &r);
@@ -352,7 +351,7 @@ static mill_err pg_store_reasons(void *ctx, json_t **out)
 {
     reasons_read w = {.s = ctx};
 
-    TRY(pg_keep_trying(&w.s->reader, read_reasons, &w, MOST_READING, NULL));
+    TRY(pg_keep_trying(&w.s->reader, read_reasons, &w, PG_MOST_AWAY, NULL));
     *out = w.out;
     return MILL_OK;
 }

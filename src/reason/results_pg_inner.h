@@ -7,6 +7,8 @@
 #include "reason/pg_link.h"
 #include "reason/results_inner.h"
 
+enum { PG_MOST_AWAY = 3600 }; /* seconds */
+
 typedef enum { LEASE_ASKED, LEASE_READY, LEASE_NONE } lease_state;
 
 typedef struct {

@@ -21,7 +21,6 @@
 #include <string.h>
 
 enum { CHUNK_ROWS = 512, CHUNK_BYTES = 4 << 20 };
-static const double MOST_AWAY = 3600; /* seconds */
 
 /* ---- arrays in binary format: dimensions 1, no NULLs, type, n, first index 1; then size, bytes
  * --- */
@@ -328,7 +327,7 @@ static int64_t rows_waiting(void *ctx)
 
 static mill_err try_on(pg_store *s, mill_err (*fn)(void *ctx))
 {
-    const mill_err err = pg_keep_trying(&s->writer, fn, s, MOST_AWAY, rows_waiting);
+    const mill_err err = pg_keep_trying(&s->writer, fn, s, PG_MOST_AWAY, rows_waiting);
 
     pthread_mutex_lock(&s->lock);
     s->is_away = false;

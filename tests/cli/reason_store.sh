@@ -71,6 +71,26 @@ same coming_and_going_bytes one.jsonl b/g.jsonl
 holds only_what_was_under_way_is_asked_twice test "$(wc -l <asked)" -le $((stored + 16))
 expect another_run 1 "seed" sh -c "cd a && '$T' reason --dataset ../d.jsonl -o g.jsonl --server '$A' --store '$store' --resume --seed 9"
 
+# ---- the database goes away, and then the run is told to end ----
+: >asked
+machine a -o h.jsonl --server "$slower" --store "$store" --lease-timeout 2
+run=$!
+wait_until answers
+kill -INT "$pg" && wait "$pg"
+before=$(wc -l <asked)
+more_answers() { [ "$(wc -l <asked)" -ge $((before + 8)) ]; }
+wait_until more_answers
+kill -INT $run
+timeout 60 tail --pid=$run -f /dev/null || kill -KILL $run
+wait $run
+verdict away_ends $(($? != 1)) "$(tail -1 a/err)"
+holds away_says_what_is_lost grep -q "interrupted while the database is away: [0-9]* responses* not written" a/err
+start_postgres 127.0.0.1 "$port"
+machine b -o h.jsonl --server "$A" --store "$store"
+wait $!
+verdict away_goes_on $? "$(tail -1 b/err)"
+same away_bytes one.jsonl b/h.jsonl
+
 # ---- what cannot be ----
 expect no_database 1 "127.0.0.1:1" "$T" reason --dataset d.jsonl -o x.jsonl --server "$A" --store postgresql://tester@127.0.0.1:1/postgres
 expect no_such_database 1 "nothing_of_the_kind" "$T" reason --dataset d.jsonl -o x.jsonl --server "$A" \
