@@ -16,8 +16,9 @@ typedef struct {
 
 /*
  * Every file's length and checksum against index.json, what is inside of shards, and `remake`
- * units, spread over the run, made again into a folder of their own and compared by checksum.  Goes
- * on behind a bad unit: `bad` is told of each; MILL_EINPUT if there was one.
+ * units, spread over the run, made again into a folder of their own in TMPDIR or /tmp and compared
+ * by checksum.  Goes on behind a bad unit: `bad` is told of each; MILL_EINPUT if there was one.
+ * Another error: it could not be told (a unit cannot be made or written here).
  */
 mill_err prior_check(prior_checked *out, const char *dir, int64_t remake,
                      void (*bad)(const char *line));

@@ -54,8 +54,11 @@ static bool episode_path(char *path, const prior_sink *s, int64_t id, const char
 
 static bool flat_path(char *path, const prior_sink *s, const prior_unit *u, int64_t k)
 {
-    return k < 2 * u->count &&
-           episode_path(path, s, u->first + k / 2 + 1, k % 2 ? "y.npy" : "X.npy");
+    static const char *const what[] = {"X.npy", "y.npy", "X.csv", "y.csv"};
+    const int64_t each = s->csv ? 4 : 2;
+
+    if (k == each * u->count) return !lines_path(path, s, "episodes", u->unit);
+    return k < each * u->count && episode_path(path, s, u->first + k / each + 1, what[k % each]);
 }
 
 static mill_err begin(prior_sink *s)
@@ -127,7 +130,7 @@ static mill_err write_x_csv(prior_sink *s, mill_file *f, const prior_set *set)
             at += put_fixed(at, set->x[j * set->rows + i]);
             *at++ = j + 1 < set->features ? ',' : '\n';
         }
-        TRY(file_write(f, w->text, (size_t)(at - w->text)));
+        TRY(put(s, f, w->text, (size_t)(at - w->text)));
     }
     return MILL_OK;
 }
@@ -136,12 +139,11 @@ static mill_err write_y_csv(prior_sink *s, mill_file *f, const prior_set *set)
 {
     char line[NUMBER + 1];
 
-    (void)s;
     for (int64_t i = 0; i < set->rows; i++) {
         int n = set->categorical_y ? mill_format_i64(line, (int64_t)set->y[i])
                                    : put_fixed(line, set->y[i]);
         line[n++] = '\n';
-        TRY(file_write(f, line, (size_t)n));
+        TRY(put(s, f, line, (size_t)n));
     }
     return MILL_OK;
 }
@@ -177,7 +179,7 @@ static mill_err end(prior_sink *s)
 {
     const flat_writer *w = s->state;
 
-    return lines_write(&w->lines, s, "episodes");
+    return lines_write(s, &w->lines, "episodes");
 }
 
 static void abandon(prior_sink *s)

@@ -3,7 +3,7 @@
  *
  * A unit is complete when the journal has a line for all of the data sets that the run wants of it,
  * and its files are there with as many bytes.  Everything else is made again, over whatever is
- * there.  Files of npy are not synced before the run's end: where the machine was started anew in
+ * there.  Those of npy are not synced before the run's end: where the machine was started anew in
  * between (run/boot), their checksums have to be right too.  What is not leaves the journal, since
  * what is made again may be stopped in turn.  When a finished run is extended, its last unit may
  * have been cut short: then it is made again, longer.
@@ -159,6 +159,7 @@ static mill_err drop_damaged(prior_folder *f, bool is_suspect)
     const prior_sink s = {.format = f->o.format,
                           .config = f->o.config,
                           .dir = f->o.dir,
+                          .csv = f->o.csv,
                           .folders = prior_folders_for(f->o.format, f->o.n)};
     int64_t n = 0;
 

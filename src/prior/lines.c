@@ -17,7 +17,7 @@ mill_err lines_path(char path[PRIOR_PATH], const prior_sink *s, const char *name
     return prior_path(path, s->dir, file);
 }
 
-mill_err lines_write(const mill_text *t, const prior_sink *s, const char *name)
+mill_err lines_write(prior_sink *s, const mill_text *t, const char *name)
 {
     char path[PRIOR_PATH];
 
@@ -25,5 +25,8 @@ mill_err lines_write(const mill_text *t, const prior_sink *s, const char *name)
     TRY(prior_path(path, s->dir, "index"));
     TRY(file_mkdir(path));
     TRY(lines_path(path, s, name, s->unit.unit));
-    return file_write_all(path, t->s, t->len);
+    TRY(file_write_all(path, t->s, t->len));
+    s->unit.bytes += (int64_t)t->len;
+    s->unit.crc = mill_crc32c(s->unit.crc, t->s, t->len);
+    return MILL_OK;
 }

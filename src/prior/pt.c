@@ -49,6 +49,7 @@ static int64_t pt_memory(const prior_config *c)
 
 static bool pt_path(char *path, const prior_sink *s, const prior_unit *u, int64_t k)
 {
+    if (k == 1) return !lines_path(path, s, "batch", u->unit);
     return !k && snprintf(path, PRIOR_PATH, "%s/batch_%06lld.pt", s->dir, (long long)u->unit) <
                      PRIOR_PATH;
 }
@@ -158,9 +159,9 @@ static mill_err end(prior_sink *s)
     TRY(add_storage(&w->file, &w->d, STORE_I64, &item[2].storage[0]));
     TRY(add_storage(&w->file, &w->rows, STORE_I64, &item[3].storage[0]));
     TRY(add_storage(&w->file, &w->train, STORE_I64, &item[4].storage[0]));
-    TRY(lines_write(&w->lines, s, "batch"));
-    return torch_commit(&w->file, item, (int)(sizeof item / sizeof *item), &s->unit.bytes,
-                        &s->unit.crc);
+    TRY(torch_commit(&w->file, item, (int)(sizeof item / sizeof *item), &s->unit.bytes,
+                     &s->unit.crc));
+    return lines_write(s, &w->lines, "batch");
 }
 
 static void abandon(prior_sink *s)

@@ -24,7 +24,7 @@
 /* What a unit became; the same for the same unit of the same configuration. */
 typedef struct {
     int64_t unit, first, count; /* data sets first .. first + count - 1 */
-    int64_t bytes;              /* of its data files together (without CSV and lines) */
+    int64_t bytes;              /* of its files together */
     uint32_t crc;               /* crc32c of these, one behind the other, each without its `tail` */
     int64_t rows, cells;        /* sums: rows, rows * features */
     int64_t attempts, rejected[PRIOR_N_REJECT];
@@ -42,7 +42,7 @@ typedef struct {
     mill_err (*add)(prior_sink *s, const prior_set *set);
     mill_err (*end)(prior_sink *s); /* fills bytes and crc of s->unit; all files have their names */
     void (*abandon)(prior_sink *s); /* of a unit, at any time: no file of it stays half written */
-    /* Path of the k-th data file of a unit, false behind the last; for checking and resuming. */
+    /* Path of the k-th file of a unit, false behind the last; for checking and resuming. */
     bool (*path)(char *path, const prior_sink *s, const prior_unit *u, int64_t k);
 } prior_format;
 

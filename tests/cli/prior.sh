@@ -129,6 +129,8 @@ expect official_folder 1 "no manifest.json" "$T" prior -n 5 -o official $dummy -
 
 # Looking.
 expect verify 0 "made again with the same bytes" "$T" prior verify two --remake 2
+TMPDIR=$PWD/absent expect verify_without_room 1 "TMPDIR names another place" "$T" prior verify two
+holds not_damaged test "$(grep -c damaged err)" = 0
 printf x | dd of=two/shard_000000.mill bs=1 seek=90000 conv=notrunc 2>/dev/null
 expect verify_damage 1 "damaged" "$T" prior verify two
 expect verify_unfinished 1 "holds no run" "$T" prior verify strange
@@ -156,6 +158,8 @@ if mkdir small && mount -t tmpfs -o size=4m none small 2>/dev/null; then
     # shellcheck disable=SC2086
     expect full_disk_resume 0 "2000 data sets" "$T" prior -n 2000 -o small/run $many --resume
     same full_disk_bytes whole small/run
+    mount -o remount,ro small
+    expect verify_read_only 0 "made again with the same bytes" "$T" prior verify small/run
     umount small
 else
     echo "SKIP: no tmpfs can be mounted here, to be filled"

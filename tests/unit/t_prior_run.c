@@ -177,9 +177,11 @@ void test_run__makes_again_what_was_lost(void **state)
     assert_ok(file_remove(path));
     snprintf(path, sizeof path, "%s/batch_000005.pt", dirs[1]);
     assert_ok(file_write_all(path, "short", 5));
+    snprintf(path, sizeof path, "%s/index/batch_000007.jsonl", dirs[1]);
+    assert_ok(file_remove(path));
     other.resume = true;
     assert_ok(prior_run(&r, &other));
-    assert_int_equal(r.made_now, 16);
+    assert_int_equal(r.made_now, 24);
     same_folders(dirs[0], dirs[1]);
     clean();
 }
@@ -222,6 +224,12 @@ static void count_bad(const char *line)
 
 void test_check__finds_a_changed_byte(void **state)
 {
+    static const struct {
+        const prior_format *format;
+        const char *name;
+    } file[] = {{&prior_shards, "shard_000000.mill"},        {&prior_pt, "batch_000001.pt"},
+                {&prior_pt, "index/batch_000001.jsonl"},     {&prior_npy, "episode_000007_y.npy"},
+                {&prior_npy, "index/episodes_000000.jsonl"}, {&prior_npy, "episode_000200_X.csv"}};
     const prior_config c = small();
     prior_run_result r;
     prior_checked found;
@@ -229,14 +237,13 @@ void test_check__finds_a_changed_byte(void **state)
     size_t len;
 
     (void)state;
-    for (int f = 0; f < 3; f++) {
-        static const char *const name[] = {"shard_000000.mill", "batch_000001.pt",
-                                           "episode_000007_y.npy"};
-        prior_run_options o = options(&c, formats[f], 0);
+    for (size_t k = 0; k < sizeof file / sizeof *file; k++) {
+        prior_run_options o = options(&c, file[k].format, 0);
+        o.csv = file[k].format == &prior_npy;
         assert_ok(prior_run(&r, &o));
         assert_ok(prior_check(&found, dirs[0], 2, count_bad));
         assert_int_equal(found.sets, 210);
-        snprintf(path, sizeof path, "%s/%s", dirs[0], name[f]);
+        snprintf(path, sizeof path, "%s/%s", dirs[0], file[k].name);
         assert_ok(file_read_all(&text, &len, path));
         text[len / 2] ^= 1;
         assert_ok(file_write_all(path, text, len));
@@ -246,6 +253,44 @@ void test_check__finds_a_changed_byte(void **state)
         assert_int_equal(n_bad, 1);
         clean();
     }
+}
+
+static int64_t n_told;
+static mill_err count_told(void *ctx, const prior_set *set)
+{
+    (void)ctx;
+    (void)set;
+    n_told++;
+    return MILL_OK;
+}
+
+void test_each__tells_of_lines_that_are_not_there(void **state)
+{
+    const prior_config c = small();
+    prior_run_result r;
+    prior_run_options o = options(&c, &prior_pt, 0);
+    char path[128], *text;
+    size_t len;
+
+    (void)state;
+    assert_ok(prior_run(&r, &o));
+    assert_ok(prior_each(dirs[0], count_told, NULL));
+    assert_int_equal(n_told, 210);
+    snprintf(path, sizeof path, "%s/index/batch_000002.jsonl", dirs[0]);
+    assert_ok(file_read_all(&text, &len, path));
+    char *end = text;
+    for (int k = 0; k < 5; k++) end = strchr(end, '\n') + 1;
+    assert_ok(file_write_all(path, text, (size_t)(end - text)));
+    assert_fails(MILL_EINPUT, "index/batch_000002.jsonl:6: is not the line of data set 21",
+                 prior_each(dirs[0], count_told, NULL));
+    text[len - 1] = 0;
+    *strrchr(text, '\n') = ' '; /* two lines become one */
+    text[len - 1] = '\n';
+    assert_ok(file_write_all(path, text, len));
+    assert_fails(MILL_EINPUT, "batch_000002.jsonl:7: is not",
+                 prior_each(dirs[0], count_told, NULL));
+    mill_free(text);
+    clean();
 }
 
 /* Files that another program's rules have made are what making them again must give. */
