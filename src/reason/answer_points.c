@@ -158,7 +158,7 @@ static number point_call(value_of v, int point)
     return x != 0 && cabsl(near - y) < FAINT * cabsl(y) ? (long double)NAN : y;
 }
 
-static number point_value(value_of v, int point)
+static number node_value(value_of v, int point)
 {
     const node *n = answer_node(v);
 
@@ -168,8 +168,7 @@ static number point_value(value_of v, int point)
     if (n->first < 0 || n->kind >= E_TUPLE) return (long double)NAN;
 
     const number a = point_value(answer_child(v, 0), point);
-    if (n->kind == E_NEGATE) /* not -0 i: that is the other side of a root's cut */
-        return CMPLXL(-creall(a), cimagl(a) == 0 ? 0 : -cimagl(a));
+    if (n->kind == E_NEGATE) return -a;
     if (n->kind == E_PERCENT) return a / 100;
     if (n->kind == E_DEGREE) return a * PI / 180;
     const number b = point_value(answer_child(v, 1), point);
@@ -189,6 +188,17 @@ static number point_value(value_of v, int point)
     default:
         return point_power(a, b);
     }
+}
+
+/* A part that is only rounding would decide on which side of a root's cut the other lies. */
+static number point_value(value_of v, int point)
+{
+    const number x = node_value(v, point);
+    long double re = creall(x), im = cimagl(x);
+
+    if (fabsl(im) <= 1e-17L * fabsl(re)) im = 0;
+    if (fabsl(re) <= 1e-17L * fabsl(im)) re = 0;
+    return CMPLXL(re, im);
 }
 
 static bool is_finite(number x)

@@ -106,6 +106,8 @@ static const pair equal[] = {
     {"x \\geq 3", "x \\ge 3"},
     {"\\log_28", "3"},
     {"2i", "\\sqrt{-4}"},
+    {"\\sqrt{\\ln(\\cos(x))}", "\\sqrt{\\frac{3\\ln(\\cos(x))}{3}}"}, /* which side of the cut? */
+    {"\\arctan(\\sqrt{-7})", "\\arctan(\\frac{3(-7)^{1/2}}{3})"},
     {"\\frac{a}{b}", "a/b"},
     {"a_1 + a_{2}", "a_2 + a_1"},
     {"\xe2\x88\x92"
