@@ -175,8 +175,9 @@ static void add_differences(mill_text *t, const char *prefix, const json_t *was,
     json_decref(all);
 }
 
-/* *differs: by options, and is gone on with all the same. */
-static mill_err check_config(bool *differs, const train_options *o, const json_t *manifest)
+/* *differs: by options, and is gone on with all the same.  says: a word on that. */
+static mill_err check_config(bool *differs, const train_options *o, const json_t *manifest,
+                             bool says)
 {
     const char *level = json_string_value(json_object_get(manifest, "level"));
     const char *version = json_string_value(json_object_get(manifest, "version"));
@@ -190,16 +191,16 @@ static mill_err check_config(bool *differs, const train_options *o, const json_t
             "%s: the run began at processor level %s and this is %s, where the last bits differ; "
             "--allow-other-level goes on",
             o->run_dir, level, mill_cpu_level_name());
-    if (version && now && strcmp(version, now) != 0)
+    if (says && version && now && strcmp(version, now) != 0)
         mill_log(MILL_LOG_WARN, "%s: the run began with version %s and this is %s", o->run_dir,
                  version, now);
     add_differences(&t, "", json_object_get(manifest, "config"), o->config);
     *differs = t.len > 0;
     if (t.failed)
         err = text_check(&t);
-    else if (t.len && o->force)
+    else if (t.len && o->force && says)
         mill_log(MILL_LOG_WARN, "%s: going on with another configuration: %s", o->run_dir, t.s);
-    else if (t.len)
+    else if (t.len && !o->force)
         err = mill_fail(MILL_EINPUT,
                         "%s: a run of another configuration: %s (--force goes on all the same)",
                         o->run_dir, t.s);
@@ -208,7 +209,7 @@ static mill_err check_config(bool *differs, const train_options *o, const json_t
 }
 
 /* A finished run of another configuration is one to go on with. */
-static mill_err read_state(train_run_status *status, const train_options *o)
+static mill_err read_state(train_run_status *status, const train_options *o, bool says)
 {
     json_t *manifest;
     bool differs = false;
@@ -218,7 +219,7 @@ static mill_err read_state(train_run_status *status, const train_options *o)
     if (!manifest) return MILL_OK;
     const char *s = json_string_value(json_object_get(manifest, "status"));
     const bool is_finished = s && !strcmp(s, "finished");
-    const mill_err err = check_config(&differs, o, manifest);
+    const mill_err err = check_config(&differs, o, manifest, says);
     *status = is_finished && !differs ? TRAIN_RUN_FINISHED : TRAIN_RUN_STARTED;
     json_decref(manifest);
     return err;
@@ -246,7 +247,7 @@ mill_err train_run_state(train_run_status *status, const train_options *o)
     if (!file_exists(o->run_dir)) return MILL_OK;
     mill_err err = run_open(&r, o);
     if (!err) err = check_checkpoints(&n, o);
-    if (!err && o->resume) err = read_state(status, o);
+    if (!err && o->resume) err = read_state(status, o, !n); /* else the loop says it */
     run_close(&r);
     return err;
 }
@@ -259,7 +260,7 @@ mill_err run_check(bool *resume, const train_options *o)
     *resume = false;
     TRY(check_checkpoints(&n, o));
     if (!o->resume) return MILL_OK;
-    if (n) TRY(read_state(&status, o));
+    if (n) TRY(read_state(&status, o, true));
     *resume = status != TRAIN_RUN_NONE;
     if (!*resume)
         mill_log(MILL_LOG_INFO, "%s: nothing to resume, starting from the beginning", o->run_dir);

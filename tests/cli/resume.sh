@@ -50,6 +50,8 @@ rm -rf m.mill m.mill.run
 TABMILL_FAULT=rename:4:kill "$T" fit -i "$PENGUINS" -o m.mill --checkpoint-every 0 -q >out 2>err
 expect force_resume 0 "going on with another configuration: iterations was 40, is 41" \
     "$T" fit -i "$PENGUINS" -o m.mill --resume --force --iterations 41
+says_once() { [ "$(grep -c "another configuration" err)" = 1 ]; }
+holds force_resume_says_once says_once
 
 if [ "$("$T" devices | sed -n 's/^level *\(.*\) in use/\1/p')" = v3 ]; then
     echo "SKIP: this processor has one level"
