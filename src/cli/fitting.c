@@ -228,8 +228,8 @@ static mill_err look_at_run(work *w)
         .config = w->config,
         .manifest = w->manifest,
     };
-    if (!w->out->run_is_temporary) TRY(train_run_state(&status, &w->train));
-    if (!run->resume || !strcmp(w->f->output, "-")) return MILL_OK;
+    if (!w->out->run_is_temporary) TRY(cli_run_state(&status, &w->train));
+    if (!w->train.resume || !strcmp(w->f->output, "-")) return MILL_OK;
     if (!file_exists(w->f->output) || status == TRAIN_RUN_STARTED) return MILL_OK;
     if (status == TRAIN_RUN_NONE && run->force) return MILL_OK;
     if (status == TRAIN_RUN_NONE)

@@ -14,6 +14,22 @@ bool cli_is_rank(void)
     return !rank_identify(&who, NULL) && strcmp(who.source, "single") != 0;
 }
 
+mill_err cli_run_state(train_run_status *status, train_options *o)
+{
+    const train_options asked = *o;
+    rank_identity who;
+
+    TRY(rank_identify(&who, NULL));
+    if (who.restart && !o->resume) {
+        o->resume = true;
+        o->force = false;
+        const mill_err err = train_run_state(status, o);
+        if (err != MILL_EINPUT || !asked.force) return err;
+        *o = asked;
+    }
+    return train_run_state(status, o);
+}
+
 int cli_ranks_count(int *n, const opt_set *set, const char *text)
 {
     int64_t x;

@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "rank/rank.h"
+#include "train/loop.h"
 
 enum { STATUS_RENDEZVOUS = 69, STATUS_PREEMPTED = 75 };
 
@@ -21,6 +22,13 @@ typedef struct {
 } cli_ranks;
 
 bool cli_is_rank(void); /* somebody started this process as a rank, if only of one */
+
+/*
+ * train_run_state() of what was asked for.  A rank that was started again also goes on with the run
+ * that the attempt before it began, which has the same configuration; with --force any other one is
+ * older, and is begun anew.  o->resume and o->force become what is to be done.
+ */
+mill_err cli_run_state(train_run_status *status, train_options *o);
 
 /* How many `text` asks for: a number or auto; 0 for NULL.  0, or exit status 2. */
 int cli_ranks_count(int *n, const opt_set *set, const char *text);

@@ -254,15 +254,15 @@ static mill_err look_at_run(train_work *w)
 {
     const train_flags *f = &w->o->run;
     const cls_plan *p = cls_trainer_plan(w->trainer);
-    train_run_status status = TRAIN_RUN_NONE;
+    train_run_status status;
 
     w->train = (train_options){
         .run_dir = f->save_dir,
         .checkpoint_seconds = f->checkpoint_every,
         .keep = (int)f->keep,
         .keep_after = true,
-        .resume = f->resume || w->who.restart, /* the attempt before this one began the run */
-        .force = f->force && (f->resume || !w->who.restart),
+        .resume = f->resume,
+        .force = f->force,
         .allow_other_level = f->allow_other_level,
         .early_stop = (int)w->o->cls.patience,
         .least_gain = w->o->cls.min_delta,
@@ -276,14 +276,7 @@ static mill_err look_at_run(train_work *w)
         .config = w->config,
         .manifest = w->manifest,
     };
-    if (!w->train.resume || w->train.force) return MILL_OK;
-    const mill_err err = train_run_state(&status, &w->train);
-    if (err == MILL_EINPUT && f->force) {
-        w->train.resume = false; /* it died before it began, and what is there is an older one */
-        w->train.force = true;
-        return MILL_OK;
-    }
-    TRY(err);
+    TRY(cli_run_state(&status, &w->train));
     w->is_finished = status == TRAIN_RUN_FINISHED;
     if (w->is_finished) cli_say("%s: this run is finished, there is nothing to do", f->save_dir);
     return MILL_OK;

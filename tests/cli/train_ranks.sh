@@ -39,6 +39,10 @@ same restarts_of_one_same_weights again1
 expect restarts_of_launch 0 "restart 2 of 9" env TABMILL_FAULT=rename:9:kill "$T" launch -n 2 --max-restarts 9 -- \
     "$T" "${args[@]}" -o again2 --checkpoint-every 0
 same restarts_of_launch_same_weights again2
+fit=(fit -i "$PENGUINS" --method ctgan --epochs 6 --checkpoint-every 0 --virtual-shards 2 --threads 1)
+"$T" "${fit[@]}" -o whole.mill -q
+expect restarts_of_fit 0 "restart 2 of 9" env TABMILL_FAULT=rename:4:kill "$T" launch -n 2 --max-restarts 9 -- "$T" "${fit[@]}" -o again.mill
+holds restarts_of_fit_same_model cmp again.mill whole.mill
 # An attempt that dies before it has begun leaves an older run in the folder: --force has still to be obeyed.
 "$T" "${args[@]}" --seed 5 -o five -q
 dies_first() { # OPTIONS: the first attempt dies as it starts
