@@ -148,6 +148,22 @@ static mill_err check_train_sizes(const prior_config *c, int64_t rows)
     return MILL_OK;
 }
 
+/* Each class among the training rows, and among the test rows. */
+static mill_err check_split(const prior_config *c, int64_t rows)
+{
+    const double least = c->min_train_size, most = c->max_train_size;
+    const int64_t train = (int64_t)(least < 1 ? least * (double)rows : least),
+                  test = rows - (int64_t)(most < 1 ? most * (double)rows : most);
+
+    if (train >= c->max_classes && test >= c->max_classes) return MILL_OK;
+    return mill_fail(MILL_EINPUT,
+                     "%lld %s rows of %lld are fewer than %lld classes; take another share, fewer "
+                     "classes or more rows",
+                     (long long)(train < c->max_classes ? train : test),
+                     train < c->max_classes ? "training" : "test", (long long)rows,
+                     (long long)c->max_classes);
+}
+
 static mill_err check_imbalance(const prior_config *c, int64_t rows)
 {
     const double least = c->min_imbalance_ratio, most = c->max_imbalance_ratio;
@@ -159,6 +175,7 @@ static mill_err check_imbalance(const prior_config *c, int64_t rows)
     if (least < 1 || most < 1)
         return mill_fail(MILL_EINPUT, "imbalance ratios are from 1 up: give both min and max");
     TRY(check_order("imbalance-ratio", least, most));
+    TRY(check_split(c, rows));
     prior_shares(count, (int)c->max_classes, most, rows);
     if (count[c->max_classes - 1] < 2)
         return mill_fail(MILL_EINPUT,

@@ -6,7 +6,9 @@
  * largest class lowest, and the labels are permuted.
  *
  * Stratified: of class k, with n_k of n rows, floor or ceil of n_train n_k / n rows are for
- * training, at least one and at most n_k - 1; which are rounded up: the largest remainders.
+ * training, at least one and at most n_k - 1; which are rounded up: the largest remainders.  Where
+ * these ones alone come to more than n_train, the classes with the most training rows have fewer;
+ * likewise for the test rows.
  */
 #include "base/vmath.h"
 #include "prior/inner.h"
@@ -90,6 +92,21 @@ static void count_labels(int64_t *count, const float *y, int64_t rows, int class
     for (int64_t i = 0; i < rows; i++) count[(int)y[i]]++;
 }
 
+/* The class with the most rows for training, or for testing. */
+static int largest(const int64_t *quota, const int64_t *count, int classes, bool of_test)
+{
+    int64_t most = -1;
+    int at = 0;
+
+    for (int k = 0; k < classes; k++) {
+        const int64_t n = of_test ? count[k] - quota[k] : quota[k];
+        if (n <= most) continue;
+        most = n;
+        at = k;
+    }
+    return at;
+}
+
 /* quota[k]: training rows of class k. */
 static void train_quota(int64_t *quota, const int64_t *count, const prior_try *t)
 {
@@ -110,6 +127,8 @@ static void train_quota(int64_t *quota, const int64_t *count, const prior_try *t
     }
     qsort(left, (size_t)n, sizeof *left, by_part);
     for (int i = 0; i < n && open > 0; i++, open--) quota[left[i].k]++;
+    for (; open < 0; open++) quota[largest(quota, count, t->classes, false)]--;
+    for (; open > 0; open--) quota[largest(quota, count, t->classes, true)]++;
 }
 
 mill_err prior_stratify(int32_t *order, const float *y, prior_try *t)

@@ -60,6 +60,18 @@ void test_prior_config__refuses_what_does_not_go_together(void **state)
     c = small_config("dummy");
     c.min_train_size = c.max_train_size = 200;
     assert_fails(MILL_EINPUT, "no test row", prior_config_check(&c));
+    c = small_config("dummy");
+    c.min_imbalance_ratio = c.max_imbalance_ratio = 2;
+    c.max_classes = 19;
+    c.min_train_size = 0.09;
+    assert_fails(MILL_EINPUT, "18 training rows of 200 are fewer than 19 classes",
+                 prior_config_check(&c));
+    c.min_train_size = 0.5;
+    c.max_train_size = 0.91;
+    assert_fails(MILL_EINPUT, "18 test rows of 200 are fewer than 19 classes",
+                 prior_config_check(&c));
+    c.max_train_size = 0.9;
+    assert_ok(prior_config_check(&c));
     c = small_config("gmm");
     assert_fails(MILL_EINPUT, "\"gmm\" is none of", prior_config_check(&c));
     c = small_config("graph_scm");
@@ -445,4 +457,26 @@ void test_prior_labels__leave_a_row_of_each_class_to_test(void **state)
         assert_true(s.imbalance == 9);
     }
     prior_maker_free(m);
+}
+
+/* 20 rows for 20 classes, the largest of which has a share of 2.5: it gives what the small take. */
+void test_prior_labels__leave_a_row_of_each_class_where_there_are_few(void **state)
+{
+    static const int classes[] = {20, 8, 10}, rows[] = {200, 200, 100};
+    prior_set s;
+
+    (void)state;
+    for (int k = 0; k < 6; k++) {
+        prior_config c = small_config("dummy");
+        prior_maker *m;
+
+        c.max_seq = rows[k / 2];
+        c.min_classes = c.max_classes = classes[k / 2];
+        c.min_imbalance_ratio = c.max_imbalance_ratio = 10;
+        c.min_train_size = c.max_train_size = rows[k / 2] * (k % 2 ? 0.9 : 0.1);
+        c.max_attempts = 1;
+        assert_ok(prior_maker_new(&m, &c));
+        for (int i = 0; i < 20; i++) assert_ok(prior_make(&s, m, i, false));
+        prior_maker_free(m);
+    }
 }
