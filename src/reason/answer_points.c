@@ -5,8 +5,8 @@
  * ones, so that |x| is not x and the root of a square is not its base.  Relative differences up to
  * 1e-16 at all points are equal; above 1e-9 at a positive one, and for whole variables too,
  * different.  Between them nobody can say, nor where the two agree at positive points only (ln xy
- * and ln x + ln y) or at whole ones (cos(n pi) and (-1)^n), nor where one of them has no value or a
- * part of it hardly matters (10^20 + sqrt 2, tanh 50).
+ * and ln x + ln y) or at whole ones (cos(n pi) and (-1)^n), nor where one of them has no value, or a
+ * part of it hardly matters (10^20 + sqrt 2, tanh 50) or is only rounding (sin pi).
  */
 #include "reason/expression.h"
 
@@ -61,11 +61,14 @@ static number symbol_value(answer_span name, int point)
 
 static number point_value(value_of v, int point);
 
-/* A part that is lost beside the other would make a sum equal to what lacks it. */
+/* A part that is lost beside the other would make a sum equal to what lacks it; and where both
+ * cancel out, what is left is rounding. */
 static number sum(number a, number b)
 {
-    const long double x = cabsl(a), y = cabsl(b), small = fminl(x, y);
-    return small != 0 && small < FAINT * fmaxl(x, y) ? (long double)NAN : a + b;
+    const long double x = cabsl(a), y = cabsl(b), z = cabsl(a + b), least = FAINT * fmaxl(x, y);
+    const bool faint = (x != 0 && x < least) || (y != 0 && y < least) || (z != 0 && z < least);
+
+    return faint ? (long double)NAN : a + b;
 }
 
 static number point_factorial(number x)
@@ -153,9 +156,13 @@ static number point_call(value_of v, int point)
         const number k = point_value(answer_child(v, 1), point);
         return point_factorial(x) / point_factorial(k) / point_factorial(x - k);
     }
-    /* tanh 50 is nearly 1, and so is tanh of all that is near 50. */
+    /* tanh 50 is nearly 1, and so is tanh of all that is near 50; sin pi is all rounding. */
     const number y = function_value(f, x), near = function_value(f, x + x / 64);
-    return x != 0 && cabsl(near - y) < FAINT * cabsl(y) ? (long double)NAN : y;
+    const number rounded = function_value(f, x + x * 1e-18L);
+    if (x == 0 || y == 0) return y;
+    return cabsl(near - y) < FAINT * cabsl(y) || cabsl(rounded - y) > FAINT * cabsl(y)
+               ? (long double)NAN
+               : y;
 }
 
 static number node_value(value_of v, int point)
