@@ -187,7 +187,8 @@ static bool has_to_be_equal(const match_task *t, int column)
 
     if (column_has_codes(s)) return true;
     if (s->type != MILL_INTEGER || t->real->col[column].type != MILL_INTEGER) return false;
-    for (int64_t i = 0; i < s->rows; i++) most = fmax(most, fabs(column_f64(s, i))); /* not of NaN */
+    for (int64_t i = 0; i < s->rows; i++)
+        most = fmax(most, fabs(column_f64(s, i))); /* not of NaN */
     return t->tolerance * most < 1;
 }
 
