@@ -311,6 +311,19 @@ verdict "all hosts start again" $?
 cp err.0 err; holds "after the failure of one" sh -c 'grep -q "host 1: rank 2 ended with status 7" err.0 && grep -q "restart 1 of 1" err.0 && grep -q "restart 1 of 1" err.1'
 for i in 0 1 2 3; do echo up.$i.1; done >want
 holds "every rank" sh -c 'ls up.*.1 | cmp -s - want'
+rm -f up.* fails
+hosts 0 sh -c 'trap "" TERM; touch up.$RANK.$TORCHELASTIC_RESTART_COUNT; sleep 20'; a=$! # it is killed half a second later
+hosts 1 sh again.sh; b=$!
+for i in 0 1 2 3; do wait_for up.$i.0; done
+sed -i 's/exec sleep 1/exit 7/' again.sh
+wait_until has_met
+sleep 1
+touch fails
+wait $b; [ $? = 7 ]
+verdict "a host that fails again" $?
+wait $a; [ $? = 7 ]
+verdict "before the others are there" $?
+cp err.0 err; holds "is heard" test "$(grep -c "host 1: rank [23] ended with status 7" err.0)" = 2
 unset restarts
 expect "a host that does not come" 69 "the launcher of host 1 did not come within 0.5 s" env TABMILL_RANK_MEET=0.5 "${L[@]}" --nnodes 2 --node-rank 0 --master-port "$port" -n 2 -q sleep 60
 
