@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -49,6 +50,31 @@ static const opt_set prior_stream_set = {
     .size = sizeof(options),
 };
 
+/* A socket at which nobody listens: of a process that was killed while it waited.  It is asked for
+ * datagrams, which is refused otherwise where somebody does, who must not take this for a reader.
+ */
+static bool is_stale(const struct sockaddr_un *at)
+{
+    struct stat st;
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const bool refused = fd >= 0 && !lstat(at->sun_path, &st) && S_ISSOCK(st.st_mode) &&
+                         connect(fd, (const struct sockaddr *)at, sizeof *at) &&
+                         errno == ECONNREFUSED;
+
+    if (fd >= 0) close(fd);
+    return refused;
+}
+
+static bool bind_at(int door, const struct sockaddr_un *at)
+{
+    const struct sockaddr *const a = (const struct sockaddr *)at;
+
+    if (!bind(door, a, sizeof *at)) return true;
+    if (errno != EADDRINUSE) return false;
+    if (is_stale(at)) unlink(at->sun_path);
+    return !bind(door, a, sizeof *at);
+}
+
 /* Waits for one reader. */
 static mill_err open_socket(int *fd, const char *path)
 {
@@ -59,8 +85,10 @@ static mill_err open_socket(int *fd, const char *path)
                          sizeof at.sun_path - 1);
     snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     const int door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (door < 0 || bind(door, (struct sockaddr *)&at, sizeof at) || listen(door, 1)) {
+    const bool is_bound = door >= 0 && bind_at(door, &at);
+    if (!is_bound || listen(door, 1)) {
         const int why = errno;
+        if (is_bound) unlink(path);
         if (door >= 0) close(door);
         return mill_fail(MILL_EIO, "--socket %s: %s", path, strerror(why));
     }

@@ -46,9 +46,18 @@ kill $run
 exec 3<&-
 wait
 
+# The socket of one that was killed while it waited is in nobody's way.
 # shellcheck disable=SC2086
-"$T" prior stream -n 50 $dummy --socket door -q &
-wait_until [ -S door ]
+"$T" prior stream -n 50 $dummy --socket door 2>killed &
+run=$!
+wait_until grep -q waiting killed
+kill -9 $run
+wait $run 2>/dev/null
+# shellcheck disable=SC2086
+"$T" prior stream -n 50 $dummy --socket door 2>waits &
+wait_until grep -q -e waiting -e Address waits
+# shellcheck disable=SC2086
+expect socket_in_use 1 "Address already in use" "$T" prior stream -n 1 $dummy --socket door
 python3 - <<'PY'
 import socket
 s = socket.socket(socket.AF_UNIX)
@@ -61,5 +70,9 @@ wait
 head -c "$(wc -c <by_socket)" alone >begin
 holds socket_bytes cmp begin by_socket
 holds socket_is_gone test ! -e door
+echo notes >door
+# shellcheck disable=SC2086
+expect socket_is_a_file 1 "Address already in use" "$T" prior stream -n 1 $dummy --socket door
+holds file_is_kept grep -q notes door
 expect alone 2 "max-ahead 0 there is one process" "$T" prior stream --prior dummy --max-ahead 0 --nproc 2
 expect memory 2 "above --memory-limit" "$T" prior stream --prior dummy --memory-limit 1MB
