@@ -3,7 +3,8 @@
 
     for x, y, train_rows in ShardReader("data/large", rank=0, world=8, shuffle=True, epoch=3): ...
 
-Every rank sees its own data sets, all ranks together see each once; an epoch is another order, the same on every machine.
+Every rank sees its own data sets, all ranks together see each once, with any number of workers of a DataLoader(batch_size=None); an epoch is
+another order, the same on every machine.
 """
 import glob
 import json
@@ -33,13 +34,15 @@ class ShardReader(torch.utils.data.IterableDataset):
 
     def __iter__(self):
         order = np.random.default_rng([self.seed, self.epoch])
+        worker = torch.utils.data.get_worker_info()
+        workers, mine = (worker.num_workers, worker.id) if worker else (1, 0)
         at = 0
         for path in order.permutation(self.paths) if self.shuffle else self.paths:
             shard = open_shard(path)
             sets = range(len(shard["sets"]))
             for k in order.permutation(sets) if self.shuffle else sets:
                 at += 1
-                if (at - 1) % self.world == self.rank:
+                if (at - 1) % (self.world * workers) == self.rank * workers + mine:
                     yield self.read(shard, shard["sets"][k])
 
     @staticmethod

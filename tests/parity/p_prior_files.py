@@ -64,6 +64,9 @@ def main():
         every = [x.sum().item() for x, _, _ in prior_shards.ShardReader(folder)]
         ranks = [x.sum().item() for r in range(3) for x, _, _ in prior_shards.ShardReader(folder, r, 3, shuffle=True, epoch=1)]
         verdict("shards_ranks", sorted(every) == sorted(ranks) and every != ranks)
+        workers = [x.sum().item() for r in range(2) for x, _, _ in torch.utils.data.DataLoader(
+            prior_shards.ShardReader(folder, r, 2, shuffle=True), batch_size=None, num_workers=2)]
+        verdict("shards_workers", sorted(every) == sorted(workers), f"{len(workers)} of {len(every)}")
         one, two = ([x.sum().item() for x, _, _ in prior_shards.ShardReader(folder, shuffle=True, epoch=e)] for e in (1, 2))
         verdict("shards_epochs", one != two and sorted(one) == sorted(two))
 
