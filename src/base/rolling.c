@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* What an earlier process left in the file counts as well. */
 static mill_err open_log(rolling_log *l)
@@ -27,16 +28,35 @@ static mill_err roll(rolling_log *l)
     return open_log(l);
 }
 
-mill_err rolling_put(rolling_log *l, const char *p, size_t n)
+/* The lines that fit into one log; at least one. */
+static size_t lines_that_fit(const rolling_log *l, const char *p, size_t n)
+{
+    if (l->most < 1 || n <= (size_t)l->most) return n;
+    const char *end = memrchr(p, '\n', (size_t)l->most);
+    if (!end) end = memchr(p, '\n', n);
+    return end ? (size_t)(end + 1 - p) : n;
+}
+
+static mill_err put_lines(rolling_log *l, const char *p, size_t n)
 {
     mill_err err;
 
-    if (!*l->path) return MILL_OK;
     if (!l->file) TRY(open_log(l));
     if (l->most > 0 && l->bytes && l->bytes + (int64_t)n > l->most) TRY(roll(l));
     l->bytes += (int64_t)n;
     if ((err = file_write(l->file, p, n)) || (err = file_flush(l->file))) rolling_close(l);
     return err;
+}
+
+mill_err rolling_put(rolling_log *l, const char *p, size_t n)
+{
+    while (*l->path && n) {
+        const size_t fit = lines_that_fit(l, p, n);
+        TRY(put_lines(l, p, fit));
+        p += fit;
+        n -= fit;
+    }
+    return MILL_OK;
 }
 
 void rolling_close(rolling_log *l)

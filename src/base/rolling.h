@@ -2,8 +2,9 @@
  * rolling.h - a log file that takes at most twice what it may have, however long its writer lives.
  *
  * One that would grow beyond `most` bytes becomes NAME.1, over an older one, and NAME begins anew;
- * where the rename fails, it grows on.  A disk that is full loses bytes and nothing else: every put
- * tries again.
+ * of many lines at once, between two of them.  A line that is longer by itself stays whole.  Where
+ * the rename fails, it grows on.  A disk that is full loses bytes and nothing else: every put tries
+ * again.
  */
 #ifndef MILL_BASE_ROLLING_H
 #define MILL_BASE_ROLLING_H

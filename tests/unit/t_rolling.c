@@ -65,6 +65,21 @@ void test_rolling__keeps_the_log_and_one_before(void **state)
     leave();
 }
 
+void test_rolling__rolls_between_lines_that_come_at_once(void **state)
+{
+    (void)state;
+    enter(10);
+    assert_ok(put("0001\n0002\n0003\n0004\n0005\nlonger than it may be\n0006\nend"));
+    assert_log("", "0006\nend");
+    assert_log(".1", "longer than it may be\n");
+    leave();
+    enter(10);
+    assert_ok(put("0001\n0002\n0003\n0004\n0005\n"));
+    assert_log("", "0005\n");
+    assert_log(".1", "0003\n0004\n");
+    leave();
+}
+
 void test_rolling__counts_what_an_earlier_process_wrote(void **state)
 {
     (void)state;
