@@ -5,8 +5,8 @@
  * ones, so that |x| is not x and the root of a square is not its base.  Relative differences up to
  * 1e-16 at all points are equal; above 1e-9 at a positive one, and for whole variables too,
  * different.  Between them nobody can say, nor where the two agree at positive points only (ln xy
- * and ln x + ln y) or at whole ones (cos(n pi) and (-1)^n), nor where one of them has no value, or a
- * part of it hardly matters (10^20 + sqrt 2, tanh 50) or is only rounding (sin pi).
+ * and ln x + ln y) or at whole ones (cos(n pi) and (-1)^n), nor where one of them has no value, or
+ * a part of it hardly matters (10^20 + sqrt 2, tanh 50) or is only rounding (sin pi).
  */
 #include "reason/expression.h"
 

@@ -6,7 +6,7 @@ an evaluation by the JSON schema that `tabmill reason` sends.  What it says is g
 out the same from the store again is the test.
 
 The second judge of answers is Math-Verify: each pair on which it and `tabmill reason verify` disagree is listed.  A pair that only tabmill calls
-equal is a failure; the pairs are equal or unequal by construction.
+equal is a failure; the pairs are equal or unequal by construction.  Random expressions are compared by mpmath, to 400 digits.
 """
 import json
 import math
@@ -182,17 +182,32 @@ def unequal_pairs(rng):
     ]
 
 
-def judges(folder):
-    from math_verify import parse, verify
-    rng = random.Random(7)
-    pairs = [(g, s, True) for _ in range(12) for g, s in equal_pairs(rng)] + [(g, s, False) for _ in range(12) for g, s in unequal_pairs(rng)]
+def verdicts(folder, pairs):
     data, out = os.path.join(folder, "pairs.jsonl"), os.path.join(folder, "verdicts.jsonl")
     with open(data, "w") as f:
         for i, (gold, said, _) in enumerate(pairs):
             print(json.dumps({"id": str(i), "answer": gold, "reasoning": f"Thus \\boxed{{{said}}}."}), file=f)
-    run = subprocess.run([TABMILL, "reason", "verify", data, "-o", out], capture_output=True, text=True)
+    run = subprocess.run([TABMILL, "reason", "verify", data, "-f", "-o", out], capture_output=True, text=True)
     verdict("verify_runs", run.returncode == 0, run.stderr[-400:])
-    ours = [json.loads(line)["verdict"] for line in open(out)]
+    return [json.loads(line)["verdict"] for line in open(out)]
+
+
+def trees(folder):
+    import answer_trees
+    pairs = answer_trees.pairs(random.Random(7), 3000)
+    ours = verdicts(folder, pairs)
+    wrong = [(g, s, mine) for (g, s, truth), mine in zip(pairs, ours) if mine == ("different" if truth else "equal")]
+    verdict("trees_none_wrong", not wrong, f"{len(wrong)}: {wrong[:3]}")
+    for truth, said in ((True, "equal"), (False, "different")):
+        right = [mine == said for (_, _, t), mine in zip(pairs, ours) if t == truth]
+        verdict(f"trees_{said}", sum(right) > .5 * len(right) > 300, f"{sum(right)} of {len(right)}")
+
+
+def judges(folder):
+    from math_verify import parse, verify
+    rng = random.Random(7)
+    pairs = [(g, s, True) for _ in range(12) for g, s in equal_pairs(rng)] + [(g, s, False) for _ in range(12) for g, s in unequal_pairs(rng)]
+    ours = verdicts(folder, pairs)
     kinds, wrong = {}, []
     for (gold, said, truth), mine in zip(pairs, ours):
         theirs = bool(verify(parse(f"${gold}$"), parse(f"\\boxed{{{said}}}")))
@@ -215,7 +230,7 @@ if "--in-venv" not in sys.argv:
     make_venv()
 work = tempfile.mkdtemp(prefix="tabmill-reason-")
 try:
-    for part in (judges,) if "--judges" in sys.argv else (judges, engine):
+    for part in (trees, judges) if "--judges" in sys.argv else (trees, judges, engine):
         part(work)
 finally:
     if failed:
