@@ -9,12 +9,12 @@
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "lib/child.h"
 #include "lib/test.h"
 #include "lib/toy_job.h"
 #include "train/loop.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static mill_err write_model(const train_job *job, const char *path)
@@ -74,7 +74,7 @@ static int run_child(const char *dir, const char *fault)
         _exit(97);
     }
     waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return exit_of(status);
 }
 
 static void read_model(char **bytes, size_t *n, const char *dir)

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "lib/child.h"
 #include "lib/test.h"
 #include "lib/toy_job.h"
 #include "train/checkpoint.h"
@@ -15,7 +16,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -513,11 +513,6 @@ void test_loop__does_not_trust_a_checkpoint_whose_best_state_is_gone(void **stat
     clean();
 }
 
-static int exit_of(int status)
-{
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 void test_loop__saves_on_a_signal_and_goes_on_from_there(void **state)
 {
     (void)state;
@@ -544,64 +539,6 @@ void test_loop__saves_on_a_signal_and_goes_on_from_there(void **state)
     assert_true(toy_hash(&t) == hash_after(50, -1));
     assert_metrics_are(50);
     clean();
-}
-
-void test_loop__ends_at_once_on_a_second_signal(void **state)
-{
-    (void)state;
-    int status;
-
-    for (int second = SIGINT; second <= SIGTERM; second += SIGTERM - SIGINT) {
-        const pid_t child = fork();
-        if (child == 0) {
-            train_signals_install();
-            raise(SIGINT);
-            raise(second);
-            _exit(0);
-        }
-        waitpid(child, &status, 0);
-        assert_int_equal(exit_of(status), -second);
-    }
-}
-
-/* A batch system may say twice that the time is nearly over; SIGTERM after that ends it at once. */
-void test_loop__keeps_saving_when_sigusr1_comes_again(void **state)
-{
-    (void)state;
-    int status;
-
-    for (int third = 0; third < 2; third++) {
-        const pid_t child = fork();
-        if (child == 0) {
-            train_signals_install();
-            raise(SIGUSR1);
-            raise(SIGUSR1);
-            if (third) raise(SIGTERM);
-            _exit(train_signal_received());
-        }
-        waitpid(child, &status, 0);
-        assert_int_equal(exit_of(status), third ? -SIGTERM : SIGTERM);
-    }
-}
-
-/* Told by the system and, once more, by its launcher. */
-void test_loop__keeps_saving_in_a_rank_when_a_signal_comes_again(void **state)
-{
-    (void)state;
-    int status;
-
-    for (int sig = SIGINT; sig <= SIGTERM; sig += SIGTERM - SIGINT) {
-        const pid_t child = fork();
-        if (child == 0) {
-            train_signals_install();
-            train_signals_of_rank();
-            raise(sig);
-            raise(sig);
-            _exit(train_signal_received());
-        }
-        waitpid(child, &status, 0);
-        assert_int_equal(exit_of(status), sig);
-    }
 }
 
 void test_loop__refuses_a_folder_in_which_another_process_runs(void **state)
