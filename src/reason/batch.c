@@ -190,13 +190,13 @@ static bool take_number(int64_t *x, const char **s)
 static mill_err parse_place(place *out, const reader *r, const char *id)
 {
     enum { HASH = 12 };
-    const char *s = id && strspn(id, "0123456789abcdef") == HASH ? id + HASH : "";
     int64_t sample, step;
 
+    if (!id) return mill_fail(MILL_EINPUT, "custom_id is missing, or no text");
+    const char *s = strspn(id, "0123456789abcdef") == HASH ? id + HASH : "";
     if (!take_number(&out->record, &s) || !take_number(&sample, &s) || !take_number(&step, &s) ||
         *s)
-        return mill_fail(MILL_EINPUT, "custom_id %s is not of a run of tabmill",
-                         id ? id : "is missing:");
+        return mill_fail(MILL_EINPUT, "custom_id %s is not of a run of tabmill", id);
     if (strncmp(id, r->c->hash, HASH) != 0)
         return mill_fail(MILL_EINPUT, "custom_id %s is of another run: this one's begin with %.12s",
                          id, r->c->hash);

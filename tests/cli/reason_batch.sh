@@ -94,5 +94,7 @@ sed 's/"custom_id": "[0-9a-f]*/"custom_id": "ffffffffffff/' answers.jsonl >forei
 expect foreign_answers 1 "of another run" "$T" reason import out.jsonl --openai-batch foreign.jsonl
 echo '{"custom_id":"mine-7"}' >other.jsonl
 expect other_files 1 "other.jsonl:1: custom_id mine-7 is not of a run" "$T" reason import out.jsonl --openai-batch other.jsonl
+echo '{"custom_id":7}' >other.jsonl
+expect no_custom_id 1 "other.jsonl:1: custom_id is missing" "$T" reason import out.jsonl --openai-batch other.jsonl
 expect file_missing 2 "FILE is missing" "$T" reason import out.jsonl
 expect not_both 2 "not both" "$T" reason export out.jsonl --openai-batch --failed -o x.jsonl
