@@ -65,9 +65,9 @@ static mill_err check_exact(const mill_column *c)
         if (!column_is_valid(c, i) || (c->i64[i] <= most && c->i64[i] >= -most)) continue;
         return mill_fail(MILL_EINPUT,
                          "column \"%s\": %lld has too many digits to be learnt as a number; "
-                         "-d makes the column a category, --types an identifier, or a real "
+                         "-d \"%s\" makes the column a category, --types an identifier, or a real "
                          "of 15 digits",
-                         c->name, (long long)c->i64[i]);
+                         c->name, (long long)c->i64[i], c->name);
     }
     return MILL_OK;
 }

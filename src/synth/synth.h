@@ -38,8 +38,8 @@ mill_err synth_option_check(const char *name, const char *method);
 /* The largest number of ranks up to n that can share the steps of a fit by these options. */
 int synth_most_ranks(const synth_config *c, const char *method, int n);
 /*
- * When method and options are known.  A probe takes a mixture as long as two of its steps, of which
- * there are few: it has none unless probe-every, early-stop or holdout-fraction was given.
+ * When method and options are known.  A probe takes a mixture about as long as one of its steps,
+ * of which there are few: it has none unless probe-every, early-stop or holdout-fraction was given.
  */
 void synth_config_settle(synth_config *c, bool probe_is_given);
 /* All options as one object, keys by long name, with method and seed. */

@@ -341,7 +341,7 @@ void test_schema__refuses_integers_that_are_no_doubles(void **state)
     for (size_t i = 0; i < sizeof x / sizeof *x; i++) {
         t->col[0].i64[1] = x[i][0];
         if (!x[i][1]) {
-            assert_fails(MILL_EINPUT, "column \"key\": ", synth_schema_fit(&s, t, &c));
+            assert_fails(MILL_EINPUT, "-d \"key\" makes", synth_schema_fit(&s, t, &c));
             continue;
         }
         assert_ok(synth_schema_fit(&s, t, &c));
