@@ -81,7 +81,7 @@ enum {
     MILL_OP_RANDOM = 2,  /* draws numbers: attr.i[MILL_MAX_ATTR-1] is its stream */
     MILL_OP_PRODUCT = 4, /* a matrix product of its last two sources: the cast pass may set its
                             node's bf16 flag */
-    MILL_OP_INPLACE = 8, /* the output IS source 0's memory, always (adam, assign, scatter_add):
+    MILL_OP_INPLACE = 8, /* the output IS source 0's memory, always (adam, assign, lerp_state):
                             source 0 dies here */
     MILL_OP_STOP = 16, /* no gradient passes, silently (detach, codes, masks); otherwise vjp NULL on
                           a path is an error */
@@ -98,8 +98,8 @@ typedef struct {
 typedef struct {
     const char *name;
     int n_src;        /* at least; a node has exactly node->n_src */
-    unsigned keep;    /* what vjp reads besides dy; KEEP_SRC, KEEP_Y: lets a test prove liveness and
-                         the docs print it */
+    unsigned keep;    /* what vjp reads besides dy; KEEP_SRC, KEEP_Y: a test proves it and the docs
+                         print it */
     unsigned alias;   /* sources whose memory the output may take over (same bytes, rowwise, dead
                          afterwards) */
     unsigned rowwise; /* sources read unit by unit */

@@ -80,7 +80,7 @@ DECLARE_KERNELS(op_span_activate);
 static const mill_op op_span_activate = {
     .name = "span_activate",
     .n_src = 2, /* o, spans */
-    .keep = KEEP_Y,
+    .keep = KEEP_SRC(1) | KEEP_Y,
     .alias = ALIAS_SRC(0),
     .rowwise = ROW_SRC(0),
     .flags = MILL_OP_RANDOM,
@@ -166,7 +166,7 @@ mill_ref mill_span_pick(mill_graph *g, mill_ref o, mill_ref spans, bool draw)
     static const mill_op op_##row = {                                              \
         .name = #row,                                                              \
         .n_src = 2, /* o, spans */                                                 \
-        .keep = KEEP_Y,                                                            \
+        .keep = KEEP_SRC(1) | KEEP_Y,                                              \
         .alias = ALIAS_SRC(0),                                                     \
         .rowwise = ROW_SRC(0),                                                     \
         .shape = shape_spans,                                                      \

@@ -7,6 +7,8 @@
  * 1e-11 for values, 2e-6 for gradients.  Float: 24 bits through a few functions of 2 ulp: 3e-6;
  * sums of up to 1,000 terms in another order and statistics of numbers near 100: 3e-5 (ROUGH).
  */
+#include "graph/inner.h"
+#include "lib/test.h"
 #include "rows.h"
 
 /* One row, one column, around and beyond a tile of 64; 9 and 21 are K_ and V_ of rows.h, where
@@ -216,7 +218,7 @@ static void check_second(const op_row *row, int64_t n, int64_t c)
 void test_ops__second_derivatives_agree_with_differences(void **state)
 {
     (void)state;
-    if (!IS_F64) return; /* differences of float gradients say nothing: CONFIG=f64 runs this */
+    if (!IS_F64) skip_because("differences of float gradients say nothing: CONFIG=f64 runs this");
     assert_int_equal(mill_cpu_init(), MILL_OK);
     for (int i = 0; i < N_ROWS; i++)
         if (op_rows[i].flags & HAS_SECOND)
@@ -312,6 +314,65 @@ void test_ops__give_the_same_bytes_on_every_level(void **state)
             fail();
         }
     }
+}
+
+/* ---- what gradients read ---- */
+
+/* What the nodes that y's vjp adds read of y and of its sources: bits of mill_op.keep. */
+static unsigned read_by_vjp(mill_graph *g, mill_ref y)
+{
+    const mill_node node = *mill_get(g, y);
+    const bool has_rows = node.shape.rank > 1; /* one for all, as sums by tile need it */
+    const mill_shape row = has_rows ? SHAPE(mill_cols(&node.shape)) : node.shape;
+    mill_ref dy = mill_const(g, node.dtype, row, NULL);
+    if (has_rows) dy = mill_broadcast_to(g, dy, node.shape);
+    const mill_ref first = g->n;
+    mill_ref dsrc[MILL_MAX_SRC] = {0};
+    unsigned reads = 0;
+
+    node.op->vjp(g, y, dy, dsrc);
+    for (mill_ref r = first; r < g->n; r++)
+        for (int k = 0; k < mill_get(g, r)->n_src; k++) {
+            const mill_ref from = mill_get(g, r)->src[k];
+            if (from == y) reads |= KEEP_Y;
+            for (int i = 0; i < node.n_src; i++)
+                if (from == node.src[i]) reads |= KEEP_SRC(i);
+        }
+    return reads;
+}
+
+static int count_wrong_keeps(mill_graph *g)
+{
+    const mill_ref n = g->n; /* what is added is not looked at again */
+    int wrong = 0;
+
+    for (mill_ref y = 1; y < n; y++) {
+        const mill_node *node = mill_get(g, y);
+        if (!node->op || !node->op->vjp) continue;
+        const unsigned reads = read_by_vjp(g, y);
+        if (mill_graph_error(g)) print_error("%s: %s\n", node->op->name, mill_error());
+        assert_int_equal(mill_graph_error(g), MILL_OK);
+        if (!(reads & ~node->op->keep)) continue; /* less: not every source has a gradient here */
+        print_error("%s: keeps %#x, and its vjp reads %#x\n", node->op->name, node->op->keep,
+                    reads);
+        wrong++;
+    }
+    return wrong;
+}
+
+void test_ops__keep_what_their_gradients_read(void **state)
+{
+    (void)state;
+    int wrong = 0;
+
+    assert_int_equal(mill_cpu_init(), MILL_OK);
+    for (int i = 0; i < N_ROWS; i++) {
+        row_graph r;
+        build_row(&r, &op_rows[i], 65, 33);
+        wrong += count_wrong_keeps(r.b.g);
+        mill_graph_free(r.b.g);
+    }
+    assert_int_equal(wrong, 0);
 }
 
 /* ---- nothing is left out ---- */
