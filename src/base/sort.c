@@ -40,7 +40,7 @@ static uint64_t *radix(uint64_t *a, uint64_t *b, int64_t n, int64_t (*count)[BUC
     return a;
 }
 
-/* flip: double bits to a key and back; an integer only needs its sign bit turned. */
+/* Of a negative double all bits are turned, of everything else the sign: keys in the same order. */
 static uint64_t to_key(uint64_t bits, int is_double)
 {
     const uint64_t sign = 1ull << 63;
