@@ -120,14 +120,17 @@ static mill_err check_order(const char *name, double least, double most)
 }
 
 /* Fewest rows that can be drawn. */
-static int64_t fewest_rows(const prior_config *c)
+static mill_err fewest_rows(int64_t *rows, const prior_config *c)
 {
-    int64_t rows = c->min_seq ? c->min_seq : c->max_seq;
     const bool scm = strcmp(c->prior, "dummy") != 0;
-    const int64_t k = c->seq_lens_multiple_of;
+    int64_t least = c->min_seq ? c->min_seq : c->max_seq;
 
-    if (scm && c->replay_small && c->min_seq && rows > 200) rows = 200;
-    return scm && k > 1 ? (rows + k / 2) / k * k : rows; /* within one multiple of the truth */
+    if (scm && c->replay_small && c->min_seq && least > 200) least = 200;
+    *rows = scm ? prior_round_to(least, c->seq_lens_multiple_of) : least;
+    if (*rows >= 2) return MILL_OK;
+    if (*rows == least) return mill_fail(MILL_EINPUT, "a data set has at least two rows");
+    return mill_fail(MILL_EINPUT, "seq-lens-multiple-of %lld leaves %lld of %lld rows",
+                     (long long)c->seq_lens_multiple_of, (long long)*rows, (long long)least);
 }
 
 static mill_err check_train_sizes(const prior_config *c, int64_t rows)
@@ -188,15 +191,16 @@ static mill_err check_imbalance(const prior_config *c, int64_t rows)
 mill_err prior_config_check(const prior_config *c)
 {
     TRY(check_words(c));
-    TRY(check_order("features", (double)c->min_features, (double)c->max_features));
+    if (option_is_for(prior_option_who("min-features"), c->prior))
+        TRY(check_order("features", (double)c->min_features, (double)c->max_features));
     TRY(check_order("seq", (double)c->min_seq, (double)c->max_seq));
     TRY(check_order("classes", (double)c->min_classes, (double)c->max_classes));
     TRY(check_order("n-nodes", (double)c->min_n_nodes, (double)c->max_n_nodes));
 
     if (c->num_layers == 1) return mill_fail(MILL_EINPUT, "num-layers: 0, drawn, or from 2 up");
 
-    const int64_t rows = fewest_rows(c);
-    if (rows < 2) return mill_fail(MILL_EINPUT, "a data set has at least two rows");
+    int64_t rows;
+    TRY(fewest_rows(&rows, c));
     if (!c->regression && rows < 4)
         return mill_fail(MILL_EINPUT, "two classes among training and test rows take 4 rows");
     if (!c->regression && c->max_classes > rows)

@@ -45,6 +45,7 @@ typedef struct {
     const char *kind;
 } prior_place;
 void prior_place_of(prior_place *out, const prior_config *c, int64_t index);
+int64_t prior_round_to(int64_t n, int64_t k); /* the nearest multiple of k, halves to even ones */
 /* The largest sizes that can be drawn: of those with the most columns the most rows, and so on for
  * each step to fewer columns; i counts from 0, false behind the last. */
 bool prior_largest(int64_t *rows, int64_t *features, const prior_config *c, int i);

@@ -52,7 +52,7 @@ static int64_t draw_train_rows(prior_draw *d, const prior_config *c, int64_t row
     return half_open(d, (int64_t)c->min_train_size, (int64_t)c->max_train_size);
 }
 
-static int64_t round_to(int64_t n, int64_t k)
+int64_t prior_round_to(int64_t n, int64_t k)
 {
     return k > 1 ? k * (int64_t)rint((double)n / (double)k) : n; /* halves to even */
 }
@@ -64,8 +64,8 @@ static void draw_sizes(prior_place *p, prior_draw *d, const prior_config *c, boo
     p->rows = draw_rows(d, c, scm);
     p->train_rows = draw_train_rows(d, c, p->rows);
     if (scm) {
-        p->rows = round_to(p->rows, c->seq_lens_multiple_of);
-        p->train_rows = round_to(p->train_rows, c->seq_lens_multiple_of);
+        p->rows = prior_round_to(p->rows, c->seq_lens_multiple_of);
+        p->train_rows = prior_round_to(p->train_rows, c->seq_lens_multiple_of);
     }
     p->rows = p->rows < 2 * least ? 2 * least : p->rows;
     p->train_rows = clamp(p->train_rows, least, p->rows - least);

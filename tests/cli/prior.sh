@@ -20,6 +20,7 @@ holds pt_is_a_zip python3 -m zipfile -t pt/batch_000005.pt
 expect npy 0 "300 data sets" "$T" prior -n 300 -o npy $dummy --format npy --save-csv --nproc 2
 holds npy_ids test -e npy/episode_000001_X.npy -a -e npy/episode_000300_y.npy -a ! -e npy/episode_000301_X.npy
 holds csv_rows test "$(wc -l <npy/episode_000007_X.csv)" = 64 -a "$(wc -l <npy/episode_000007_y.csv)" = 64
+expect one_column 0 "3 data sets" "$T" prior -n 3 -o narrow --prior dummy --max-features 1
 expect start 0 "100 data sets" "$T" prior -n 100 -o start $dummy --format npy --start-index 100
 holds start_same cmp npy/episode_000142_X.npy start/episode_000142_X.npy
 }

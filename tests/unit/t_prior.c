@@ -47,8 +47,21 @@ void test_prior_config__refuses_what_does_not_go_together(void **state)
 
     (void)state;
     assert_ok(prior_config_check(&c));
+    c.max_features = 1; /* it has no least number of features */
+    assert_ok(prior_config_check(&c));
+    c = small_config("mlp_scm");
     c.min_features = 30;
     assert_fails(MILL_EINPUT, "min-features is 30", prior_config_check(&c));
+    c.min_features = 2;
+    c.min_seq = 5; /* 2.5 times 2: 4, halves to even */
+    c.seq_lens_multiple_of = 2;
+    c.max_classes = 5;
+    assert_fails(MILL_EINPUT, "5 classes are more than 4 rows", prior_config_check(&c));
+    c.min_seq = 500;
+    c.max_seq = 501;
+    c.seq_lens_multiple_of = 1000;
+    assert_fails(MILL_EINPUT, "seq-lens-multiple-of 1000 leaves 0 of 500 rows",
+                 prior_config_check(&c));
     c = small_config("dummy");
     c.max_classes = 201;
     assert_fails(MILL_EINPUT, "more than 200 rows", prior_config_check(&c));
