@@ -252,11 +252,10 @@ int cmd_launch(int argc, char **argv)
         status = opt_usage_error(&launch_set, "COMMAND is missing");
     else if (!(status = fill_job(&job, &o, &p))) {
         fflush(NULL);
-        if (o.log_dir && file_mkdir(o.log_dir)) {
+        const mill_err err = rank_spawn(&side, &status, &job);
+        if (err) {
             status = cli_error(&launch_set);
-        } else if (rank_spawn(&side, &status, &job)) {
-            cli_error(&launch_set);
-            status = STATUS_RENDEZVOUS;
+            if (err == MILL_EINPUT) status = STATUS_RENDEZVOUS;
         } else if (side == RANK_CHILD) {
             status = cli_become(&launch_set, p.arg, o.no_python, o.module);
         }

@@ -76,8 +76,8 @@ typedef struct {
 } launcher;
 
 /* port.c: binds (and does not listen), so that nobody else is given the port; a rank that sets
- * SO_REUSEADDR, as torch does, can still listen there.  `port` 0: any.  MILL_EINPUT names the
- * holder. */
+ * SO_REUSEADDR, as torch does, can still listen there.  `port` 0: any.  MILL_EINPUT: it
+ * cannot be had; of one that is taken it names the holder. */
 mill_err port_hold(int *fd, int *held, const char *address, int port, int range);
 
 /* watch.c */

@@ -87,7 +87,8 @@ static void name_holder(char *words, size_t size, int port)
     mill_free(names);
 }
 
-static mill_err bind_to(int *fd, int *held, const struct addrinfo *a, int port)
+/* 0, or errno. */
+static int bind_to(int *fd, int *held, const struct addrinfo *a, int port)
 {
     const int yes = 1;
     struct sockaddr_storage s = {0};
@@ -99,42 +100,42 @@ static mill_err bind_to(int *fd, int *held, const struct addrinfo *a, int port)
     else
         ((struct sockaddr_in *)&s)->sin_port = htons((uint16_t)port);
     *fd = socket(s.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0) return mill_fail(MILL_EIO, "socket: %s", strerror(errno));
+    if (*fd < 0) return errno;
     setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     /* A listener elsewhere on the port makes bind fail, whether it set SO_REUSEADDR or not. */
     if (bind(*fd, (struct sockaddr *)&s, len) || getsockname(*fd, (struct sockaddr *)&s, &len)) {
         const int e = errno;
         close(*fd);
         *fd = -1;
-        if (e == EADDRNOTAVAIL)
-            return mill_fail(MILL_EIO,
-                             "the master address is not one of this host, where rank 0 will be");
-        return mill_fail(e == EADDRINUSE ? MILL_EINPUT : MILL_EIO, "port %d: %s", port,
-                         strerror(e));
+        return e;
     }
     *held = ntohs(s.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&s)->sin6_port
                                           : ((struct sockaddr_in *)&s)->sin_port);
-    return MILL_OK;
+    return 0;
 }
 
 mill_err port_hold(int *fd, int *held, const char *address, int port, int range)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *a;
     char words[120];
-    mill_err err = MILL_OK;
+    int e = EADDRINUSE;
 
     if (port > 65535) return mill_fail(MILL_EINPUT, "port %d: they end at 65535", port);
-    const int e = getaddrinfo(address, NULL, &hints, &a);
-    if (e) return mill_fail(MILL_EINPUT, "address %s: %s", address, gai_strerror(e));
-    for (int i = 0; i <= range && port + i <= 65535; i++)
-        if ((err = bind_to(fd, held, a, port + i)) != MILL_EINPUT) break;
+    const int wrong = getaddrinfo(address, NULL, &hints, &a);
+    if (wrong) return mill_fail(MILL_EINPUT, "address %s: %s", address, gai_strerror(wrong));
+    for (int i = 0; i <= range && port + i <= 65535 && e == EADDRINUSE; i++)
+        e = bind_to(fd, held, a, port + i);
     freeaddrinfo(a);
-    if (err != MILL_EINPUT) return err;
+    if (!e) return MILL_OK;
+    if (e == EADDRNOTAVAIL)
+        return mill_fail(MILL_EINPUT,
+                         "the master address is not one of this host, where rank 0 will be");
+    if (e != EADDRINUSE) return mill_fail(MILL_EINPUT, "port %d: %s", port, strerror(e));
     name_holder(words, sizeof words, port);
     if (range > 0)
-        return mill_fail(err, "ports %d to %d are taken, the first by %s", port, port + range,
-                         words);
-    return mill_fail(err,
+        return mill_fail(MILL_EINPUT, "ports %d to %d are taken, the first by %s", port,
+                         port + range, words);
+    return mill_fail(MILL_EINPUT,
                      "port %d is taken by %s; give another one, --port-range 100 to try the next "
                      "ones, or none at all for a free one",
                      port, words);

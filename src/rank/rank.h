@@ -240,7 +240,7 @@ void rank_tree_next(rank_tree *t);
  * In a rank it returns MILL_OK with *side == RANK_CHILD and *status 0: the environment then says
  * who it is.  In the launcher it returns when all are gone, with *side == RANK_PARENT and *status:
  * 0, 75 (saved after a signal), 124 (watchdog), else the first failing rank's code or 128 + its
- * signal.
+ * signal.  MILL_EINPUT: the address or the port cannot be had.
  */
 typedef enum { RANK_PARENT, RANK_CHILD } rank_side;
 
