@@ -201,9 +201,11 @@ static answer_verdict compare_values(value_of a, value_of b)
 {
     const node *x = answer_node(a), *y = answer_node(b);
 
-    if (x->kind != y->kind && answer_same_value(a, b) == ANSWER_EQUAL) return ANSWER_EQUAL;
-    if (x->kind == E_DEGREE) a.at = x->first;
-    if (y->kind == E_DEGREE) b.at = y->first;
+    const bool degrees[2] = {x->kind == E_DEGREE, y->kind == E_DEGREE};
+
+    if (degrees[0] != degrees[1] && answer_same_value(a, b) == ANSWER_EQUAL) return ANSWER_EQUAL;
+    if (degrees[0]) a.at = x->first;
+    if (degrees[1]) b.at = y->first;
     return answer_same_value(a, b);
 }
 
@@ -301,6 +303,7 @@ answer_verdict answer_compare(answer_span gold, answer_span given)
     answer_verdict v = compare_as_read(both, gold, given, 0);
     const unsigned all = both[0].choices | both[1].choices;
     for (unsigned r = all; v == ANSWER_DIFFERENT && r; r = (r - 1) & all) {
+        if ((r & READ_LOG_NATURAL) && (r & READ_LOG_TEN)) continue;
         const answer_verdict other = compare_as_read(both, gold, given, r);
         /* Two units: whether 5 m are 500 cm is not known here. */
         if (other == ANSWER_EQUAL || (other == ANSWER_UNSUPPORTED && (r & READ_UNIT)))

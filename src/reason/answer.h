@@ -8,9 +8,9 @@
  * and equations.
  *
  * The rule above all: never "equal" for what is not, nor "different" for what may be equal as some
- * would read it (READ_... in expression.h).  Rational expressions are compared exactly
- * (as polynomials over two prime fields); roots and functions at 16 fixed points in long double,
- * and only where that can decide.  What is not understood, or too close to call, is UNSUPPORTED: an
+ * would read it (READ_... in expression.h).  Rational expressions are compared exactly (as
+ * polynomials over two prime fields); roots and functions at 16 fixed points in long double, and
+ * only where that can decide.  What is not understood, or too close to call, is UNSUPPORTED: an
  * answer of its own, for which somebody else has to be asked.
  */
 #ifndef MILL_REASON_ANSWER_H

@@ -18,7 +18,7 @@
 #endif
 
 typedef long double complex number;
-enum { N_POINTS = 16, N_POSITIVE = 6, N_WHOLE = 4 };
+enum { N_WHOLE = 4, N_POSITIVE = 6, N_POINTS = 16 }; /* points: those that are not whole */
 
 static const long double FAINT = 1e-8L; /* a change that is less might not be seen */
 static const long double PI = 3.14159265358979323846264338327950288L;
@@ -42,8 +42,8 @@ static long double decimal(answer_span s)
     return y / scale;
 }
 
-/* A variable's value at a point: between .3 and 2.7; behind the positive points negative, then
- * complex, and behind the last one whole. */
+/* A variable's value at a point: whole at the first ones, then between .3 and 2.7, then negative,
+ * then complex. */
 static number symbol_value(answer_span name, int point)
 {
     const uint64_t h = answer_name_hash(name, (uint64_t)point + 1);
@@ -54,9 +54,9 @@ static number symbol_value(answer_span name, int point)
     if (answer_is_named(name, "e")) return EULER;
     if (answer_is_named(name, "i")) return I;
     if (answer_is_named(name, "infty")) return (long double)NAN;
-    if (point >= N_POINTS) return 1 + h % 6;
-    if (point < N_POSITIVE) return re;
-    return point < 2 * N_POSITIVE - 1 ? -re : re + I * im;
+    if (point < N_WHOLE) return 1 + h % 6;
+    if (point < N_WHOLE + N_POSITIVE) return re;
+    return point < N_WHOLE + 2 * N_POSITIVE - 1 ? -re : re + I * im;
 }
 
 static number point_value(value_of v, int point);
@@ -229,14 +229,15 @@ answer_verdict answer_same_at_points(value_of a, value_of b)
 {
     int same = 0, positive_same = 0, positive_apart = 0, whole_apart = 0;
 
-    for (int i = 0; i < N_POINTS + N_WHOLE; i++) {
+    for (int i = 0; i < N_WHOLE + N_POINTS; i++) {
         const closeness c = compare_at(a, b, i);
-        same += c == SAME && i < N_POINTS;
-        positive_same += c == SAME && i < N_POSITIVE;
-        positive_apart += c == APART && i < N_POSITIVE;
-        whole_apart += c == APART && i >= N_POINTS;
+        const bool whole = i < N_WHOLE, positive = !whole && i < N_WHOLE + N_POSITIVE;
+        same += c == SAME && !whole;
+        positive_same += c == SAME && positive;
+        positive_apart += c == APART && positive;
+        whole_apart += c == APART && whole;
+        if (whole_apart && positive_apart) return ANSWER_DIFFERENT;
     }
     if (same == N_POINTS) return ANSWER_EQUAL;
-    return whole_apart && (positive_apart || !positive_same) ? ANSWER_DIFFERENT
-                                                             : ANSWER_UNSUPPORTED;
+    return whole_apart && !positive_same ? ANSWER_DIFFERENT : ANSWER_UNSUPPORTED;
 }
