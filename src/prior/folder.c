@@ -13,11 +13,9 @@
 #include "base/mem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -198,10 +196,9 @@ static mill_err take_lock(prior_folder *f)
     TRY(prior_path(path, f->o.dir, "run"));
     TRY(file_mkdir(path));
     TRY(prior_path(path, f->o.dir, "run/lock"));
-    f->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (f->lock < 0) return mill_fail(MILL_EIO, "%s: %s", path, strerror(errno));
-    if (!flock(f->lock, LOCK_EX | LOCK_NB)) return MILL_OK;
-    return mill_fail(MILL_EINPUT, "%s: another process runs in this folder", f->o.dir);
+    const mill_err err = file_lock(&f->lock, path);
+    return err != MILL_EINPUT ? err
+                              : mill_fail(err, "%s: another process runs in this folder", f->o.dir);
 }
 
 mill_err folder_open(prior_folder *f, const prior_run_options *o)

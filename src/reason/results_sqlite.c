@@ -20,11 +20,9 @@
 #include "reason/results_sqlite_inner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum { BUSY_MS = 30000 }; /* another connection holds a lock only for moments */
@@ -104,10 +102,10 @@ static mill_err take_lock(sqlite *s)
     char path[4200];
 
     snprintf(path, sizeof path, "%s-lock", s->path);
-    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (s->lock < 0) return mill_fail(MILL_EIO, "%s: %s", path, strerror(errno));
-    if (!flock(s->lock, LOCK_EX | LOCK_NB)) return MILL_OK;
-    return mill_fail(MILL_EINPUT, "%s is locked: another process writes to it", s->path);
+    const mill_err err = file_lock(&s->lock, path);
+    return err != MILL_EINPUT
+               ? err
+               : mill_fail(err, "%s is locked: another process writes to it", s->path);
 }
 
 /* Readers that have them open keep what they see. */

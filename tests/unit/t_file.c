@@ -481,6 +481,22 @@ void test_folder__is_made_with_parents_listed_in_order_and_removed(void **state)
     leave_folder();
 }
 
+void test_file__a_lock_is_held_until_it_is_closed(void **state)
+{
+    int first = -1, second = -1;
+
+    (void)state;
+    enter_folder();
+    assert_ok(file_lock(&first, name));
+    assert_fails(MILL_EINPUT, "is locked by another process", file_lock(&second, name));
+    assert_int_equal(second, -1);
+    close(first);
+    assert_ok(file_lock(&second, name));
+    close(second);
+    leave_folder();
+    assert_fails(MILL_EIO, "cannot open", file_lock(&second, name));
+}
+
 /* RFC 3720, appendix B.4, and the usual check value. */
 void test_crc32c__agrees_with_its_rfc(void **state)
 {
