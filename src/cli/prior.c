@@ -103,15 +103,38 @@ static int apply_recipe(prior_config *c, const opt_parsed *p, const char *recipe
     return 0;
 }
 
+/* Options that others leave without effect; NULL: this is none, or acts. */
+static const char *idle_because(const char *name, const prior_config *c)
+{
+    const struct {
+        const char *names, *why;
+        bool is_idle;
+    } row[] = {
+        {"log-seq replay-small", "without --min-seq", !c->min_seq},
+        {"trivial-dataset-threshold", "without --remove-trivial-datasets",
+         !c->remove_trivial_datasets},
+        {"min-classes max-classes binary-half", "with --regression", c->regression},
+        {"num-causes", "with --is-causal no", !strcmp(c->is_causal, "no")},
+    };
+
+    for (int i = 0; i < OPT_COUNT(row); i++)
+        if (row[i].is_idle && option_is_for(row[i].names, name)) return row[i].why;
+    return NULL;
+}
+
 static int check_used(const opt_parsed *p, const prior_config *c)
 {
     const opt_group *g = NULL;
     const opt_row *r;
 
     for (int i = 0; (r = opt_row_at(p->set, i, &g)); i++) {
-        if (g->row != prior_rows || !p->is_given[i] || option_is_for(r->value, c->prior)) continue;
-        return opt_usage_error(p->set, "--%s does nothing with the prior %s: it is an option of %s",
-                               r->name, c->prior, r->value);
+        if (g->row != prior_rows || !p->is_given[i]) continue;
+        if (!option_is_for(r->value, c->prior))
+            return opt_usage_error(p->set,
+                                   "--%s does nothing with the prior %s: it is an option of %s",
+                                   r->name, c->prior, r->value);
+        const char *why = idle_because(r->name, c);
+        if (why) return opt_usage_error(p->set, "--%s does nothing %s", r->name, why);
     }
     return 0;
 }

@@ -182,6 +182,11 @@ expect no_such_recipe 2 "v1-stage1" "$T" prior -n 1 -o x --recipe v3
 expect no_such_prior 2 "none of" "$T" prior -n 1 -o x --prior lstm
 expect undefined_prior 2 "defines it" "$T" prior -n 1 -o x --prior gmm_clusters_scm
 expect unused 2 "does nothing with the prior dummy" "$T" prior -n 1 -o x --prior dummy --fct-types mlp
+expect unused_log_seq 2 "--log-seq does nothing without --min-seq" "$T" prior -n 1 -o x --log-seq
+expect unused_replay 2 "--replay-small does nothing without --min-seq" "$T" prior -n 1 -o x --replay-small
+expect unused_threshold 2 "does nothing without --remove-trivial-datasets" "$T" prior -n 1 -o x --trivial-dataset-threshold 0.1
+expect unused_classes 2 "--max-classes does nothing with --regression" "$T" prior -n 1 -o x --recipe v2-reg-stage1 --max-classes 5
+expect unused_causes 2 "--num-causes does nothing with --is-causal no" "$T" prior -n 1 -o x --prior mlp_scm --is-causal no --num-causes 3
 expect csv_of_shards 2 "--format npy" "$T" prior -n 1 -o x --save-csv
 expect no_memory 1 "above --memory-limit" "$T" prior -n 1 -o x --prior dummy --memory-limit 1MB
 expect no_folder 2 "out-dir" "$T" prior -n 1
