@@ -15,6 +15,8 @@
 
 #include "base/text.h"
 
+#include <ctype.h>
+
 static int parse_factor(parser *p);
 static int parse_operator(parser *p);
 
@@ -48,10 +50,12 @@ static int take_digit(parser *p)
 
 static int take_symbol(parser *p)
 {
+    static const char other[] = "abcdefghijnlnnopqrstuvwxyz"; /* how a letter may be named */
     const answer_span s = (p->t++)->text;
+    const char *name = s.n == 1 ? other + (tolower((unsigned char)*s.s) - 'a') : s.s;
 
-    if (s.n == 1 && strchr("kmn", *s.s) && answer_reads(p->e, READ_INDEX))
-        return leaf(p, E_SYMBOL, (answer_span){"n", 1});
+    if (*name != *s.s && answer_reads(p->e, READ_NAMES))
+        return leaf(p, E_SYMBOL, (answer_span){name, 1});
     if (answer_is_named(s, "pi") && answer_reads(p->e, READ_DEGREES))
         return leaf(p, E_NUMBER, (answer_span){"180", 3});
     return leaf(p, E_SYMBOL, s);

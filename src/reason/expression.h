@@ -93,7 +93,7 @@ enum {
     READ_LOG_NATURAL = 16,
     READ_LOG_TEN = 32,
     READ_NO_CONSTANT = 64, /* x^2 + C is x^2 */
-    READ_INDEX = 128       /* k, m and n are all one: the n of 2 pi n has no name of its own */
+    READ_NAMES = 128       /* R is r, and k and m are n: 2 pi n is any even multiple of pi */
 };
 
 /* ---- trees ---- */

@@ -235,6 +235,7 @@ static const pair unsupported[] = {
     {"x^2+C_1", "x^2"},
     {"\\pi n + \\frac{\\pi}{4}", "\\pi k + \\frac{\\pi}{4}"}, /* any whole number */
     {"5 per day", "5"},
+    {"2\\pi r", "2\\pi R"},
     {"\\cos(n\\pi)", "(-1)^n"}, /* where n is whole */
     {"\\frac{n!}{(n-1)!}", "n"},
     {"f(t) = 2t", "f(x) = 2x"},
