@@ -139,7 +139,7 @@ mill_err mill_grad(mill_graph *g, mill_ref loss, const mill_ref *wrt, int n, mil
     return mill_graph_error(g);
 }
 
-static const mill_op detach_op = {
+static const mill_op op_detach = {
     .name = "detach",
     .n_src = 1,
     .rowwise = ROW_SRC(0),
@@ -149,5 +149,5 @@ static const mill_op detach_op = {
 
 mill_ref mill_detach(mill_graph *g, mill_ref x)
 {
-    return MILL_APPLY(g, &detach_op, NULL, x);
+    return MILL_APPLY(g, &op_detach, NULL, x);
 }

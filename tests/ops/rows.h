@@ -98,6 +98,7 @@ static const op_row op_rows[] = {
     OP_ROW(normal, 0),
     OP_ROW(gumbel, 0),
     OP_ROW(reshape, HAS_GRAD | HAS_SECOND),
+    OP_ROW(detach, 0),
     OP_ROW(slice_rows, HAS_GRAD | HAS_SECOND),
     OP_ROW(slice_cols, HAS_GRAD | HAS_SECOND),
     OP_ROW(slice_mid, HAS_GRAD | HAS_SECOND),

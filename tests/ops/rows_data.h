@@ -313,6 +313,7 @@ ROW_RANDOM(gumbel, -log(-log(u)))
         EACH_Y(e) y[e] = d->x[0][from];                     \
     }
 ROW_MOVE(reshape, mill_reshape(b->g, mill_scale(b->g, x, 1, 0), SHAPE(b->c, -1)), ROWS, e)
+ROW_MOVE(detach, mill_detach(b->g, x), ROWS, e)
 ROW_MOVE(slice_rows, mill_slice(b->g, x, 0, 1, b->n + 1), SHAPE(b->n + 2, b->c), e + c)
 ROW_MOVE(slice_cols, mill_slice(b->g, x, -1, 1, b->c + 1), SHAPE(b->n, b->c + 2),
          e / c * (c + 2) + e % c + 1)
