@@ -188,6 +188,18 @@ static void leave(crew_board *b, int64_t piece)
     atomic_store(&b->seat[s].left, piece);
 }
 
+/* How many workers the piece has ended, whatever their seats; without a piece, at this seat. */
+static int strike(crew *c, int seat, int64_t piece)
+{
+    int at = seat;
+
+    for (int s = 0; s < c->n_workers && piece >= 0; s++)
+        if (c->strike[s] == piece) at = s;
+    c->n_strikes[at] = c->strike[at] == piece ? c->n_strikes[at] + 1 : 1;
+    c->strike[at] = piece;
+    return c->n_strikes[at];
+}
+
 /* A worker was killed: its piece goes to the next. */
 static mill_err replace(crew *c, int seat, int signal)
 {
@@ -196,14 +208,12 @@ static mill_err replace(crew *c, int seat, int signal)
 
     atomic_fetch_sub(&s->made, atomic_exchange(&s->begun, 0)); /* they are made again */
     c->n_died++;
-    if (was_taken(c->board, piece)) leave(c->board, piece);
-    c->n_strikes[seat] = piece == c->strike[seat] ? c->n_strikes[seat] + 1 : 1;
-    c->strike[seat] = piece;
-    if (c->n_strikes[seat] >= CREW_STRIKES)
+    if (strike(c, seat, piece) >= CREW_STRIKES)
         return mill_fail(MILL_EDEVICE,
                          "%d workers were killed by signal %d (%s), one after another, while data "
                          "set %lld was made",
                          CREW_STRIKES, signal, strsignal(signal), (long long)s->at);
+    if (was_taken(c->board, piece)) leave(c->board, piece);
     if (crew_must_stop(c->board)) return MILL_OK;
     mill_log(MILL_LOG_WARN,
              "worker %d was killed by signal %d (%s) at data set %lld; another one takes over",

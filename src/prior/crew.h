@@ -53,7 +53,7 @@ typedef struct {
     int pid[CREW_MAX];
     crew_work work;
     void *ctx;
-    int64_t strike[CREW_MAX]; /* the piece that ended the last worker of a seat */
+    int64_t strike[CREW_MAX]; /* pieces that ended workers, kept at the seat that was the first */
     int n_strikes[CREW_MAX];
 } crew;
 

@@ -91,15 +91,16 @@ void test_crew__gives_a_dead_workers_piece_to_another(void **state)
 
 void test_crew__stops_when_a_piece_kills_three(void **state)
 {
-    shared *s = share();
-    int died;
-
     (void)state;
-    s->killer = 20;
-    s->times = 100;
-    assert_fails(MILL_EDEVICE, "3 workers were killed", run(s, 1, &died));
-    assert_int_equal(died, 3);
-    munmap(s, sizeof *s);
+    for (int workers = 1; workers < 5; workers++) {
+        shared *s = share();
+        int died;
+        s->killer = 20;
+        s->times = 100;
+        assert_fails(MILL_EDEVICE, "3 workers were killed", run(s, workers, &died));
+        assert_int_equal(died, 3);
+        munmap(s, sizeof *s);
+    }
 }
 
 void test_crew__passes_on_the_words_of_a_worker_that_failed(void **state)
