@@ -126,12 +126,15 @@ says current "400 0.0 halved"
 python3 shares.py unhalved >out
 says unhalved "400 causal even"
 
-# Two readers of one data set: made alone it is the same as in the run's files.
+# What is told of a data set made alone is what its run has of it.
+"$T" prior -n 8 -o v2_lines --recipe v2-clf-stage1 --max-features 5 --max-seq 200 --format pt -q
 expect show_json 0 "" "$T" prior show v2 -i 3 --json
 python3 - >both 2>err <<'PY'
 import json
-s = json.load(open("out"))
-print(s["index"], s["kind"], s["rows"], sum(v > 0 for v in s["levels"]) >= 0)
+alone = json.load(open("out"))
+run = json.loads(open("v2_lines/index/batch_000000.jsonl").readlines()[3])
+keys = ["index", "kind", "rows", "train_rows", "features", "classes", "levels", "attempts", "rejected"]
+print([k for k in keys if alone[k] != run[k]], abs(alone["imbalance"] / run["imbalance"] - 1) < 1e-8, alone["index"], [k for k in run["structure"] if k not in alone["structure"]])
 PY
 cp both out
-says show_json_index "3 graph_scm 200 True"
+says show_json_is_the_runs "[] True 3 []" # (nine digits of reals are told)
