@@ -8,8 +8,9 @@
  *     not causal        one more layer, of one unit, is y; the causes are the features
  *
  * Only what reaches a picked output is computed: from the last layer down, which units are needed
- * and which of their weights are not zero.  Weights, biases and noise are functions of (attempt,
- * layer, place), so that what is left out moves nothing.  A number that is not finite therefore
+ * and which of their weights are not zero.  Weights, biases and noise of a layer are drawn from
+ * streams of its own, one needed unit behind another: what a layer leaves out moves no other layer.
+ * A number that is not finite therefore
  * rejects only where it is needed; the official code multiplies it by zero weights too (one attempt
  * in some thousands).
  *
@@ -164,6 +165,9 @@ static mill_err need_kept(const net *n, uint8_t *below, layer *y)
     const int64_t words = (y->in + 1) / 2, most = (int64_t)y->in * y->n_units + 1;
     int64_t found = 0;
 
+    if (most > INT32_MAX)
+        return mill_fail(MILL_EINPUT, "a layer of %d x %d weights is too large; fewer features",
+                         y->n_units, y->in);
     y->at = take(n, y->n_units + 1, sizeof *y->at);
     const prior_mark before = prior_arena_mark(n->t->arena);
     y->col = take(n, most, sizeof *y->col);

@@ -187,6 +187,8 @@ expect unused_replay 2 "--replay-small does nothing without --min-seq" "$T" prio
 expect unused_threshold 2 "does nothing without --remove-trivial-datasets" "$T" prior -n 1 -o x --trivial-dataset-threshold 0.1
 expect unused_classes 2 "--max-classes does nothing with --regression" "$T" prior -n 1 -o x --recipe v2-reg-stage1 --max-classes 5
 expect unused_causes 2 "--num-causes does nothing with --is-causal no" "$T" prior -n 1 -o x --prior mlp_scm --is-causal no --num-causes 3
+expect too_wide 1 "data set 8: a layer of 36001 x 72001 weights is too large" "$T" prior show -i 8 --prior mlp_scm --min-features 36000 \
+    --max-features 36000 --max-seq 20 --max-classes 2 --is-causal yes --num-layers 2
 expect csv_of_shards 2 "--format npy" "$T" prior -n 1 -o x --save-csv
 expect no_memory 1 "above --memory-limit" "$T" prior -n 1 -o x --prior dummy --memory-limit 1MB
 expect no_folder 2 "out-dir" "$T" prior -n 1
