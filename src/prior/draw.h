@@ -5,6 +5,10 @@
  *     seed -> prior_key(seed, purpose, index) -> a prior_draw: a walk for single numbers (stream 0)
  *                                                and fresh streams 1, 2, ... for arrays
  *
+ * Streams from 0x40000000 are a process's own, which numbers them itself: the layers of v1_mlp.c.
+ * Those of the filter's trees begin there too; under the same key and step they are the same words,
+ * put to other use.
+ *
  * All in our own vmath and in doubles, so that every processor gives the same numbers; arrays go
  * through base/vrow.h, at the machine's level and with the same bytes.  A draw is a value: copy it,
  * and both copies go the same way.
