@@ -136,7 +136,7 @@ mill_err prior_stratify(int32_t *order, const float *y, prior_try *t)
     const int64_t rows = t->at.rows, train = t->at.train_rows;
     const prior_mark mark = prior_arena_mark(t->arena);
     int32_t *const shuffled = prior_alloc(t->arena, rows, sizeof *shuffled);
-    int64_t count[MOST_CLASSES], quota[MOST_CLASSES], first = 0, last = rows;
+    int64_t count[MOST_CLASSES], quota[MOST_CLASSES] = {0}, first = 0, last = rows;
 
     if (!shuffled) return MILL_ENOMEM;
     count_labels(count, y, rows, t->classes);

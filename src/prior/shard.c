@@ -44,7 +44,7 @@ typedef struct {
 /* Of a data set: all but x. */
 static int64_t held_bytes(const prior_config *c)
 {
-    const int64_t n = 4 * (prior_most_rows(c) + prior_most_width(c)) + 8 * (SHARD_N_COLUMN + 1) +
+    const int64_t n = 4 * (prior_most_rows(c) + prior_most_width(c)) + 8L * (SHARD_N_COLUMN + 1) +
                       prior_text_bytes(c);
 
     return 2 * n; /* a growing text doubles */
