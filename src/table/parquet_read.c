@@ -27,7 +27,7 @@ mill_err parquet_is_source(bool *is, const source *in)
     size_t got;
 
     *is = false;
-    if (in->bytes < 2 * MAGIC) return MILL_OK;
+    if (in->bytes < MAGIC + MAGIC) return MILL_OK;
     TRY(source_read(in, head, MAGIC, 0, &got));
     TRY(source_read(in, tail, MAGIC, in->bytes - MAGIC, &got));
     *is = !memcmp(head, tail, MAGIC) &&

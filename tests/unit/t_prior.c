@@ -480,13 +480,14 @@ void test_prior_labels__leave_a_row_of_each_class_where_there_are_few(void **sta
 
     (void)state;
     for (int k = 0; k < 6; k++) {
+        const int n = rows[k / 2];
         prior_config c = small_config("dummy");
         prior_maker *m;
 
-        c.max_seq = rows[k / 2];
+        c.max_seq = n;
         c.min_classes = c.max_classes = classes[k / 2];
         c.min_imbalance_ratio = c.max_imbalance_ratio = 10;
-        c.min_train_size = c.max_train_size = rows[k / 2] * (k % 2 ? 0.9 : 0.1);
+        c.min_train_size = c.max_train_size = n * (k % 2 ? 0.9 : 0.1);
         c.max_attempts = 1;
         assert_ok(prior_maker_new(&m, &c));
         for (int i = 0; i < 20; i++) assert_ok(prior_make(&s, m, i, false));
